@@ -1,0 +1,28 @@
+/* A growing byte buffer with a bound and a sticky error: write freely, ask once at the end. */
+#pragma once
+#include "base/str.h"
+
+struct busi_buf {
+    char *ptr;   /* owned; NULL until something is written */
+    size_t len;  /* bytes written */
+    size_t room; /* bytes allocated */
+    size_t most; /* never grows past this */
+    bool failed; /* a write did not fit: contents are incomplete */
+};
+
+void busi_buf_init(struct busi_buf *buf, size_t max_bytes);
+/* Wipes and frees; the buffer can be used again with the same bound. */
+void busi_buf_fini(struct busi_buf *buf);
+/* Forget the contents, keep the memory. */
+void busi_buf_clear(struct busi_buf *buf);
+
+/* Make room for n more bytes; NULL (and failed) when over the bound. Add to len yourself. */
+char *busi_buf_reserve(struct busi_buf *buf, size_t n);
+void busi_buf_add(struct busi_buf *buf, const void *bytes, size_t n);
+void busi_buf_str(struct busi_buf *buf, struct busi_str s);
+void busi_buf_char(struct busi_buf *buf, char c);
+void busi_buf_int(struct busi_buf *buf, int64_t n);
+[[gnu::format(printf, 2, 3)]] void busi_buf_printf(struct busi_buf *buf, const char *format, ...);
+/* s as a JSON string with its quotes; s must be valid UTF-8 (invalid bytes become U+FFFD). '<', '>',
+ * '&' stay; control bytes, '"', '\\', U+2028 and U+2029 are escaped. */
+void busi_buf_json(struct busi_buf *buf, struct busi_str s);

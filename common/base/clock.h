@@ -1,0 +1,9 @@
+/* The only place that asks for the time. */
+#pragma once
+#include <stdint.h>
+
+/* Monotonic, for waits and deadlines. */
+int64_t busi_now_ms(void);
+int64_t busi_now_us(void);
+/* Wall clock, microseconds since 1970 UTC, for stamps and token claims. */
+int64_t busi_wall_us(void);

@@ -1,0 +1,31 @@
+/* Password hashes: argon2id PHC strings of our own, bcrypt ($2a$ $2b$ $2y$) imported. Pure and slow: run on
+ * busi_offload threads. */
+#pragma once
+#include "base/str.h"
+
+enum { BUSI_PASSWORD_HASH_MAX = 128 };
+
+struct busi_password_cost {
+    size_t memory_bytes; /* argon2id m */
+    int passes;          /* t; p is always 1 */
+};
+
+/* Memory lent to libsodium for one thread's hashes (see argon_memory.c); NULL works, slower. For
+ * busi_offload's thread_init/fini. */
+void *busi_password_thread_init(void);
+void busi_password_thread_fini(void *memory);
+
+/* A new hash with a random salt, NUL-terminated. False only when memory is exhausted. */
+[[nodiscard]] bool busi_password_hash(char out[BUSI_PASSWORD_HASH_MAX], struct busi_str password,
+                                      struct busi_password_cost cost);
+
+enum busi_password_verdict {
+    BUSI_PASSWORD_WRONG,
+    BUSI_PASSWORD_RIGHT,
+    BUSI_PASSWORD_WEAK /* right, re-hash it */
+};
+/* stored is checked before anything is computed: unknown formats and parameters over the caps (argon2id m <=
+ * 64 MiB, t <= 6, p 1; bcrypt cost <= 16) are WRONG at once. stored absent (unknown user): one hash of the
+ * target cost, then WRONG. */
+[[nodiscard]] enum busi_password_verdict
+busi_password_verify(struct busi_str stored, struct busi_str password, struct busi_password_cost target);

@@ -1,0 +1,30 @@
+/* Straight-line code on a loop: a fiber runs until it waits, then the loop goes on. All functions are
+ * for the loop's thread only. */
+#pragma once
+#include "loop/loop.h"
+#include <stddef.h>
+
+struct busi_fiber;
+struct busi_fibers;
+
+/* A pool of at most `most` fibers, each with its own guarded stack of stack_bytes (rounded up to pages),
+ * made as needed and kept. */
+[[nodiscard]] struct busi_fibers *busi_fibers_new(struct busi_loop *loop, size_t most, size_t stack_bytes);
+/* Only when none is busy. */
+void busi_fibers_free(struct busi_fibers **fibers);
+size_t busi_fibers_busy(const struct busi_fibers *fibers);
+
+/* Runs fn on a fiber, now, until it first waits. False when all are busy: shed the work. */
+[[nodiscard]] bool busi_fiber_start(struct busi_fibers *fibers, busi_loop_fn *fn, void *arg);
+
+/* The running fiber, NULL outside of one. */
+struct busi_fiber *busi_fiber_self(void);
+
+enum busi_woken { BUSI_WOKEN, BUSI_TIMED_OUT };
+/* Suspends the running fiber until busi_fiber_wake() or until_ms (busi_now_ms() scale; INT64_MAX never).
+ * A wake that came before the wait is not lost: the wait returns at once. */
+enum busi_woken busi_fiber_wait(int64_t until_ms);
+/* Makes a waiting fiber runnable; it runs in this turn, after the current callback, before end-of-turn. */
+void busi_fiber_wake(struct busi_fiber *fiber);
+/* A pause: busi_fiber_wait() nobody wakes. */
+void busi_fiber_sleep(int64_t ms);

@@ -1,0 +1,45 @@
+/* One thread's event loop over file descriptors, ZeroMQ sockets and timers. Everything that is ready
+ * is handled in one turn; then the end-of-turn hooks flush what the turn produced in few system calls.
+ * Single-threaded but for busi_loop_post() and busi_loop_stop(). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct busi_loop;
+struct busi_watch;
+struct busi_timer;
+
+typedef void busi_loop_fn(void *arg);
+typedef void busi_watch_fn(void *arg, unsigned events);
+enum { BUSI_READABLE = 1, BUSI_WRITABLE = 2, BUSI_HUNG_UP = 4 };
+
+[[nodiscard]] struct busi_loop *busi_loop_new(void); /* NULL: out of memory or descriptors */
+void busi_loop_free(struct busi_loop **loop);
+
+/* Watches live until removed; removing inside any callback is fine. The fd is not owned. */
+[[nodiscard]] struct busi_watch *busi_loop_fd(struct busi_loop *loop, int fd, unsigned events,
+                                              busi_watch_fn *fn, void *arg);
+void busi_watch_events(struct busi_watch *watch, unsigned events);
+/* Level-triggered: fn runs each turn while the socket is readable; it should drain it (bounded). */
+[[nodiscard]] struct busi_watch *busi_loop_socket(struct busi_loop *loop, void *zmq_socket, busi_watch_fn *fn,
+                                                  void *arg);
+void busi_watch_free(struct busi_watch **watch);
+
+/* Runs fn once after ms, or every ms. */
+[[nodiscard]] struct busi_timer *busi_loop_after(struct busi_loop *loop, int64_t ms, busi_loop_fn *fn,
+                                                 void *arg);
+[[nodiscard]] struct busi_timer *busi_loop_every(struct busi_loop *loop, int64_t ms, busi_loop_fn *fn,
+                                                 void *arg);
+/* A one-shot timer frees itself when it fires: forget the pointer in fn. */
+void busi_timer_free(struct busi_timer **timer);
+
+/* fn runs at the end of each turn, in the order of registration, until the loop is freed. */
+[[nodiscard]] bool busi_loop_at_turn_end(struct busi_loop *loop, busi_loop_fn *fn, void *arg);
+/* From any thread: fn runs on the loop soon. False when out of memory. */
+[[nodiscard]] bool busi_loop_post(struct busi_loop *loop, busi_loop_fn *fn, void *arg);
+
+void busi_loop_run(struct busi_loop *loop);  /* until stop */
+void busi_loop_stop(struct busi_loop *loop); /* any thread, not a signal handler */
+/* Turns since start, read from any thread: the liveness probe looks whether it moves (the loop turns at
+ * least once a second). */
+uint64_t busi_loop_turns(const struct busi_loop *loop);

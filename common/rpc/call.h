@@ -1,0 +1,33 @@
+/* What travels with a unit of work: who asked, until when, and why it failed. The gateway makes one per HTTP
+ * request, the server one per RPC call; it is passed down to everything the work does. One owner at a time.
+ */
+#pragma once
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/code.h"
+#include "wire/messages.h"
+
+struct busi_call {
+    struct busi_arena arena;         /* memory of the call, wiped after the reply */
+    struct busi_str request_id;      /* <= 64 bytes [A-Za-z0-9._-]; X-Request-Id of every hop */
+    struct busi_str traceparent;     /* W3C trace context, or absent */
+    int64_t until_ms;                /* deadline, busi_now_ms() scale */
+    struct busi_str caller;          /* server side: name of the client's CURVE certificate, "gateway" */
+    int64_t user_id;                 /* on whose behalf, 0: nobody's */
+    struct busi_str idempotency_key; /* <= 255 bytes, or absent */
+
+    /* why it failed; goes into the reply */
+    struct busi_str message; /* for developers, never with personal data */
+    int64_t retry_after_ms;  /* 0: no hint */
+    struct busi_violation violations[16];
+    size_t n_violations;
+};
+
+void busi_call_init(struct busi_call *call, size_t arena_bytes);
+void busi_call_fini(struct busi_call *call);
+int64_t busi_call_left_ms(const struct busi_call *call); /* never below 0 */
+
+/* Notes why and returns code, for `return busi_call_fail(...)`. message is static. */
+[[nodiscard]] enum busi_code busi_call_fail(struct busi_call *call, enum busi_code code, const char *message);
+/* Adds a violation (field is static or in the arena); more than 16 are dropped. */
+void busi_call_refuse(struct busi_call *call, const char *field, enum busi_rule rule, int64_t limit);

@@ -1,0 +1,43 @@
+/* RPC client: finds every worker behind the configured names, keeps a pipe to each, sends a call to the less
+ * loaded of two healthy ones, matches replies by id. Owned by one loop; busi_rpc_call() may be used from a
+ * fiber of that loop (it suspends) or from any other thread (it blocks). */
+#pragma once
+#include "loop/fiber.h"
+#include "rpc/curve.h"
+#include "rpc/methods.h"
+
+struct busi_rpc_client;
+struct busi_rpc_target {
+    const char *service;       /* "auth", as in the method rows */
+    struct busi_str endpoints; /* "host:port,host:port" */
+    struct busi_str key_file;  /* the service's public certificate */
+};
+struct busi_rpc_client_options {
+    const struct busi_rpc_target *targets;
+    size_t n_targets;
+    struct busi_curve *curve; /* NULL: plain, for tests only */
+    size_t max_in_flight;     /* per worker; past it RESOURCE_EXHAUSTED */
+};
+[[nodiscard]] struct busi_rpc_client *busi_rpc_client_new(struct busi_loop *loop,
+                                                          const struct busi_rpc_client_options *options,
+                                                          const char **error);
+/* Fails what is in flight with UNAVAILABLE. Loop thread, or after the loop has stopped. */
+void busi_rpc_client_free(struct busi_rpc_client **client);
+/* At least one healthy worker of every target. Any thread. */
+bool busi_rpc_client_ready(const struct busi_rpc_client *client);
+
+/* One call, done by min(call->until_ms, now + the method's timeout). On OK out is filled (texts and lists in
+ * call->arena). Otherwise call->message, violations and retry_after_ms say why:
+ * UNAVAILABLE (no worker, or it died), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, or the service's own code. */
+[[nodiscard]] enum busi_code busi_rpc_call(struct busi_rpc_client *client, struct busi_call *call,
+                                           enum busi_method_id method, const void *in, void *out);
+
+/* Typed: busi_rpc_auth_sign_in(client, call, &request, &reply). */
+#define METHOD(service, name, wire, request, reply, retry, timeout)                                          \
+    [[nodiscard]] static inline enum busi_code busi_rpc_##service##_##name(                                  \
+        struct busi_rpc_client *client, struct busi_call *call, const struct busi_##request *in,             \
+        struct busi_##reply *out)                                                                            \
+    {                                                                                                        \
+        return busi_rpc_call(client, call, BUSI_METHOD_##service##_##name, in, out);                         \
+    }
+#include "proto/methods.def"
