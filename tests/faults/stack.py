@@ -1,0 +1,119 @@
+"""The running stack of a test, as deploy/local keeps it, and a load of clients that remember every answer."""
+import http.client, json, os, pathlib, re, signal, subprocess, threading, time, urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+VAR = pathlib.Path(os.environ["BUSI_TEST_VAR"])
+HOST, PORT = re.match(r"http://([^:]+):(\d+)", os.environ["BUSI_TEST_URL"]).groups()
+PASSWORD = "correct horse"
+
+
+def local(command, *names):
+    """Runs deploy/local on this stack as the test script does: two replicas of each worker."""
+    env = dict(os.environ, BUSI_VAR=str(VAR), BUSI_BIN=os.environ["BUSI_TEST_BIN"], BUSI_HTTP_PORT=PORT,
+               BUSI_REPLICAS_AUTH="2", BUSI_REPLICAS_DIRECTORY="2", BUSI_REPLICAS_MAILER="2")
+    for name in list(env):
+        if name.startswith("BUSI_TEST_"):
+            del env[name]
+    done = subprocess.run([ROOT / "deploy/local", command, *names], env=env, text=True, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def port(name):
+    return int(re.findall(rf"^{name}=(\d+)", (VAR / "ports").read_text(), re.M)[-1])
+
+
+def pid(name):
+    return int((VAR / f"run/{name}.pid").read_text())
+
+
+def send(name, sig):
+    os.kill(pid(name), sig)
+
+
+def metrics(name):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port(name + '-health')}/metrics", timeout=3) as answer:
+        return answer.read().decode()
+
+
+def calls_served(name):
+    """RPC calls this worker has answered (health pings not counted)."""
+    total = 0
+    for line in metrics(name).splitlines():
+        found = re.match(r'busi_rpc_server_duration_seconds_count\{.*method="(?!rpc\.)[^"]+".*\} (\d+)', line)
+        total += int(found.group(1)) if found else 0
+    return total
+
+
+def request(method, path, body=None, token=None, connection=None, timeout=10):
+    """(status, headers, parsed body); a connection may be passed and is kept."""
+    headers = {"content-type": "application/json"} if body is not None else {}
+    if token:
+        headers["authorization"] = "Bearer " + token
+    mine = connection or http.client.HTTPConnection(HOST, int(PORT), timeout=timeout)
+    try:
+        mine.request(method, path, json.dumps(body) if body is not None else None, headers)
+        answer = mine.getresponse()
+        raw = answer.read()
+        kind = answer.getheader("content-type") or ""
+        return answer.status, answer.headers, json.loads(raw) if raw and "json" in kind else raw
+    finally:
+        if not connection:
+            mine.close()
+
+
+def sign_up(email):
+    status, _, body = request("POST", "/api/users/signup", {"user": {"email": email, "password": PASSWORD}})
+    assert status == 201, (status, body)
+    return body["token"]
+
+
+def wait_until(true, seconds, what):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+class Load:
+    """Clients that read businesses in a loop; .answers holds (start, seconds, status) of every call, status 0 for a broken
+    connection."""
+
+    def __init__(self, token, clients=16, paths=("/api/businesses/1", "/api/businesses"), pause=0.002):
+        self.token, self.paths, self.pause = token, paths, pause
+        self.answers, self.stop = [], threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(i,), daemon=True) for i in range(clients)]
+
+    def run(self, i):
+        connection, n = None, i
+        while not self.stop.is_set():
+            begin = time.monotonic()
+            try:
+                connection = connection or http.client.HTTPConnection(HOST, int(PORT), timeout=15)
+                status, headers, _ = request("GET", self.paths[n % len(self.paths)], token=self.token, connection=connection)
+                if headers.get("connection", "").lower() == "close":
+                    connection.close()
+                    connection = None
+            except (OSError, http.client.HTTPException):
+                connection, status = None, 0
+            self.answers.append((begin, time.monotonic() - begin, status))
+            n += 1
+            time.sleep(self.pause)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(20)
+
+    def since(self, moment):
+        return [a for a in list(self.answers) if a[0] >= moment]
+
+
+def failures(answers):
+    return [a for a in answers if a[2] != 200]

@@ -1,0 +1,34 @@
+-- wrk script: each request takes the next token (and id) of a list. Arguments: KIND TOKENS-FILE [FIRST-ID LAST-ID]
+local tokens, next_token, kind, first, last, id = {}, 0, "read", 1, 1, 1
+local statuses = {}
+
+function init(args)
+    kind = args[1]
+    for line in io.lines(args[2]) do tokens[#tokens + 1] = line end
+    first, last = tonumber(args[3] or 1), tonumber(args[4] or 1)
+    id = first
+end
+
+local json = { ["content-type"] = "application/json" }
+
+function request()
+    if kind == "signin" then
+        next_token = next_token % #tokens + 1
+        return wrk.format("POST", "/api/users/signin", json, tokens[next_token])
+    end
+    next_token = next_token % #tokens + 1
+    local headers = { authorization = "Bearer " .. tokens[next_token], ["content-type"] = "application/json" }
+    if kind == "list" then return wrk.format("GET", "/api/businesses", headers) end
+    if kind == "create" then
+        return wrk.format("POST", "/api/businesses", headers,
+            '{"business":{"name":"Company of the bench","description":"Short description of it","tag":"IT, Software"}}')
+    end
+    id = id < last and id + 1 or first
+    return wrk.format("GET", "/api/businesses/" .. id, headers)
+end
+
+function done(summary, latency)
+    io.write(string.format("RESULT %.1f %d %d %d\n", summary.requests / (summary.duration / 1e6),
+        summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
+        latency:percentile(50), latency:percentile(99)))
+end
