@@ -30,6 +30,7 @@ struct http_request {
     int64_t content_length;       /* -1: none announced */
     struct busi_str body;         /* whole, wiped after the answer; absent when there was none */
     struct busi_call call;        /* request id, deadline, arena */
+    const void *note;             /* the application's own, from answer() for done(); NULL at first */
 };
 
 /* NULL when absent. Name regardless of case. */
@@ -59,7 +60,7 @@ struct http_app {
     /* Shapes an error of the front itself (400, 405, 408, 413, 414, 415, 417, 431, 501, 503): status is set already. path may be
      * absent when it could not be read. */
     void (*refuse)(void *state, struct busi_str path, struct http_response *response);
-    /* Histogram to observe for this request, after the answer; route index set by answer() in call arena is the app's matter. */
+    /* After the answer was written: the application counts it (its route is in request->note). */
     void (*done)(void *state, const struct http_request *request, const struct http_response *response, int64_t us);
 };
 
