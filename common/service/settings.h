@@ -19,11 +19,13 @@ struct busi_settings {
 #undef SETTING
 };
 
-/* Reads defaults, then the file ("key = value" lines, # comments; NULL: none), then the environment; SECRETs
- * also from the file BUSI_X_FILE names (one trailing newline is cut). Every value is copied into arena.
- * Returns false after writing one line per wrong setting to errors ("BUSI_HTTP_PORT: 99999 is not
- * within 1..65535"): unknown names, values that do not parse or are out of range, a setting given twice in
- * the file. */
+/* Reads defaults, then the file ("key = value" lines, see config_lines.h; at most 64 KiB; NULL: none), then
+ * the environment; SECRETs also from the file that BUSI_X_FILE (in the file: x_file) names, without one
+ * trailing newline. Every value is copied into arena. Rows of other processes keep their defaults and may be
+ * given, so that all can share one file. BUSI_ variables of proto/environment.def are ignored. Returns false
+ * after writing one line per wrong setting to errors ("BUSI_HTTP_PORT: 99999 is not within 1..65535"; never a
+ * secret's value): unknown names, values that do not parse or are out of range, a setting given twice by one
+ * source. */
 [[nodiscard]] bool busi_settings_read(struct busi_settings *settings, enum busi_user user, const char *file,
                                       char *const environment[], struct busi_arena *arena,
                                       struct busi_buf *errors);
