@@ -44,19 +44,15 @@ static void print_secret(struct busi_buf *out, const void *field)
 /* ---- numbers, with or without a unit ---- */
 
 struct unit {
-    struct busi_str suffix; /* behind the number */
-    int64_t factor;         /* to the unit the setting is kept in */
+    const char *suffix; /* behind the number */
+    int64_t factor;     /* to the unit the setting is kept in */
 };
 
 /* Largest first: the first unit that divides a value prints it. */
-static const struct unit count_units[] = {{BUSI_STR(""), 1}};
-static const struct unit duration_units[] = {{BUSI_STR("d"), 86400000},
-                                             {BUSI_STR("h"), 3600000},
-                                             {BUSI_STR("m"), 60000},
-                                             {BUSI_STR("s"), 1000},
-                                             {BUSI_STR("ms"), 1}};
-static const struct unit size_units[] = {
-    {BUSI_STR("G"), 1 << 30}, {BUSI_STR("M"), 1 << 20}, {BUSI_STR("K"), 1 << 10}, {BUSI_STR(""), 1}};
+static const struct unit count_units[] = {{"", 1}};
+static const struct unit duration_units[] = {
+    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+static const struct unit size_units[] = {{"G", 1 << 30}, {"M", 1 << 20}, {"K", 1 << 10}, {"", 1}};
 #define UNITS(table) table, sizeof(table) / sizeof(table)[0]
 
 static bool parse_number(struct busi_str text, const struct unit *units, size_t n_units, int64_t *out)
@@ -70,7 +66,7 @@ static bool parse_number(struct busi_str text, const struct unit *units, size_t 
     if (!busi_str_int((struct busi_str){text.ptr, digits}, &number))
         return false;
     for (size_t i = 0; i < n_units; i++)
-        if (busi_str_eq(suffix, units[i].suffix))
+        if (busi_str_eq(suffix, busi_str_of(units[i].suffix)))
             return !__builtin_mul_overflow(number, units[i].factor, out);
     return false;
 }
@@ -83,7 +79,7 @@ static void print_number(struct busi_buf *out, int64_t number, const struct unit
     while (number % units[i].factor != 0)
         i++; /* ends: the last factor is 1 */
     busi_buf_int(out, number / units[i].factor);
-    busi_buf_str(out, units[i].suffix);
+    busi_buf_str(out, busi_str_of(units[i].suffix));
 }
 
 static int64_t measure_number(const void *field)
@@ -112,16 +108,15 @@ NUMBER_TYPE(size, size_units)
 /* ---- yes and no ---- */
 
 static const struct {
-    struct busi_str word;
+    const char *word;
     bool value;
-} flag_words[] = {{BUSI_STR("true"), true}, {BUSI_STR("false"), false}, {BUSI_STR("1"), true},
-                  {BUSI_STR("0"), false},   {BUSI_STR("yes"), true},    {BUSI_STR("no"), false},
-                  {BUSI_STR("on"), true},   {BUSI_STR("off"), false}};
+} flag_words[] = {{"true", true}, {"false", false}, {"1", true},  {"0", false},
+                  {"yes", true},  {"no", false},    {"on", true}, {"off", false}};
 
 static bool parse_flag(struct busi_str text, void *field)
 {
     for (size_t i = 0; i < sizeof(flag_words) / sizeof(flag_words)[0]; i++) {
-        if (!busi_str_ieq(text, flag_words[i].word))
+        if (!busi_str_ieq(text, busi_str_of(flag_words[i].word)))
             continue;
         *(bool *)field = flag_words[i].value;
         return true;

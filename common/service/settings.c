@@ -9,8 +9,9 @@
 
 enum { MOST_ROWS = 256, FILE_MAX_BYTES = 64 * 1024, SHOWN_BYTES = 64, HELP_COLUMNS = 80 };
 
-static const struct busi_str env_prefix = BUSI_STR("BUSI_");
-static const struct busi_str file_suffix = BUSI_STR("_FILE");
+/* a macro and no constant: C has no constant of a struct from a literal */
+#define ENV_PREFIX BUSI_STR("BUSI_")
+#define FILE_SUFFIX BUSI_STR("_FILE")
 
 /* One reading of all sources; a source is the file or the environment. */
 struct reading {
@@ -137,10 +138,10 @@ static bool first_time(struct reading *r, ptrdiff_t index, struct busi_str name)
 /* The secret's row when name is BUSI_X_FILE, else -1. */
 static ptrdiff_t find_file_setting(struct busi_str name)
 {
-    if (name.len <= file_suffix.len)
+    if (name.len <= FILE_SUFFIX.len)
         return -1;
-    struct busi_str stem = {name.ptr, name.len - file_suffix.len};
-    if (!busi_str_eq((struct busi_str){name.ptr + stem.len, file_suffix.len}, file_suffix))
+    struct busi_str stem = {name.ptr, name.len - FILE_SUFFIX.len};
+    if (!busi_str_eq((struct busi_str){name.ptr + stem.len, FILE_SUFFIX.len}, FILE_SUFFIX))
         return -1;
     ptrdiff_t index = busi_setting_row_find(stem);
     return index >= 0 && busi_setting_type(busi_setting_row((size_t)index)->kind)->secret ? index : -1;
@@ -179,8 +180,8 @@ static void read_defaults(struct reading *r)
 /* The environment's name of a key: "http_port" -> "BUSI_HTTP_PORT"; cut names are unknown ones. */
 static struct busi_str name_of_key(struct busi_str key, char *out, size_t room)
 {
-    size_t len = env_prefix.len;
-    memcpy(out, env_prefix.ptr, len);
+    size_t len = ENV_PREFIX.len;
+    memcpy(out, ENV_PREFIX.ptr, len);
     for (size_t i = 0; i < key.len && len < room; i++)
         out[len++] = key.ptr[i] >= 'a' && key.ptr[i] <= 'z' ? (char)(key.ptr[i] - 0x20) : key.ptr[i];
     return (struct busi_str){out, len};
@@ -215,7 +216,7 @@ static void read_environment(struct reading *r, char *const environment[])
     for (size_t i = 0; environment[i]; i++) {
         struct busi_str entry = busi_str_of(environment[i]);
         const char *equals = memchr(entry.ptr, '=', entry.len);
-        if (!equals || !busi_str_starts(entry, env_prefix))
+        if (!equals || !busi_str_starts(entry, ENV_PREFIX))
             continue;
         struct busi_str name = {entry.ptr, (size_t)(equals - entry.ptr)};
         if (!busi_setting_is_foreign(name, equals + 1))
