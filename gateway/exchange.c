@@ -1,0 +1,97 @@
+#include "exchange.h"
+#include "base/log.h"
+
+static bool canonical_decimal(struct busi_str text)
+{
+    size_t sign = text.len && text.ptr[0] == '-' ? 1 : 0;
+    if (text.len == sign)
+        return false;
+    if (text.ptr[sign] == '0' && (sign || text.len > 1))
+        return false;
+    for (size_t i = sign; i < text.len; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    return true;
+}
+
+enum id_verdict exchange_id(struct busi_str text, int64_t *out)
+{
+    if (!canonical_decimal(text))
+        return ID_BAD;
+    if (!busi_str_int(text, out) || *out < 1)
+        return ID_UNKNOWN;
+    return ID_OK;
+}
+
+/* What was begun for a better answer is forgotten. */
+static void start_over(struct http_response *response)
+{
+    busi_buf_clear(&response->body);
+    response->body.failed = false;
+    response->n_headers = 0;
+}
+
+/* Seconds, spread over 1..3 when nobody gave a hint, so that clients do not come back all at once. */
+static int64_t retry_after(const struct busi_call *call)
+{
+    if (call->retry_after_ms > 0)
+        return (call->retry_after_ms + 999) / 1000;
+    unsigned spread = 0;
+    for (size_t i = 0; i < call->request_id.len; i++)
+        spread = spread * 31 + (unsigned char)call->request_id.ptr[i];
+    return 1 + spread % 3;
+}
+
+void exchange_error(struct exchange *x, int status)
+{
+    start_over(x->response);
+    x->surface->error(x->response, status);
+    if (status == 401)
+        http_add_header(x->response, "WWW-Authenticate", BUSI_STR("Bearer"));
+    if (status == 503) {
+        struct busi_call *call = &x->request->call;
+        struct busi_str text = busi_arena_printf(&call->arena, "%lld", (long long)retry_after(call));
+        http_add_header(x->response, "Retry-After", text.ptr ? text : BUSI_STR("1"));
+    }
+}
+
+static void log_failure(const struct exchange *x, enum busi_code code)
+{
+    const struct busi_call *call = &x->request->call;
+    busi_log(BUSI_WARN, "call_failed", BUSI_S("request_id", call->request_id),
+             BUSI_C("route", x->route ? x->route->label : ""), BUSI_C("code", busi_code_name(code)),
+             BUSI_S("message", call->message));
+}
+
+void exchange_fail(struct exchange *x, enum busi_code code)
+{
+    const struct busi_call *call = &x->request->call;
+    /* nobody of ours cancels: a worker that says so has lost the call */
+    int status = code == BUSI_CANCELLED ? 503 : busi_code_http(code);
+    if (status >= 500)
+        log_failure(x, code);
+    if (call->n_violations && status < 500) {
+        start_over(x->response);
+        x->surface->invalid(x->response, call);
+    } else {
+        exchange_error(x, status);
+    }
+}
+
+void exchange_unauthenticated(struct exchange *x, enum token_fault fault)
+{
+    start_over(x->response);
+    x->surface->unauthenticated(x->response, fault);
+    http_add_header(x->response, "WWW-Authenticate",
+                    fault == TOKEN_MISSING ? BUSI_STR("Bearer") : BUSI_STR("Bearer error=\"invalid_token\""));
+}
+
+void exchange_json(struct exchange *x, int status)
+{
+    if (x->response->body.failed) {
+        exchange_error(x, 500);
+        return;
+    }
+    x->response->status = status;
+    x->response->content_type = "application/json; charset=utf-8";
+}

@@ -1,0 +1,32 @@
+/* One request on its way through the gateway: what a handler gets, and how it fails. Lives on the stack of
+ * the connection's thread; what it points to lives in the request's call arena. */
+#pragma once
+#include "params.h"
+#include "router.h"
+
+struct gateway;
+
+struct exchange {
+    struct gateway *gateway;
+    struct http_request *request;
+    struct http_response *response;
+    const struct surface *surface;
+    const struct route *route; /* NULL until matched */
+    struct busi_str id;        /* what ":id" took, raw */
+    const struct param *body;  /* an OBJECT, empty when there was no body of a known type */
+    const struct param *query; /* likewise */
+};
+
+/* Answers with the surface's shape of this status. */
+void exchange_error(struct exchange *x, int status);
+/* Answers a failed call: its violations if it has any, else the status of code, with Retry-After on 503. */
+void exchange_fail(struct exchange *x, enum busi_code code);
+void exchange_unauthenticated(struct exchange *x, enum token_fault fault);
+
+/* Answers status with the JSON in response->body; 500 instead when it did not fit. */
+void exchange_json(struct exchange *x, int status);
+
+enum id_verdict { ID_OK, ID_BAD, ID_UNKNOWN };
+/* A row id: ID_BAD when it is no canonical decimal, ID_UNKNOWN when no row can have it (below 1, past int64).
+ */
+enum id_verdict exchange_id(struct busi_str text, int64_t *out);

@@ -1,0 +1,197 @@
+#include "gateway.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "pipeline.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MOST_IN_FLIGHT = 512 }; /* calls per worker: below a worker's fibers, which two gateways share */
+
+struct router_options gateway_router_options(const struct busi_settings *settings)
+{
+    struct router_options options = {0};
+#define SURFACE(name)                                                                                        \
+    options.on[SURFACE_##name] = !settings || settings->surface_##name;                                      \
+    if (settings)                                                                                            \
+        options.prefix[SURFACE_##name] = settings->surface_##name##_prefix;
+#include "surfaces.def"
+#undef SURFACE
+    return options;
+}
+
+static size_t widest(const struct router_options *options)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < ROUTES; i++) {
+        size_t n = options->prefix[routes[i].surface].len + strlen(routes[i].path);
+        width = n > width ? n : width;
+    }
+    return width;
+}
+
+void gateway_print_routes(struct busi_buf *out, const struct router_options *options)
+{
+    size_t width = widest(options);
+    for (size_t i = 0; i < ROUTES; i++) {
+        const struct route *route = &routes[i];
+        struct busi_str prefix = options->prefix[route->surface];
+        if (!options->on[route->surface])
+            continue;
+        busi_buf_printf(out, "%12s  %-6s  %.*s%-*s  %-16s  %-6s  %s\n", surface_get(route->surface)->name,
+                        route->verb, BUSI_ARG(prefix), (int)(width - prefix.len), route->path,
+                        route->handler_name, route->who == WHO_PUBLIC ? "public" : "bearer", route->help);
+    }
+}
+
+static int run_routes(const struct busi_settings *settings, int argc, char **argv)
+{
+    struct busi_buf out;
+    struct router_options options = gateway_router_options(settings);
+    (void)argc;
+    (void)argv;
+    busi_buf_init(&out, 1024 * 1024);
+    gateway_print_routes(&out, &options);
+    bool written = !out.failed && fwrite(out.ptr, 1, out.len, stdout) == out.len && fflush(stdout) == 0;
+    busi_buf_fini(&out);
+    return written ? 0 : 1;
+}
+
+static bool check_endpoints(struct busi_str value, const char *name, struct busi_buf *errors)
+{
+    if (value.len == 0)
+        busi_buf_printf(errors, "%s: must name at least one worker, as host:port\n", name);
+    return value.len != 0;
+}
+
+static bool check(const struct busi_settings *settings, struct busi_buf *errors)
+{
+    struct router_options options = gateway_router_options(settings);
+    bool ok = check_endpoints(settings->auth_endpoints, "BUSI_AUTH_ENDPOINTS", errors);
+    ok = check_endpoints(settings->directory_endpoints, "BUSI_DIRECTORY_ENDPOINTS", errors) && ok;
+    if (settings->curve_key_file.len && !settings->curve_server_dir.len) {
+        busi_buf_printf(errors, "BUSI_CURVE_SERVER_DIR: needed together with BUSI_CURVE_KEY_FILE\n");
+        ok = false;
+    }
+    for (size_t i = 0; i < SURFACES; i++) {
+        if (router_prefix_ok(options.prefix[i]))
+            continue;
+        busi_buf_printf(
+            errors,
+            "BUSI_SURFACE_..._PREFIX of %s: must be empty or a path as /name, of letters, digits, - and _\n",
+            surface_get((enum surface_id)i)->name);
+        ok = false;
+    }
+    return ok;
+}
+
+static bool open_client(struct gateway *gateway, struct busi_process *process, const char **error)
+{
+    const struct busi_settings *settings = process->settings;
+    struct busi_str dir = settings->curve_server_dir;
+    char auth_key[1100], directory_key[1100];
+    snprintf(auth_key, sizeof auth_key, "%.*s/auth-svc.pub", BUSI_ARG(dir));
+    snprintf(directory_key, sizeof directory_key, "%.*s/directory-svc.pub", BUSI_ARG(dir));
+    const struct busi_rpc_target targets[] = {
+        {"auth", settings->auth_endpoints, busi_str_of(dir.len ? auth_key : NULL)},
+        {"directory", settings->directory_endpoints, busi_str_of(dir.len ? directory_key : NULL)},
+    };
+    const struct busi_rpc_client_options options = {.targets = targets,
+                                                    .n_targets = sizeof targets / sizeof targets[0],
+                                                    .curve = process->curve,
+                                                    .max_in_flight = MOST_IN_FLIGHT};
+    gateway->rpc = busi_rpc_client_new(process->loop, &options, error);
+    return gateway->rpc != NULL;
+}
+
+static bool open_histograms(struct gateway *gateway)
+{
+    const char *name = "busi_http_request_duration_seconds";
+    const char *help = "Time from a request's head to its answer";
+    for (size_t i = 0; i < ROUTES; i++) {
+        gateway->histograms[i] = busi_histogram_new(name, help, "route", routes[i].label);
+        if (!gateway->histograms[i])
+            return false;
+    }
+    gateway->unmatched = busi_histogram_new(name, help, "route", "none");
+    return gateway->unmatched != NULL;
+}
+
+static bool open_front(struct gateway *gateway, const char **error)
+{
+    const struct http_front_options options = {.settings = gateway->settings,
+                                               .app = {.state = gateway,
+                                                       .body_limit = pipeline_body_limit,
+                                                       .answer = pipeline_answer,
+                                                       .refuse = pipeline_refuse,
+                                                       .done = pipeline_done}};
+    gateway->front = http_front_open(&options, error);
+    return gateway->front != NULL;
+}
+
+/* The front goes first: its threads use the client. */
+static void stop(void *state)
+{
+    struct gateway *gateway = state;
+    if (gateway->front)
+        http_front_close(&gateway->front);
+    if (gateway->rpc)
+        busi_rpc_client_free(&gateway->rpc);
+    free(gateway);
+}
+
+static void *start(struct busi_process *process)
+{
+    struct gateway *gateway = calloc(1, sizeof *gateway);
+    const char *error = "out of memory";
+    if (!gateway)
+        return NULL;
+    gateway->settings = process->settings;
+    struct router_options options = gateway_router_options(process->settings);
+    router_init(&gateway->router, &options);
+    if (open_histograms(gateway) && open_client(gateway, process, &error) && open_front(gateway, &error)) {
+        busi_log(BUSI_INFO, "listening", BUSI_S("bind", process->settings->http_bind),
+                 BUSI_I("port", http_front_port(gateway->front)));
+        return gateway;
+    }
+    busi_log(BUSI_ERR, "start_failed", BUSI_C("reason", error));
+    stop(gateway);
+    return NULL;
+}
+
+static bool ready(void *state)
+{
+    const struct gateway *gateway = state;
+    return busi_rpc_client_ready(gateway->rpc);
+}
+
+static void drain(void *state)
+{
+    const struct gateway *gateway = state;
+    http_front_drain(gateway->front);
+}
+
+static bool idle(void *state)
+{
+    const struct gateway *gateway = state;
+    return http_front_busy(gateway->front) == 0;
+}
+
+const struct busi_service *gateway_service(void)
+{
+    static const struct busi_command commands[] = {
+        {.name = "routes", .help = "print the table of routes", .run = run_routes}};
+    static const struct busi_service service = {
+        .name = "gateway",
+        .summary = "HTTP in front of busi's services",
+        .user = BUSI_USER_G,
+        .commands = commands,
+        .n_commands = sizeof commands / sizeof commands[0],
+        .check = check,
+        .start = start,
+        .ready = ready,
+        .drain = drain,
+        .idle = idle,
+        .stop = stop,
+    };
+    return &service;
+}

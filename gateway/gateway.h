@@ -1,0 +1,21 @@
+/* The gateway process: routes, workers' client and front in one place. */
+#pragma once
+#include "router.h"
+#include "service/service.h"
+
+struct gateway {
+    const struct busi_settings *settings; /* borrowed, lives as long as the process */
+    struct router router;
+    struct busi_rpc_client *rpc;               /* owned */
+    struct http_front *front;                  /* owned */
+    struct busi_histogram *histograms[ROUTES]; /* by row of routes.def; kept by the metrics */
+    struct busi_histogram *unmatched;          /* requests no row was found for */
+};
+
+/* The table busi_service_main() runs. */
+const struct busi_service *gateway_service(void);
+
+/* Which surfaces are on, and where; settings may be NULL: all on, no prefix. */
+struct router_options gateway_router_options(const struct busi_settings *settings);
+/* The table of `gateway routes`. */
+void gateway_print_routes(struct busi_buf *out, const struct router_options *options);

@@ -1,0 +1,146 @@
+#include "pipeline.h"
+#include "accept.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "exchange.h"
+#include "guard.h"
+
+enum { PASSWORD_EXTRA_MS = 2000 }; /* hashing has a queue of its own */
+
+static const struct param empty_object = {.type = PARAM_OBJECT};
+
+int64_t pipeline_body_limit(void *state, const struct http_request *request)
+{
+    const struct gateway *gateway = state;
+    struct route_match match = router_match(&gateway->router, request->method, request->path);
+    if (match.path && match.path->limit == LIMIT_BUSINESS)
+        return gateway->settings->http_business_body_limit;
+    return gateway->settings->http_body_limit;
+}
+
+enum http_method pipeline_method(enum http_method method, const struct param *body)
+{
+    static const struct {
+        const char *name;
+        enum http_method method;
+    } verbs[] = {{"PUT", HTTP_PUT}, {"PATCH", HTTP_PATCH}, {"DELETE", HTTP_DELETE}};
+    const struct param *wish = method == HTTP_POST ? param_find(body, "_method") : NULL;
+    if (!wish || wish->type != PARAM_TEXT)
+        return method;
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (busi_str_ieq(wish->text, busi_str_of(verbs[i].name)))
+            return verbs[i].method;
+    return method;
+}
+
+/* Bodies of methods that have none by nature are not looked at. */
+static enum param_verdict read_body(struct exchange *x)
+{
+    struct http_request *request = x->request;
+    const unsigned with_body = HTTP_POST | HTTP_PUT | HTTP_PATCH | HTTP_DELETE;
+    if (!(request->method & with_body) || !request->body.ptr)
+        return PARAMS_OK;
+    const struct http_header *type = http_find_header(request, BUSI_STR("content-type"));
+    struct param *body = NULL;
+    enum param_verdict verdict =
+        params_body(&request->call.arena, request->body, type ? type->value : (struct busi_str){0}, &body);
+    if (verdict == PARAMS_OK)
+        x->body = body;
+    return verdict;
+}
+
+static bool read_query(struct exchange *x)
+{
+    struct http_request *request = x->request;
+    struct param *query = NULL;
+    if (request->query.len == 0)
+        return true;
+    if (params_form(&request->call.arena, request->query, &query) != PARAMS_OK)
+        return false;
+    x->query = query;
+    return true;
+}
+
+static bool acceptable(const struct exchange *x)
+{
+    const struct param *format = param_find(x->query, "_format");
+    if (format && format->type != PARAM_TEXT)
+        return false;
+    return accept_request(x->request, format ? format->text : (struct busi_str){0}, x->route->accept);
+}
+
+/* The first thing a path decides, whatever goes wrong afterwards. */
+static void prepare(struct exchange *x, const struct route *path)
+{
+    x->surface = surface_get(path ? path->surface : 0);
+    if (path && path->time == TIME_PASSWORD) {
+        x->request->call.until_ms += PASSWORD_EXTRA_MS;
+        x->response->no_store = true;
+    }
+}
+
+void pipeline_answer(void *state, struct http_request *request, struct http_response *response)
+{
+    struct gateway *gateway = state;
+    struct exchange x = {.gateway = gateway,
+                         .request = request,
+                         .response = response,
+                         .body = &empty_object,
+                         .query = &empty_object};
+    struct route_match match = router_match(&gateway->router, request->method, request->path);
+    prepare(&x, match.path);
+    enum param_verdict verdict = read_body(&x);
+    if (verdict != PARAMS_OK) {
+        exchange_error(&x, (int)verdict);
+        return;
+    }
+    if (!read_query(&x)) {
+        exchange_error(&x, 400);
+        return;
+    }
+    enum http_method method = pipeline_method(request->method, x.body);
+    if (method != request->method)
+        match = router_match(&gateway->router, method, request->path);
+    if (!match.route) {
+        exchange_error(&x, 404);
+        return;
+    }
+    x.route = match.route;
+    x.id = match.id;
+    request->note = match.route;
+    if (!acceptable(&x))
+        exchange_error(&x, 406);
+    else if (x.route->who == WHO_PUBLIC || guard_admit(&x))
+        x.route->handler(&x);
+}
+
+void pipeline_refuse(void *state, struct busi_str path, struct http_response *response)
+{
+    const struct gateway *gateway = state;
+    struct route_match match = router_match(&gateway->router, HTTP_GET, path);
+    if (match.path && match.path->time == TIME_PASSWORD)
+        response->no_store = true;
+    surface_get(match.path ? match.path->surface : 0)->error(response, response->status);
+}
+
+static const char *method_name(enum http_method method)
+{
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if ((unsigned)method == 1u << i)
+            return names[i];
+    return "none"; /* refused before the request line was understood */
+}
+
+void pipeline_done(void *state, const struct http_request *request, const struct http_response *response,
+                   int64_t us)
+{
+    struct gateway *gateway = state;
+    const struct route *route = request->note;
+    busi_histogram_observe(route ? gateway->histograms[route - routes] : gateway->unmatched, us,
+                           response->status);
+    /* The pattern, not the path: a path that matched nothing may be anything, a password too. */
+    busi_log(BUSI_INFO, "request", BUSI_S("request_id", request->call.request_id),
+             BUSI_C("method", method_name(request->method)), BUSI_C("route", route ? route->label : "none"),
+             BUSI_I("status", response->status), BUSI_I("duration_us", us));
+}

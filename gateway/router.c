@@ -1,0 +1,120 @@
+#include "router.h"
+
+#define ROUTE(surface_, verb_, path_, who_, accept_, limit_, time_, handler_, help_)                         \
+    {.surface = SURFACE_##surface_,                                                                          \
+     .method = HTTP_##verb_,                                                                                 \
+     .verb = #verb_,                                                                                         \
+     .path = path_,                                                                                          \
+     .label = #verb_ " " path_,                                                                              \
+     .who = WHO_##who_,                                                                                      \
+     .accept = ACCEPT_##accept_,                                                                             \
+     .limit = LIMIT_##limit_,                                                                                \
+     .time = TIME_##time_,                                                                                   \
+     .handler = on_##surface_##_##handler_,                                                                  \
+     .handler_name = #handler_,                                                                              \
+     .help = help_},
+const struct route routes[ROUTES] = {
+#include "routes.def"
+};
+#undef ROUTE
+
+struct split {
+    struct busi_str segments[HTTP_MAX_SEGMENTS];
+    size_t n;
+    bool strict; /* one slash before each segment, none at the end (but for "/" itself) */
+};
+
+/* False when path does not start with a slash or has too many segments. */
+static bool split_path(struct busi_str path, struct split *out)
+{
+    *out = (struct split){.strict = true};
+    if (path.len == 0 || path.ptr[0] != '/')
+        return false;
+    const char *at = path.ptr, *end = path.ptr + path.len;
+    while (at < end) {
+        at++; /* the slash */
+        const char *slash = memchr(at, '/', (size_t)(end - at));
+        const char *stop = slash ? slash : end;
+        if (stop == at) {
+            out->strict = out->strict && path.len == 1;
+        } else {
+            if (out->n == HTTP_MAX_SEGMENTS)
+                return false;
+            out->segments[out->n++] = (struct busi_str){at, (size_t)(stop - at)};
+        }
+        at = stop;
+    }
+    return true;
+}
+
+bool router_prefix_ok(struct busi_str prefix)
+{
+    struct split split;
+    if (prefix.len == 0)
+        return true;
+    if (prefix.len == 1 || !split_path(prefix, &split) || !split.strict)
+        return false;
+    for (size_t i = 0; i < prefix.len; i++) {
+        char c = prefix.ptr[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!word && c != '/' && c != '-' && c != '_')
+            return false;
+    }
+    return true;
+}
+
+void router_init(struct router *router, const struct router_options *options)
+{
+    *router = (struct router){0};
+    for (size_t i = 0; i < ROUTES; i++) {
+        struct router_row *row = &router->rows[i];
+        struct split prefix = {0}, path = {0};
+        struct busi_str text = options->prefix[routes[i].surface];
+        bool fits = (text.len == 0 || split_path(text, &prefix)) &&
+                    split_path(busi_str_of(routes[i].path), &path) && prefix.n + path.n <= HTTP_MAX_SEGMENTS;
+        if (!fits)
+            continue;
+        memcpy(row->segments, prefix.segments, prefix.n * sizeof prefix.segments[0]);
+        memcpy(row->segments + prefix.n, path.segments, path.n * sizeof path.segments[0]);
+        row->n_segments = prefix.n + path.n;
+        row->on = options->on[routes[i].surface];
+    }
+}
+
+static bool same_path(const struct router_row *row, const struct split *path, struct busi_str *id)
+{
+    if (!row->on || row->n_segments != path->n)
+        return false;
+    *id = (struct busi_str){0};
+    for (size_t i = 0; i < path->n; i++) {
+        if (row->segments[i].ptr[0] == ':')
+            *id = path->segments[i];
+        else if (!busi_str_eq(row->segments[i], path->segments[i]))
+            return false;
+    }
+    return true;
+}
+
+struct route_match router_match(const struct router *router, enum http_method method, struct busi_str path)
+{
+    struct route_match match = {0};
+    struct split split;
+    if (!split_path(path, &split))
+        return match;
+    if (method == HTTP_HEAD)
+        method = HTTP_GET;
+    for (size_t i = 0; i < ROUTES && !match.route; i++) {
+        struct busi_str id;
+        if (!split.strict && !surface_get(routes[i].surface)->any_slashes)
+            continue;
+        if (!same_path(&router->rows[i], &split, &id))
+            continue;
+        if (!match.path)
+            match.path = &routes[i];
+        if (routes[i].method == method) {
+            match.route = &routes[i];
+            match.id = id;
+        }
+    }
+    return match;
+}

@@ -1,0 +1,31 @@
+/* What differs from surface to surface apart from its routes: how it words what went wrong. */
+#pragma once
+#include "http.h"
+
+enum surface_id {
+#define SURFACE(name) SURFACE_##name,
+#include "surfaces.def"
+#undef SURFACE
+    SURFACES
+};
+
+enum token_fault {
+    TOKEN_MISSING, /* no Authorization, or another scheme */
+    TOKEN_INVALID  /* not ours, expired, revoked, or its user is gone */
+};
+
+struct surface {
+    const char *name;
+    bool any_slashes; /* repeated and trailing slashes equal none; otherwise they are another path */
+    /* Each sets status (those that do not take one), content type and body. */
+    void (*error)(struct http_response *response, int status); /* every status without a function below */
+    void (*unauthenticated)(struct http_response *response, enum token_fault fault);
+    void (*invalid)(struct http_response *response, const struct busi_call *call); /* call->violations */
+};
+
+#define SURFACE(name) extern const struct surface surface_##name;
+#include "surfaces.def"
+#undef SURFACE
+
+/* Never NULL. */
+const struct surface *surface_get(enum surface_id id);

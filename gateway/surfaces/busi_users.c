@@ -1,0 +1,62 @@
+/* Sign-up, sign-in and the greeting of the busi surface. */
+#include "base/text.h"
+#include "busi_shape.h"
+#include "exchange.h"
+#include "gateway.h"
+
+static void answer_session(struct exchange *x, const struct busi_session_reply *session)
+{
+    busi_shape_session(&x->response->body, session);
+    exchange_json(x, 201);
+}
+
+void on_busi_sign_up(struct exchange *x)
+{
+    struct busi_call *call = &x->request->call;
+    struct busi_sign_up_request request;
+    struct busi_session_reply session = {0};
+    struct fields fields;
+    if (!busi_shape_sign_up(x->body, &fields, &request)) {
+        exchange_error(x, 400);
+        return;
+    }
+    enum busi_code code = busi_rpc_auth_sign_up(x->gateway->rpc, call, &request, &session);
+    code = fields_judge(&fields, call, code);
+    if (code == BUSI_OK)
+        answer_session(x, &session);
+    else
+        exchange_fail(x, code);
+}
+
+/* For the list of one's sessions; a header that is no text is left out. */
+static struct busi_str user_agent(const struct http_request *request)
+{
+    const struct http_header *header = http_find_header(request, BUSI_STR("user-agent"));
+    if (!header || !busi_utf8_valid(header->value))
+        return (struct busi_str){0};
+    return fields_cut(header->value, 512);
+}
+
+void on_busi_sign_in(struct exchange *x)
+{
+    struct busi_sign_in_request request;
+    struct busi_session_reply session = {0};
+    if (!busi_shape_sign_in(x->body, &request)) {
+        exchange_error(x, 400);
+        return;
+    }
+    request.remote_addr = x->request->remote_addr;
+    request.user_agent = user_agent(x->request);
+    enum busi_code code = busi_rpc_auth_sign_in(x->gateway->rpc, &x->request->call, &request, &session);
+    if (code == BUSI_OK)
+        answer_session(x, &session);
+    else
+        exchange_fail(x, code);
+}
+
+void on_busi_home(struct exchange *x)
+{
+    x->response->status = 200;
+    x->response->content_type = "text/plain; charset=utf-8";
+    busi_buf_str(&x->response->body, BUSI_STR("BusiApi!"));
+}
