@@ -13,12 +13,13 @@ struct busi_offload_options {
     int threads;      /* at least 1 */
     int64_t max_wait_ms;
     size_t max_queue;
+    int64_t guess_ms; /* what a job takes, until the first has been measured */
     void *(*thread_init)(void);
     void (*thread_fini)(void *state);
 };
 [[nodiscard]] struct busi_offload *busi_offload_new(struct busi_loop *loop,
                                                     const struct busi_offload_options *options);
-/* Finishes what is queued, then joins. */
+/* Finishes what is queued, then joins. Fibers waiting for it go on at the loop's next turn. */
 void busi_offload_free(struct busi_offload **offload);
 
 /* Runs fn(arg, thread_state) on a thread and suspends the calling fiber until it is done. fn always runs to
@@ -28,5 +29,5 @@ void busi_offload_free(struct busi_offload **offload);
 [[nodiscard]] enum busi_code busi_offload_run(struct busi_offload *offload,
                                               void (*fn)(void *arg, void *state), void *arg, int64_t until_ms,
                                               int64_t *retry_after_ms);
-/* What a job queued now would wait. */
+/* What a job queued now would wait. Any thread. */
 int64_t busi_offload_predicted_wait_ms(const struct busi_offload *offload);
