@@ -76,12 +76,12 @@ void on_busi_update_business(struct exchange *x)
     struct busi_business business = {0};
     struct fields fields;
     int64_t id;
-    if (!take_id(x, &id))
-        return;
     if (!busi_shape_write(x->body, &fields, &request)) {
         exchange_error(x, 400);
         return;
     }
+    if (!take_id(x, &id))
+        return;
     request.id = id;
     enum busi_code code = busi_rpc_directory_update_business(x->gateway->rpc, call, &request, &business);
     code = fields_judge(&fields, call, code);

@@ -1,0 +1,154 @@
+"""The words the end-to-end tests are written in: requests to the running gateway, and what is expected of the answers."""
+import base64, hashlib, hmac, http.client, itertools, json, os, pathlib, re, time, uuid
+
+URL = os.environ["BUSI_TEST_URL"]
+HOST, PORT = re.match(r"http://([^:/]+):(\d+)", URL).groups()
+VAR = pathlib.Path(os.environ.get("BUSI_TEST_VAR", "/nonexistent"))
+PASSWORD = "correct horse"
+_count = itertools.count()
+
+
+class Answer:
+    def __init__(self, answer, raw):
+        self.status, self.reason, self.headers, self.raw = answer.status, answer.reason, answer.headers, raw
+        self.version = answer.version
+
+    @property
+    def json(self):
+        assert self.headers["content-type"] == "application/json; charset=utf-8", self
+        return json.loads(self.raw)
+
+    def __repr__(self):
+        return f"{self.status} {self.reason}\n{self.headers}{self.raw[:500]!r}"
+
+
+def ask(method, path, body=None, token=None, headers=None):
+    """One request on a connection of its own. body: bytes as they are, anything else as JSON. headers: a dict, or a list of
+    pairs where one name may come twice."""
+    pairs = list(headers.items() if isinstance(headers, dict) else headers or [])
+    if body is not None and not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    names = [name.lower() for name, _ in pairs]
+    if body is not None and "content-type" not in names:
+        pairs.append(("content-type", "application/json"))
+    if token is not None:
+        pairs.append(("authorization", "Bearer " + token))
+    connection = http.client.HTTPConnection(HOST, int(PORT), timeout=15)
+    try:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in pairs:
+            connection.putheader(name, value)
+        if body is not None or method in ("POST", "PUT", "PATCH"):
+            connection.putheader("content-length", str(len(body or b"")))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        return Answer(answer, answer.read())
+    finally:
+        connection.close()
+
+
+def get(path, token=None, **more):
+    return ask("GET", path, token=token, **more)
+
+
+def post_json(path, body, token=None, **more):
+    return ask("POST", path, body, token=token, **more)
+
+
+def post_form(path, body, token=None):
+    return ask("POST", path, body.encode(), token=token, headers={"content-type": "application/x-www-form-urlencoded"})
+
+
+def post_multipart(path, fields, token=None):
+    boundary = "boundary-of-the-house"
+    parts = "".join(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+                    for name, value in fields.items())
+    return ask("POST", path, f"{parts}--{boundary}--\r\n".encode(), token=token,
+               headers={"content-type": f"multipart/form-data; boundary={boundary}"})
+
+
+# ---- what is expected ----
+def expect_status(answer, status):
+    assert answer.status == status, answer
+    return answer
+
+
+def expect_json(answer, status, body):
+    expect_status(answer, status)
+    assert answer.json == body, answer
+    return answer
+
+
+def expect_detail(answer, status, detail):
+    return expect_json(answer, status, {"errors": {"detail": detail}})
+
+
+def expect_errors(answer, **errors):
+    return expect_json(answer, 422, {"errors": errors})
+
+
+def expect_unauthenticated(answer):
+    expect_json(answer, 401, {"error": "unauthenticated"})
+    assert answer.headers["www-authenticate"] == "Bearer", answer
+
+
+def expect_invalid_token(answer):
+    expect_json(answer, 401, {"error": "invalid_token"})
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"', answer
+
+
+# ---- accounts ----
+def new_email():
+    return f"e2e-{os.getpid()}-{time.time_ns()}-{next(_count)}@example.com"
+
+
+def sign_up(email=None, password=PASSWORD):
+    """A new account: its first token."""
+    answer = post_json("/api/users/signup", {"user": {"email": email or new_email(), "password": password}})
+    return expect_status(answer, 201).json["token"]
+
+
+def sign_in(email, password=PASSWORD):
+    answer = post_json("/api/users/signin", {"email": email, "password": password})
+    return expect_status(answer, 201).json["token"]
+
+
+# ---- businesses ----
+BUSINESS = {"name": "Company 1", "description": "Short description 1", "tag": "IT, Software"}
+
+
+def create_business(token, **fields):
+    answer = post_json("/api/businesses", {"business": {**BUSINESS, **fields}}, token)
+    return expect_status(answer, 201).json["data"]
+
+
+# ---- tokens ----
+def unpadded(raw):
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def padded(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def claims_of(token):
+    return json.loads(padded(token.split(".")[1]))
+
+
+def secret():
+    """The running house's key, to make what only it could make."""
+    return (VAR / "secrets/jwt").read_bytes().rstrip(b"\n")
+
+
+HASHES = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
+
+
+def make_token(claims, header='{"alg":"HS512","typ":"JWT"}', key=None, hash="HS512"):
+    """Signed for real, whatever is in it. claims and header: text, or what becomes JSON."""
+    text = lambda part: part if isinstance(part, str) else json.dumps(part, separators=(",", ":"))
+    signed = unpadded(text(header).encode()) + "." + unpadded(text(claims).encode())
+    return signed + "." + unpadded(hmac.new(key or secret(), signed.encode(), HASHES[hash]).digest())
+
+
+def is_uuid4(text):
+    return str(uuid.UUID(text, version=4)) == text
