@@ -1,5 +1,6 @@
 /* The floor every speed is compared with: a bare CivetWeb handler with the gateway's server options that
  * answers fixed bytes. usage: bench-floor PORT THREADS QUEUE FILE ; GET /1 answers FILE's bytes as JSON. */
+#define _GNU_SOURCE /* pthread_setattr_default_np */
 #include <civetweb.h>
 #include <pthread.h>
 #include <signal.h>
