@@ -1,9 +1,10 @@
-/* CURVE between processes: key pairs as czmq certificates, an allow-list of client keys answered by zauth.
+/* CURVE between processes: key pairs as czmq certificates, an allow-list of client keys.
  * The certificates' metadata "name" is the identity handlers see as call->caller. */
 #pragma once
 #include "base/str.h"
 
-/* The process's one ZeroMQ context (czmq's own, its signal handlers off). First call creates it. */
+/* The process's one ZeroMQ context. First call creates it; NULL: out of memory or descriptors. (Not czmq's:
+ * that one is terminated at exit() and waits there for every socket still open.) Make it after any fork. */
 void *busi_zmq_context(void);
 void busi_zmq_shutdown(void); /* after every socket is closed */
 
@@ -13,15 +14,20 @@ struct busi_curve; /* this process's key pair and, for servers, its running allo
 [[nodiscard]] struct busi_curve *busi_curve_open(struct busi_str key_file, const char **error);
 void busi_curve_close(struct busi_curve **curve);
 
-/* Admits only the public certificates in folder; starts the ZAP handler before any bind. Once per process. */
+/* Admits only the public certificates (*.pub) in folder; starts the ZAP handler before any bind. Once per
+ * process. A certificate put there or taken away counts at the next handshake; what is connected stays. */
 [[nodiscard]] bool busi_curve_allow(struct busi_curve *curve, struct busi_str folder, const char **error);
-/* Makes a socket a CURVE server with our key / a CURVE client of the server whose certificate file is given.
- */
+/* Makes a socket a CURVE server with our key (false without an allow-list) / a CURVE client of the server
+ * whose certificate file is given. */
 [[nodiscard]] bool busi_curve_serve(struct busi_curve *curve, void *zmq_socket);
 [[nodiscard]] bool busi_curve_join(struct busi_curve *curve, void *zmq_socket,
                                    struct busi_str server_pub_file, const char **error);
-/* Proves on a loopback socket that an allowed-list of ours refuses a random key and a plain client, and
- * admits our own key when listed. False: do not serve. At most 300 ms. */
+/* Proves on a loopback socket that our allow-list refuses a random key and a plain client, and admits our
+ * own key if it is listed. False: do not serve. A few ms; gives up (false) after 2 s without an answer. */
 [[nodiscard]] bool busi_curve_self_test(struct busi_curve *curve, const char **error);
-/* gen-keys: writes <folder>/<name>.key (mode 600) and <folder>/<name>.pub. Never overwrites. Exit code. */
+/* gen-keys: writes <folder>/<name>.key (mode 600) and <folder>/<name>.pub. Never overwrites. Exit code; says
+ * why on stderr. name: [A-Za-z0-9._-], at most 63. */
 int busi_curve_generate(const char *folder, const char *name);
+
+/* The 32 bytes and the name (of the metadata, else of the file) of a public certificate; false: not one. */
+[[nodiscard]] bool busi_curve_read_public(const char *path, uint8_t *key, char *name, size_t room);

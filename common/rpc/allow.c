@@ -1,0 +1,255 @@
+#define _GNU_SOURCE /* pthread_setname_np */
+#include "rpc/allow.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "rpc/curve.h"
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+enum { KEY_BYTES = 32, NAME_ROOM = 64, MOST_KEYS = 1024, RELOAD_MS = 200, MOST_PARTS = 7, PART_ROOM = 256 };
+
+struct entry {
+    uint8_t key[KEY_BYTES];
+    char name[NAME_ROOM]; /* call->caller of its owner */
+};
+
+struct busi_allow {
+    char folder[1024];     /* of the certificates */
+    pthread_t thread;      /* answers ZAP requests */
+    void *handler;         /* REP on the well-known endpoint; the thread's */
+    void *stop, *stopped;  /* PAIR ends: the closer's, the thread's */
+    pthread_mutex_t lock;  /* guards what follows */
+    struct entry *entries; /* MOST_KEYS of them */
+    size_t n;              /* used */
+    size_t skipped;        /* files that were no certificate, at the last reading */
+    int64_t loaded_ms;     /* busi_now_ms() of the last reading */
+};
+
+/* ---- the list ---- */
+
+static bool is_certificate_name(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 4 && name[0] != '.' && strcmp(name + len - 4, ".pub") == 0;
+}
+
+/* False when the folder cannot be read: the list then stays as it was. Lock held. */
+static bool load(struct busi_allow *allow)
+{
+    DIR *dir = opendir(allow->folder);
+    if (!dir)
+        return false;
+    size_t n = 0, skipped = 0, before = allow->n, skipped_before = allow->skipped;
+    for (struct dirent *file = readdir(dir); file; file = readdir(dir)) {
+        if (!is_certificate_name(file->d_name))
+            continue;
+        char path[2048];
+        snprintf(path, sizeof path, "%s/%s", allow->folder, file->d_name);
+        struct entry *entry = &allow->entries[n];
+        if (n < MOST_KEYS && busi_curve_read_public(path, entry->key, entry->name, sizeof entry->name))
+            n++;
+        else
+            skipped++;
+    }
+    closedir(dir);
+    allow->n = n;
+    allow->skipped = skipped;
+    allow->loaded_ms = busi_now_ms();
+    if (n != before || skipped != skipped_before)
+        busi_log(skipped ? BUSI_WARN : BUSI_INFO, "curve_allow_list", BUSI_C("folder", allow->folder),
+                 BUSI_I("keys", (int64_t)n), BUSI_I("skipped_files", (int64_t)skipped));
+    return true;
+}
+
+static const struct entry *find(const struct busi_allow *allow, const uint8_t *key)
+{
+    for (size_t i = 0; i < allow->n; i++)
+        if (memcmp(allow->entries[i].key, key, KEY_BYTES) == 0)
+            return &allow->entries[i];
+    return NULL;
+}
+
+/* Copies the name of the key's owner. False: not admitted. */
+static bool admit(struct busi_allow *allow, const uint8_t *key, char name[NAME_ROOM])
+{
+    pthread_mutex_lock(&allow->lock);
+    if (busi_now_ms() - allow->loaded_ms >= RELOAD_MS && !load(allow))
+        busi_log(BUSI_ERR, "curve_allow_list_unreadable", BUSI_C("folder", allow->folder));
+    const struct entry *entry = find(allow, key);
+    if (entry)
+        memcpy(name, entry->name, NAME_ROOM);
+    pthread_mutex_unlock(&allow->lock);
+    return entry != NULL;
+}
+
+bool busi_allow_has(struct busi_allow *allow, const uint8_t *key)
+{
+    char name[NAME_ROOM];
+    return admit(allow, key, name);
+}
+
+/* ---- answering ---- */
+
+/* version, sequence, domain, address, routing id, mechanism, key */
+struct request {
+    struct {
+        char bytes[PART_ROOM];
+        size_t len;
+    } part[MOST_PARTS];
+    size_t n;
+    bool whole; /* nothing too long, nothing too many */
+};
+
+static bool receive(void *handler, struct request *request)
+{
+    *request = (struct request){.whole = true};
+    int more = 1;
+    while (more) {
+        char bytes[PART_ROOM];
+        int len = zmq_recv(handler, bytes, sizeof bytes, ZMQ_DONTWAIT);
+        if (len < 0)
+            return false;
+        if (request->n < MOST_PARTS && (size_t)len <= sizeof bytes) {
+            memcpy(request->part[request->n].bytes, bytes, (size_t)len);
+            request->part[request->n++].len = (size_t)len;
+        } else {
+            request->whole = false;
+        }
+        size_t size = sizeof more;
+        if (zmq_getsockopt(handler, ZMQ_RCVMORE, &more, &size) != 0)
+            return false;
+    }
+    return true;
+}
+
+static void reply(void *handler, const struct request *request, const char *name)
+{
+    const char *status = name ? "200" : "400";
+    size_t len = request->n > 1 ? request->part[1].len : 0;
+    zmq_send(handler, "1.0", 3, ZMQ_SNDMORE);
+    zmq_send(handler, request->part[1].bytes, len, ZMQ_SNDMORE);
+    zmq_send(handler, status, 3, ZMQ_SNDMORE);
+    zmq_send(handler, "", 0, ZMQ_SNDMORE);
+    zmq_send(handler, name ? name : "", name ? strlen(name) : 0, ZMQ_SNDMORE); /* "User-Id" of its messages */
+    zmq_send(handler, "", 0, 0);
+}
+
+static void answer(struct busi_allow *allow)
+{
+    struct request request;
+    if (!receive(allow->handler, &request))
+        return;
+    bool curve = request.whole && request.n == MOST_PARTS && request.part[5].len == 5 &&
+                 memcmp(request.part[5].bytes, "CURVE", 5) == 0 && request.part[6].len == KEY_BYTES;
+    char name[NAME_ROOM];
+    bool fine = curve && admit(allow, (const uint8_t *)request.part[6].bytes, name);
+    if (!fine)
+        busi_metric_add(BUSI_METRIC_curve_refused, 1);
+    reply(allow->handler, &request, fine ? name : NULL);
+}
+
+static void *run(void *arg)
+{
+    struct busi_allow *allow = arg;
+    zmq_pollitem_t items[] = {{.socket = allow->handler, .events = ZMQ_POLLIN},
+                              {.socket = allow->stopped, .events = ZMQ_POLLIN}};
+    for (;;) {
+        int ready = zmq_poll(items, 2, 1000);
+        if (ready < 0 && zmq_errno() == ETERM)
+            break;
+        if (ready > 0 && items[1].revents)
+            break;
+        if (ready > 0 && items[0].revents)
+            answer(allow);
+    }
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static bool open_sockets(struct busi_allow *allow)
+{
+    void *context = busi_zmq_context();
+    if (!context)
+        return false;
+    allow->handler = zmq_socket(context, ZMQ_REP);
+    allow->stop = zmq_socket(context, ZMQ_PAIR);
+    allow->stopped = zmq_socket(context, ZMQ_PAIR);
+    return allow->handler && allow->stop && allow->stopped &&
+           zmq_bind(allow->handler, "inproc://zeromq.zap.01") == 0 &&
+           zmq_bind(allow->stop, "inproc://busi-zap-stop") == 0 &&
+           zmq_connect(allow->stopped, "inproc://busi-zap-stop") == 0;
+}
+
+static void close_sockets(struct busi_allow *allow)
+{
+    void **sockets[] = {&allow->handler, &allow->stop, &allow->stopped};
+    int linger = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (*sockets[i]) {
+            zmq_setsockopt(*sockets[i], ZMQ_LINGER, &linger, sizeof linger);
+            zmq_close(*sockets[i]);
+        }
+        *sockets[i] = NULL;
+    }
+}
+
+/* Signals are for the process's main thread. */
+static bool start(struct busi_allow *allow)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    bool fine = pthread_create(&allow->thread, NULL, run, allow) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (fine)
+        pthread_setname_np(allow->thread, "zap");
+    return fine;
+}
+
+struct busi_allow *busi_allow_open(struct busi_str folder, const char **error)
+{
+    struct busi_allow *allow = calloc(1, sizeof *allow);
+    if (allow)
+        allow->entries = calloc(MOST_KEYS, sizeof *allow->entries);
+    *error = "out of memory";
+    if (!allow || !allow->entries)
+        goto out;
+    pthread_mutex_init(&allow->lock, NULL);
+    *error = "the folder of client keys cannot be read";
+    if (folder.len >= sizeof allow->folder)
+        goto out;
+    memcpy(allow->folder, folder.ptr, folder.len);
+    if (!load(allow))
+        goto out;
+    *error = "the ZAP handler cannot be started (one per process)";
+    if (!open_sockets(allow) || !start(allow))
+        goto out;
+    *error = NULL;
+    return allow;
+out:
+    if (allow) {
+        close_sockets(allow);
+        free(allow->entries);
+    }
+    free(allow);
+    return NULL;
+}
+
+void busi_allow_close(struct busi_allow **allow)
+{
+    if (!*allow)
+        return;
+    zmq_send((*allow)->stop, "", 0, ZMQ_DONTWAIT);
+    pthread_join((*allow)->thread, NULL);
+    close_sockets(*allow);
+    pthread_mutex_destroy(&(*allow)->lock);
+    free((*allow)->entries);
+    free(*allow);
+    *allow = NULL;
+}

@@ -1,0 +1,424 @@
+#include "rpc/envelope.h"
+#include "base/text.h"
+
+/* Keys of the envelope, one space for requests and replies. Never reused, never renumbered. */
+enum {
+    KEY_VERSION = 1,
+    KEY_METHOD = 2,
+    KEY_ID = 3,
+    KEY_BUDGET_MS = 4,
+    KEY_REQUEST_ID = 5,
+    KEY_TRACEPARENT = 6,
+    KEY_USER_ID = 7,
+    KEY_IDEMPOTENCY_KEY = 8,
+    KEY_BODY = 9,
+    KEY_CODE = 10,
+    KEY_MESSAGE = 11,
+    KEY_VIOLATIONS = 12,
+    KEY_RETRY_AFTER_MS = 13,
+    KEY_DRAINING = 14
+};
+#define BIT(key) (1u << (key))
+
+enum {
+    MAX_PAIRS = 64, /* the known ones and those of later versions */
+    MAX_METHOD = 64,
+    MAX_REQUEST_ID = 64,
+    MAX_TRACEPARENT = 512, /* a form we do not know is dropped, not refused */
+    MAX_IDEMPOTENCY_KEY = 255,
+    MAX_MESSAGE = 256,
+    MAX_CODE = 255,
+    MAX_BUDGET_MS = 30000,
+    MAX_RETRY_AFTER_MS = 3600000,
+    TYPICAL_BYTES = 512
+};
+
+/* ---- writing ---- */
+
+static void put_int(msgpack_packer *pk, int key, int64_t value)
+{
+    msgpack_pack_int(pk, key);
+    msgpack_pack_int64(pk, value);
+}
+
+static void put_text(msgpack_packer *pk, int key, struct busi_str text)
+{
+    msgpack_pack_int(pk, key);
+    msgpack_pack_str(pk, text.len);
+    msgpack_pack_str_body(pk, text.ptr, text.len);
+}
+
+void busi_request_encode(struct busi_buf *out, const struct busi_request_head *head,
+                         const struct busi_desc *desc, const void *message)
+{
+    msgpack_packer pk;
+    busi_buf_reserve(out, TYPICAL_BYTES);
+    busi_packer_init(&pk, out);
+    msgpack_pack_map(&pk, (size_t)5 + (head->request_id.len > 0) + (head->traceparent.len > 0) +
+                              (head->user_id != 0) + (head->idempotency_key.ptr != NULL));
+    put_int(&pk, KEY_VERSION, BUSI_RPC_VERSION);
+    put_text(&pk, KEY_METHOD, head->method);
+    msgpack_pack_int(&pk, KEY_ID);
+    msgpack_pack_uint64(&pk, head->id);
+    put_int(&pk, KEY_BUDGET_MS, head->budget_ms);
+    if (head->request_id.len > 0)
+        put_text(&pk, KEY_REQUEST_ID, head->request_id);
+    if (head->traceparent.len > 0)
+        put_text(&pk, KEY_TRACEPARENT, head->traceparent);
+    if (head->user_id != 0)
+        put_int(&pk, KEY_USER_ID, head->user_id);
+    if (head->idempotency_key.ptr)
+        put_text(&pk, KEY_IDEMPOTENCY_KEY, head->idempotency_key);
+    msgpack_pack_int(&pk, KEY_BODY);
+    busi_encode(&pk, out, desc, message);
+}
+
+/* At most limit bytes, not cut inside a character. */
+static struct busi_str clip(struct busi_str text, size_t limit)
+{
+    if (text.len > limit) {
+        text.len = limit;
+        while (text.len > 0 && ((unsigned char)text.ptr[text.len] & 0xC0) == 0x80)
+            text.len--;
+    }
+    return text;
+}
+
+static void put_failure(msgpack_packer *pk, struct busi_buf *out, const struct busi_call *call)
+{
+    if (call->message.ptr)
+        put_text(pk, KEY_MESSAGE, clip(call->message, MAX_MESSAGE));
+    if (call->n_violations > 0) {
+        msgpack_pack_int(pk, KEY_VIOLATIONS);
+        msgpack_pack_array(pk, call->n_violations);
+        for (size_t i = 0; i < call->n_violations; i++)
+            busi_encode(pk, out, busi_desc_violation(), &call->violations[i]);
+    }
+    if (call->retry_after_ms > 0)
+        put_int(pk, KEY_RETRY_AFTER_MS,
+                call->retry_after_ms < MAX_RETRY_AFTER_MS ? call->retry_after_ms : MAX_RETRY_AFTER_MS);
+}
+
+void busi_reply_encode(struct busi_buf *out, uint64_t id, enum busi_code code, const struct busi_call *call,
+                       const struct busi_desc *desc, const void *message)
+{
+    msgpack_packer pk;
+    busi_buf_reserve(out, TYPICAL_BYTES);
+    busi_packer_init(&pk, out);
+    bool ok = code == BUSI_OK;
+    msgpack_pack_map(&pk, ok ? 4
+                             : (size_t)3 + (call->message.ptr != NULL) + (call->n_violations > 0) +
+                                   (call->retry_after_ms > 0));
+    put_int(&pk, KEY_VERSION, BUSI_RPC_VERSION);
+    msgpack_pack_int(&pk, KEY_ID);
+    msgpack_pack_uint64(&pk, id);
+    put_int(&pk, KEY_CODE, code);
+    if (!ok) {
+        put_failure(&pk, out, call);
+        return;
+    }
+    msgpack_pack_int(&pk, KEY_BODY);
+    busi_encode(&pk, out, desc, message);
+}
+
+void busi_notice_encode(struct busi_buf *out, bool draining)
+{
+    msgpack_packer pk;
+    busi_packer_init(&pk, out);
+    msgpack_pack_map(&pk, 3);
+    put_int(&pk, KEY_VERSION, BUSI_RPC_VERSION);
+    put_int(&pk, KEY_ID, 0);
+    msgpack_pack_int(&pk, KEY_DRAINING);
+    if (draining)
+        msgpack_pack_true(&pk);
+    else
+        msgpack_pack_false(&pk);
+}
+
+/* ---- reading ---- */
+
+/* Bytes that may go into logs and headers as they are. */
+static bool plain_id(struct busi_str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+                    c == '_' || c == '-';
+        if (!fine)
+            return false;
+    }
+    return s.len > 0;
+}
+
+static bool visible(struct busi_str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] < 0x20 || s.ptr[i] > 0x7E)
+            return false;
+    return s.len > 0;
+}
+
+static bool hex_run(struct busi_str s, size_t from, size_t n)
+{
+    bool any = false;
+    for (size_t i = from; i < from + n; i++) {
+        char c = s.ptr[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+        any |= c != '0';
+    }
+    return any;
+}
+
+/* https://www.w3.org/TR/trace-context: 00-<32 hex, not 0>-<16 hex, not 0>-<2 hex>. */
+static bool trace_form(struct busi_str s)
+{
+    if (s.len != 55 || s.ptr[0] != '0' || s.ptr[1] != '0')
+        return false;
+    if (s.ptr[2] != '-' || s.ptr[35] != '-' || s.ptr[52] != '-')
+        return false;
+    bool no_flags = s.ptr[53] == '0' && s.ptr[54] == '0';
+    return hex_run(s, 3, 32) && hex_run(s, 36, 16) && (no_flags || hex_run(s, 53, 2));
+}
+
+/* A walk over the pairs of the one map of a frame. */
+struct walk {
+    struct busi_reader reader;
+    uint32_t left;   /* pairs not yet begun */
+    uint32_t seen;   /* BIT(key) of the known keys met */
+    const char *bad; /* static; the first fault */
+};
+
+static bool fault(struct walk *walk, const char *bad)
+{
+    if (!walk->bad)
+        walk->bad = bad;
+    return false;
+}
+
+static void walk_begin(struct walk *walk, struct busi_str frame, size_t most)
+{
+    *walk = (struct walk){0};
+    busi_reader_init(&walk->reader, frame.ptr, frame.len);
+    if (frame.len == 0 || frame.len > most) {
+        fault(walk, "envelope: empty or too large");
+        return;
+    }
+    walk->left = busi_read_map(&walk->reader);
+    if (walk->left > MAX_PAIRS)
+        fault(walk, "envelope: too many keys");
+}
+
+/* The next known key; unknown ones are skipped. 0 at the end, also the end by a fault. */
+static int walk_next(struct walk *walk)
+{
+    while (walk->left > 0 && !walk->bad && busi_reader_ok(&walk->reader)) {
+        walk->left--;
+        int64_t key = busi_read_int(&walk->reader);
+        if (key < KEY_VERSION || key > KEY_DRAINING) {
+            busi_skip(&walk->reader);
+            continue;
+        }
+        if (walk->seen & BIT(key)) {
+            fault(walk, "envelope: duplicate key");
+            return 0;
+        }
+        walk->seen |= BIT(key);
+        return (int)key;
+    }
+    return 0;
+}
+
+static bool walk_end(struct walk *walk, uint32_t required)
+{
+    if (walk->bad)
+        return false;
+    busi_read_leave(&walk->reader);
+    if (!busi_reader_ok(&walk->reader))
+        return fault(walk, walk->reader.error);
+    if (!busi_reader_done(&walk->reader))
+        return fault(walk, "envelope: trailing bytes");
+    if ((walk->seen & required) != required)
+        return fault(walk, "envelope: a required key is missing");
+    return true;
+}
+
+static void read_version(struct walk *walk)
+{
+    if (busi_read_int(&walk->reader) != BUSI_RPC_VERSION)
+        fault(walk, "version: not spoken here");
+}
+
+static uint64_t read_id(struct walk *walk)
+{
+    int64_t id = busi_read_int(&walk->reader);
+    if (id < 0)
+        fault(walk, "id: negative");
+    return (uint64_t)id;
+}
+
+static bool map_ahead(uint8_t byte)
+{
+    return (byte & 0xF0) == 0x80 || byte == 0xDE || byte == 0xDF;
+}
+
+static bool array_ahead(uint8_t byte)
+{
+    return (byte & 0xF0) == 0x90 || byte == 0xDC || byte == 0xDD;
+}
+
+/* As the last value the body is the rest of the frame, unread: whoever decodes it checks every byte and
+ * that nothing follows, and a long list is walked once instead of twice. */
+static struct busi_str read_body(struct walk *walk)
+{
+    struct busi_reader *r = &walk->reader;
+    if (!busi_reader_ok(r) || r->at == r->end || !map_ahead(*r->at)) {
+        fault(walk, "body: not a map");
+        return (struct busi_str){0};
+    }
+    if (walk->left > 0)
+        return busi_read_raw(r);
+    struct busi_str rest = {(const char *)r->at, (size_t)(r->end - r->at)};
+    r->at = r->end;
+    return rest;
+}
+
+static void read_budget(struct walk *walk, struct busi_request_head *head)
+{
+    int64_t ms = busi_read_int(&walk->reader);
+    head->budget_ms = ms < 0 ? 0 : ms > MAX_BUDGET_MS ? MAX_BUDGET_MS : ms;
+}
+
+static void read_request_key(struct walk *walk, int key, struct busi_request_head *head)
+{
+    struct busi_reader *r = &walk->reader;
+    switch (key) {
+    case KEY_VERSION:
+        read_version(walk);
+        break;
+    case KEY_METHOD:
+        head->method = busi_read_text(r, MAX_METHOD);
+        break;
+    case KEY_ID:
+        head->id = read_id(walk);
+        break;
+    case KEY_BUDGET_MS:
+        read_budget(walk, head);
+        break;
+    case KEY_REQUEST_ID:
+        head->request_id = busi_read_text(r, MAX_REQUEST_ID);
+        if (busi_reader_ok(r) && !plain_id(head->request_id))
+            fault(walk, "request_id: other than [A-Za-z0-9._-]");
+        break;
+    case KEY_TRACEPARENT:
+        head->traceparent = busi_read_text(r, MAX_TRACEPARENT);
+        if (busi_reader_ok(r) && !trace_form(head->traceparent))
+            head->traceparent = (struct busi_str){0};
+        break;
+    case KEY_USER_ID:
+        head->user_id = busi_read_int(r);
+        if (head->user_id < 0)
+            fault(walk, "user_id: negative");
+        break;
+    case KEY_IDEMPOTENCY_KEY:
+        head->idempotency_key = busi_read_text(r, MAX_IDEMPOTENCY_KEY);
+        if (busi_reader_ok(r) && !visible(head->idempotency_key))
+            fault(walk, "idempotency_key: other than visible ASCII");
+        break;
+    case KEY_BODY:
+        head->body = read_body(walk);
+        break;
+    default:
+        busi_skip(r); /* a key of replies */
+        break;
+    }
+}
+
+bool busi_request_decode(struct busi_str frame, struct busi_request_head *head, const char **bad)
+{
+    const uint32_t required =
+        BIT(KEY_VERSION) | BIT(KEY_METHOD) | BIT(KEY_ID) | BIT(KEY_BUDGET_MS) | BIT(KEY_BODY);
+    *head = (struct busi_request_head){0};
+    struct walk walk;
+    walk_begin(&walk, frame, BUSI_RPC_MAX_REQUEST);
+    for (int key = walk_next(&walk); key != 0; key = walk_next(&walk))
+        read_request_key(&walk, key, head);
+    bool fine = walk_end(&walk, required);
+    if (fine && head->id == 0)
+        fine = fault(&walk, "id: zero");
+    if (!fine)
+        *head = (struct busi_request_head){0};
+    *bad = walk.bad;
+    return fine;
+}
+
+static struct busi_str read_violations(struct walk *walk)
+{
+    struct busi_reader *r = &walk->reader;
+    if (busi_reader_ok(r) && r->at != r->end && !array_ahead(*r->at))
+        fault(walk, "violations: not an array");
+    return busi_read_raw(r);
+}
+
+static void read_code(struct walk *walk, struct busi_reply_head *head)
+{
+    int64_t code = busi_read_int(&walk->reader);
+    if (code < 0 || code > MAX_CODE)
+        fault(walk, "code: out of range");
+    else
+        head->code = (int)code;
+}
+
+static void read_reply_key(struct walk *walk, int key, struct busi_reply_head *head)
+{
+    struct busi_reader *r = &walk->reader;
+    switch (key) {
+    case KEY_VERSION:
+        read_version(walk);
+        break;
+    case KEY_ID:
+        head->id = read_id(walk);
+        break;
+    case KEY_CODE:
+        read_code(walk, head);
+        break;
+    case KEY_MESSAGE:
+        head->message = busi_read_text(r, MAX_MESSAGE);
+        break;
+    case KEY_VIOLATIONS:
+        head->violations = read_violations(walk);
+        break;
+    case KEY_RETRY_AFTER_MS:
+        head->retry_after_ms = busi_read_int(r);
+        if (head->retry_after_ms < 0 || head->retry_after_ms > MAX_RETRY_AFTER_MS)
+            fault(walk, "retry_after_ms: out of range");
+        break;
+    case KEY_DRAINING:
+        head->draining = busi_read_bool(r);
+        break;
+    case KEY_BODY:
+        head->body = read_body(walk);
+        break;
+    default:
+        busi_skip(r); /* a key of requests */
+        break;
+    }
+}
+
+bool busi_reply_decode(struct busi_str frame, struct busi_reply_head *head, const char **bad)
+{
+    *head = (struct busi_reply_head){0};
+    struct walk walk;
+    walk_begin(&walk, frame, BUSI_RPC_MAX_REPLY);
+    for (int key = walk_next(&walk); key != 0; key = walk_next(&walk))
+        read_reply_key(&walk, key, head);
+    bool fine = walk_end(&walk, BIT(KEY_VERSION) | BIT(KEY_ID));
+    if (fine && head->id != 0 && !(walk.seen & BIT(KEY_CODE)))
+        fine = fault(&walk, "code: missing");
+    if (fine && head->id != 0 && head->code == BUSI_OK && !head->body.ptr)
+        fine = fault(&walk, "body: missing");
+    if (!fine)
+        *head = (struct busi_reply_head){0};
+    *bad = walk.bad;
+    return fine;
+}
