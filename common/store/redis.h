@@ -1,30 +1,39 @@
 /* Redis over one pipelined hiredis connection, shared by all fibers of the loop. Any error or overdue
- * reply drops the connection and makes a new one: a reply can never reach the wrong fiber. Loop thread only.
- */
+ * reply drops the connection and makes a new one: a reply can never reach the wrong fiber. Loop thread only,
+ * but for ready. */
 #pragma once
 #include "base/arena.h"
 #include "base/code.h"
 #include "loop/fiber.h"
 
 struct busi_redis;
-/* url as in BUSI_REDIS; copied, never logged. Connects in the background, with backoff; host names are
- * resolved off the loop at each connect. NULL and *error (static) when the url is malformed. */
+/* url as in BUSI_REDIS; copied, never logged: redis://[user:password@]host[:port][/db] or
+ * unix://[user:password@]/path[?db=n], %XX in user and password. Connects in the background, with backoff;
+ * host names are resolved off the loop at each connect. timeout_ms bounds the wait for one reply. NULL and
+ * *error (static) when the url is malformed or memory is short. */
 [[nodiscard]] struct busi_redis *busi_redis_new(struct busi_loop *loop, struct busi_str url,
                                                 int64_t timeout_ms, const char **error);
+/* Only when no fiber waits in busi_redis_run() and the loop will not turn again. */
 void busi_redis_free(struct busi_redis **redis);
+/* Connected, authenticated and answering. Any thread. */
 bool busi_redis_ready(const struct busi_redis *redis);
+/* Counts the connections made so far: what was known of the server (scripts, its role) is to be asked again
+ * when it differs. */
+uint64_t busi_redis_generation(const struct busi_redis *redis);
 
 enum busi_redis_type { BUSI_REDIS_NIL, BUSI_REDIS_TEXT, BUSI_REDIS_INT, BUSI_REDIS_ARRAY };
 struct busi_redis_reply {
     enum busi_redis_type type;
-    struct busi_str text;           /* TEXT (bulk or status); in the arena */
+    struct busi_str text;           /* TEXT (bulk or status); in the arena, a NUL behind it */
     int64_t number;                 /* INT */
-    struct busi_redis_reply *items; /* ARRAY */
+    struct busi_redis_reply *items; /* ARRAY; in the arena */
     size_t n_items;
 };
-/* Sends one command (argv, binary safe) and suspends the fiber. UNAVAILABLE not connected, lost or an error
- * reply of the server's state (LOADING, READONLY, OOM, MISCONF, NOAUTH, BUSY); DEADLINE_EXCEEDED; INTERNAL
- * for an error reply to this command. */
+/* Sends one command (argv, binary safe, copied) and suspends the fiber. UNAVAILABLE not connected, lost or an
+ * error reply of the server's state (LOADING, READONLY, OOM, MISCONF, NOAUTH, BUSY ...); DEADLINE_EXCEEDED;
+ * RESOURCE_EXHAUSTED too many commands in flight, or the arena is too small for the reply; INTERNAL for an
+ * error reply to this command: reply->text is then the error ("NOSCRIPT No matching script"). After
+ * UNAVAILABLE and DEADLINE_EXCEEDED the command may or may not have run. */
 [[nodiscard]] enum busi_code busi_redis_run(struct busi_redis *redis, struct busi_arena *arena, int argc,
                                             const struct busi_str *argv, int64_t until_ms,
                                             struct busi_redis_reply *reply);

@@ -1,0 +1,244 @@
+/* The life of the connection: resolve, connect, greet, serve, lose, pause, again. A context that saw any
+ * error is never used again (hiredis 0.14 would hand one command's reply to the next). */
+#include "store/redis_internal.h"
+
+#include "base/log.h"
+#include "base/metrics.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+static void on_event(void *arg, unsigned events);
+
+static void on_pause_over(void *arg)
+{
+    struct busi_redis *redis = arg;
+    redis->timer = NULL;
+    busi_redis_open(redis);
+}
+
+static void on_connect_deadline(void *arg)
+{
+    struct busi_redis *redis = arg;
+    redis->timer = NULL;
+    busi_redis_lose(redis, "connecting took too long");
+}
+
+static void connect_now(struct busi_redis *redis, const char *address)
+{
+    redis->state = REDIS_CONNECTING;
+    redis->timer = busi_loop_after(redis->loop, REDIS_CONNECT_MS, on_connect_deadline, redis);
+    redis->context = address[0] == '/' ? redisConnectUnixNonBlock(address)
+                                       : redisConnectNonBlock(address, redis->url.port);
+    if (!redis->timer || !redis->context || redis->context->err) {
+        busi_redis_lose(redis, redis->context ? redis->context->errstr : "out of memory");
+        return;
+    }
+    redis->watch = busi_loop_fd(redis->loop, redis->context->fd, BUSI_WRITABLE, on_event, redis);
+    if (!redis->watch)
+        busi_redis_lose(redis, "no watch");
+}
+
+static void on_resolved(void *arg, const struct busi_addresses *found)
+{
+    struct busi_redis *redis = arg;
+    redis->resolve = NULL;
+    if (found->n == 0)
+        busi_redis_lose(redis, "host name not found");
+    else
+        connect_now(redis, found->items[redis->attempts++ % found->n].text);
+}
+
+void busi_redis_open(struct busi_redis *redis)
+{
+    if (!busi_resolve_needed(redis->url.host)) {
+        connect_now(redis, redis->url.host);
+        return;
+    }
+    redis->state = REDIS_RESOLVING;
+    redis->resolve = busi_resolve_start(redis->loop, redis->url.host, on_resolved, redis);
+    if (!redis->resolve)
+        busi_redis_lose(redis, "no thread to resolve with");
+}
+
+static void greet_with(struct busi_redis *redis, int argc, const struct busi_str *argv)
+{
+    if (busi_redis_send(redis, argc, argv))
+        redis->greetings++;
+}
+
+static void greet(struct busi_redis *redis)
+{
+    const struct redis_url *url = &redis->url;
+    char db[8];
+    redis->state = REDIS_GREETING;
+    redis->greetings = 0;
+    if (url->password && url->user)
+        greet_with(
+            redis, 3,
+            (const struct busi_str[]){BUSI_STR("AUTH"), busi_str_of(url->user), busi_str_of(url->password)});
+    else if (url->password)
+        greet_with(redis, 2, (const struct busi_str[]){BUSI_STR("AUTH"), busi_str_of(url->password)});
+    snprintf(db, sizeof db, "%d", url->db);
+    if (url->db)
+        greet_with(redis, 2, (const struct busi_str[]){BUSI_STR("SELECT"), busi_str_of(db)});
+    greet_with(redis, 3,
+               (const struct busi_str[]){BUSI_STR("CLIENT"), BUSI_STR("SETNAME"), BUSI_STR("busi")});
+    /* LOADING is answered to this one: not ready yet */
+    greet_with(redis, 1, &BUSI_STR("PING"));
+}
+
+static void on_connected(struct busi_redis *redis)
+{
+    int error = 0, user_timeout_ms = 4000;
+    socklen_t size = sizeof error;
+    int fd = redis->context->fd;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
+        char why[96];
+        snprintf(why, sizeof why, "connect: errno %d", error ? error : errno);
+        busi_redis_lose(redis, why);
+        return;
+    }
+    if (redis->url.host[0] != '/') {
+        (void)redisEnableKeepAlive(redis->context);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
+    }
+    busi_redis_bound_replies(redis);
+    busi_watch_events(redis->watch, BUSI_READABLE);
+    greet(redis);
+}
+
+static void on_ready(struct busi_redis *redis)
+{
+    busi_timer_free(&redis->timer);
+    redis->state = REDIS_READY;
+    redis->backoff.pause_ms = 0;
+    redis->logged_ms = 0;
+    redis->generation++;
+    atomic_store_explicit(&redis->ready, true, memory_order_relaxed);
+    busi_log(BUSI_INFO, "redis_ready", BUSI_I("generation", (int64_t)redis->generation));
+}
+
+/* NULL: fine; else why the connection is over. */
+static const char *take(struct busi_redis *redis, const redisReply *reply)
+{
+    if (!redis->first)
+        return "a reply nobody asked for";
+    if (redis->state == REDIS_GREETING && reply->type == REDIS_REPLY_ERROR)
+        return reply->str;
+    bool moved = busi_redis_moved(reply);
+    busi_redis_finish(redis, BUSI_OK, reply);
+    if (redis->state == REDIS_GREETING && --redis->greetings == 0)
+        on_ready(redis);
+    return moved ? "the server is read-only now" : NULL;
+}
+
+/* All complete replies. False: the connection was lost. */
+static bool take_all(struct busi_redis *redis)
+{
+    char why[160] = "";
+    for (void *reply = NULL; !why[0]; freeReplyObject(reply)) {
+        reply = NULL;
+        if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
+            snprintf(why, sizeof why, "%s", redis->context->errstr);
+            continue;
+        }
+        if (!reply)
+            break;
+        redis->reply_bytes = redis->reply_items = 0;
+        const char *fault = take(redis, reply);
+        if (fault)
+            snprintf(why, sizeof why, "%s", fault);
+    }
+    const redisReader *reader = redis->context->reader;
+    if (!why[0] && reader->len - reader->pos > REDIS_UNREAD_MOST)
+        snprintf(why, sizeof why, "reply too large");
+    if (why[0])
+        busi_redis_lose(redis, why);
+    return !why[0];
+}
+
+static void on_event(void *arg, unsigned events)
+{
+    struct busi_redis *redis = arg;
+    if (redis->state == REDIS_CONNECTING) {
+        on_connected(redis);
+        return;
+    }
+    if (events & (BUSI_READABLE | BUSI_HUNG_UP)) {
+        bool open = redisBufferRead(redis->context) == REDIS_OK;
+        if (open && !take_all(redis))
+            return;
+        if (!open) {
+            busi_redis_lose(redis, redis->context->errstr);
+            return;
+        }
+    }
+    if (events & BUSI_WRITABLE)
+        busi_redis_flush(redis);
+}
+
+void busi_redis_flush(void *arg)
+{
+    struct busi_redis *redis = arg;
+    busi_metric_set(BUSI_METRIC_redis_in_flight, (int64_t)redis->in_flight);
+    if (redis->out.len == redis->written || !redis->watch)
+        return;
+    /* not hiredis' own write: MSG_NOSIGNAL spares the process a SIGPIPE */
+    ssize_t n = send(redis->context->fd, redis->out.ptr + redis->written, redis->out.len - redis->written,
+                     MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        busi_redis_lose(redis, "write failed");
+        return;
+    }
+    redis->written += n > 0 ? (size_t)n : 0;
+    bool all = redis->written == redis->out.len;
+    if (all) {
+        busi_buf_clear(&redis->out);
+        redis->written = 0;
+    }
+    busi_watch_events(redis->watch, all ? BUSI_READABLE : BUSI_READABLE | BUSI_WRITABLE);
+}
+
+void busi_redis_close(struct busi_redis *redis)
+{
+    redis->state = REDIS_WAITING;
+    atomic_store_explicit(&redis->ready, false, memory_order_relaxed);
+    if (redis->timer)
+        busi_timer_free(&redis->timer);
+    if (redis->watch)
+        busi_watch_free(&redis->watch);
+    busi_resolve_cancel(&redis->resolve);
+    if (redis->context)
+        redisFree(redis->context);
+    redis->context = NULL;
+    busi_buf_fini(&redis->out); /* wipes a password that was not written */
+    redis->written = 0;
+}
+
+/* Repeats itself only every few seconds while Redis is away. */
+static void log_loss(struct busi_redis *redis, const char *why)
+{
+    int64_t now = busi_now_ms();
+    if (redis->logged_ms && now < redis->logged_ms + REDIS_LOG_EVERY_MS)
+        return;
+    redis->logged_ms = now;
+    busi_log(BUSI_WARN, "redis_unavailable", BUSI_C("reason", why));
+}
+
+void busi_redis_lose(struct busi_redis *redis, const char *why)
+{
+    int64_t now = busi_now_ms();
+    log_loss(redis, why);
+    busi_metric_add(BUSI_METRIC_redis_reconnects, 1);
+    while (redis->first)
+        busi_redis_finish(redis, now >= redis->first->overdue_ms ? BUSI_DEADLINE_EXCEEDED : BUSI_UNAVAILABLE,
+                          NULL);
+    busi_redis_close(redis);
+    redis->timer = busi_loop_after(redis->loop, busi_backoff_next(&redis->backoff), on_pause_over, redis);
+    if (!redis->timer)
+        busi_log(BUSI_ERR, "redis_out_of_memory");
+}
