@@ -131,7 +131,9 @@ static void on_event(void *arg, unsigned events)
     if (!connection->conn)
         return;
     if (!fine)
-        busi_pg_connection_lose(connection, PQerrorMessage(connection->conn), "");
+        busi_pg_connection_lose(
+            connection,
+            connection->stale ? "the prepared plans no longer fit" : PQerrorMessage(connection->conn), "");
     else if (events & BUSI_WRITABLE)
         busi_pg_connection_flush(connection);
 }
@@ -156,9 +158,7 @@ static void log_loss(struct busi_pg *pg, const char *why, const char *sqlstate)
     if (pg->logged_ms && now < pg->logged_ms + PG_LOG_EVERY_MS)
         return;
     pg->logged_ms = now;
-    struct busi_str text = busi_str_of(why);
-    while (text.len && text.ptr[text.len - 1] == '\n')
-        text.len--;
+    struct busi_str text = {why, strcspn(why, "\n")};
     busi_log(BUSI_WARN, "postgres_unavailable", BUSI_C("application", pg->application),
              BUSI_S("reason", text), BUSI_C("sqlstate", sqlstate));
 }

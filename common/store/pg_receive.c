@@ -57,7 +57,8 @@ static void note_error(struct pg_connection *connection, struct pg_request *requ
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
-    snprintf(request->sqlstate, sizeof request->sqlstate, "%s", sqlstate ? sqlstate : "XX000");
+    /* without one it is libpq's own: the connection broke, and no sync will follow */
+    snprintf(request->sqlstate, sizeof request->sqlstate, "%s", sqlstate ? sqlstate : "08006");
     snprintf(request->constraint, sizeof request->constraint, "%s", constraint ? constraint : "");
     connection->stale |= makes_stale(request->sqlstate);
     request->code = busi_pg_code(request->sqlstate);

@@ -1,0 +1,119 @@
+/* What the store tests share: a loop with fibers, and a private schema in the test server. */
+#pragma once
+#include "base/clock.h"
+#include "loop/fiber.h"
+#include "loop/loop.h"
+#include "store/pg.h"
+
+#include <criterion/criterion.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct fixture {
+    struct busi_loop *loop;
+    struct busi_fibers *fibers;
+    struct busi_pg *pg;
+    PGconn *admin;      /* superuser, outside of the module under test */
+    char schema[32];    /* of this test */
+    char conninfo[512]; /* leads there */
+    void (*body)(struct fixture *);
+    const struct busi_pg_statement *statements;
+    size_t n_statements;
+    int64_t statement_timeout_ms;
+};
+
+static inline const char *must_have(const char *name)
+{
+    const char *value = getenv(name);
+    cr_assert(value && *value, "%s must name the test server (tests/run sets it)", name);
+    return value;
+}
+
+static inline void admin_run(struct fixture *f, const char *sql)
+{
+    PGresult *result = PQexec(f->admin, sql);
+    ExecStatusType status = PQresultStatus(result);
+    cr_assert(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql,
+              PQerrorMessage(f->admin));
+    PQclear(result);
+}
+
+static inline int64_t admin_number(struct fixture *f, const char *sql)
+{
+    PGresult *result = PQexec(f->admin, sql);
+    cr_assert(PQresultStatus(result) == PGRES_TUPLES_OK, "%s: %s", sql, PQerrorMessage(f->admin));
+    int64_t number = PQntuples(result) ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+    PQclear(result);
+    return number;
+}
+
+static inline void ignore_notices(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
+static inline void open_schema(struct fixture *f, const char *tables)
+{
+    const char *server = must_have("BUSI_TEST_POSTGRES");
+    f->admin = PQconnectdb(server);
+    cr_assert(PQstatus(f->admin) == CONNECTION_OK, "%s", PQerrorMessage(f->admin));
+    PQsetNoticeProcessor(f->admin, ignore_notices, NULL);
+    snprintf(f->schema, sizeof f->schema, "store_test_%d", (int)getpid());
+    snprintf(f->conninfo, sizeof f->conninfo, "%s options='-c search_path=%s'", server, f->schema);
+    char sql[160];
+    snprintf(sql, sizeof sql, "DROP SCHEMA IF EXISTS %s CASCADE; CREATE SCHEMA %s; SET search_path = %s",
+             f->schema, f->schema, f->schema);
+    admin_run(f, sql);
+    admin_run(f, tables);
+}
+
+static inline void close_schema(struct fixture *f)
+{
+    char sql[80];
+    snprintf(sql, sizeof sql, "DROP SCHEMA %s CASCADE", f->schema);
+    admin_run(f, sql);
+    PQfinish(f->admin);
+}
+
+static inline bool wait_ready(struct fixture *f, bool wanted, int64_t most_ms)
+{
+    for (int64_t until_ms = busi_now_ms() + most_ms; busi_now_ms() < until_ms;) {
+        if (busi_pg_ready(f->pg) == wanted)
+            return true;
+        busi_fiber_sleep(5);
+    }
+    return busi_pg_ready(f->pg) == wanted;
+}
+
+static inline void run_body(void *arg)
+{
+    struct fixture *f = arg;
+    f->body(f);
+    busi_loop_stop(f->loop);
+}
+
+/* Runs body on a fiber with f->pg connecting. */
+static inline void run_with_pg(struct fixture *f, void (*body)(struct fixture *))
+{
+    f->body = body;
+    f->loop = busi_loop_new();
+    f->fibers = busi_fibers_new(f->loop, 2048, 64 * 1024);
+    f->pg = busi_pg_new(f->loop,
+                        &(struct busi_pg_options){
+                            .conninfo = busi_str_of(f->conninfo),
+                            .application = f->schema,
+                            .statements = f->statements,
+                            .n_statements = f->n_statements,
+                            .connections = 3,
+                            .statement_timeout_ms = f->statement_timeout_ms ? f->statement_timeout_ms : 1000,
+                        });
+    cr_assert(f->loop && f->fibers && f->pg);
+    cr_assert(busi_fiber_start(f->fibers, run_body, f));
+    busi_loop_run(f->loop);
+    busi_pg_free(&f->pg);
+    busi_fibers_free(&f->fibers);
+    busi_loop_free(&f->loop);
+}

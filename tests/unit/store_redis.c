@@ -1,0 +1,390 @@
+#include "store/redis.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct world {
+    struct busi_loop *loop;
+    struct busi_fibers *fibers;
+    struct busi_redis *redis;
+    struct busi_arena arena;
+    void (*body)(struct world *);
+};
+
+static const char *server(void)
+{
+    const char *url = getenv("BUSI_TEST_REDIS");
+    cr_assert(url && *url, "BUSI_TEST_REDIS must name the test server (tests/run sets it)");
+    return url;
+}
+
+static void run_body(void *arg)
+{
+    struct world *w = arg;
+    w->body(w);
+    busi_loop_stop(w->loop);
+}
+
+static void run_with(const char *url, int64_t timeout_ms, void (*body)(struct world *))
+{
+    struct world w = {.body = body, .loop = busi_loop_new()};
+    const char *error = NULL;
+    w.fibers = busi_fibers_new(w.loop, 2048, 64 * 1024);
+    w.redis = busi_redis_new(w.loop, busi_str_of(url), timeout_ms, &error);
+    cr_assert(w.redis, "%s", error);
+    busi_arena_init(&w.arena, 8 << 20);
+    cr_assert(busi_fiber_start(w.fibers, run_body, &w));
+    busi_loop_run(w.loop);
+    busi_arena_fini(&w.arena);
+    busi_redis_free(&w.redis);
+    busi_fibers_free(&w.fibers);
+    busi_loop_free(&w.loop);
+}
+
+static bool wait_ready(struct world *w, bool wanted, int64_t most_ms)
+{
+    for (int64_t until_ms = busi_now_ms() + most_ms; busi_now_ms() < until_ms;) {
+        if (busi_redis_ready(w->redis) == wanted)
+            return true;
+        busi_fiber_sleep(5);
+    }
+    return busi_redis_ready(w->redis) == wanted;
+}
+
+/* Words separated by single spaces. */
+static enum busi_code run(struct world *w, const char *words, struct busi_redis_reply *reply)
+{
+    struct busi_str argv[16];
+    int argc = 0;
+    for (const char *at = words; *at && argc < 16; at += *at == ' ') {
+        argv[argc++] = (struct busi_str){at, strcspn(at, " ")};
+        at += strcspn(at, " ");
+    }
+    return busi_redis_run(w->redis, &w->arena, argc, argv, busi_now_ms() + 5000, reply);
+}
+
+static void every_kind_of_reply(struct world *w)
+{
+    struct busi_redis_reply reply;
+    cr_assert_eq(run(w, "PING", &reply), BUSI_UNAVAILABLE, "not connected yet");
+    cr_assert(wait_ready(w, true, 3000));
+    cr_assert_eq(busi_redis_generation(w->redis), 1);
+    cr_assert_eq(run(w, "FLUSHDB", &reply), BUSI_OK);
+    cr_assert(busi_str_eq(reply.text, BUSI_STR("OK")));
+    cr_assert_eq(run(w, "GET nothing", &reply), BUSI_OK);
+    cr_assert_eq(reply.type, BUSI_REDIS_NIL);
+    cr_assert_eq(run(w, "INCRBY number 41", &reply), BUSI_OK);
+    cr_assert_eq(reply.type, BUSI_REDIS_INT);
+    cr_assert_eq(reply.number, 41);
+    const struct busi_str set[] = {BUSI_STR("SET"), BUSI_STR("binary"), BUSI_STR("a\0b\r\nc")};
+    cr_assert_eq(busi_redis_run(w->redis, &w->arena, 3, set, INT64_MAX, &reply), BUSI_OK);
+    cr_assert_eq(run(w, "GET binary", &reply), BUSI_OK);
+    cr_assert(busi_str_eq(reply.text, set[2]));
+    cr_assert_eq(run(w, "EVAL return{1,{'two',{3}},false} 0", &reply), BUSI_OK);
+    cr_assert_eq(reply.type, BUSI_REDIS_ARRAY);
+    cr_assert_eq(reply.n_items, 3);
+    cr_assert_eq(reply.items[0].number, 1);
+    cr_assert(busi_str_eq(reply.items[1].items[0].text, BUSI_STR("two")));
+    cr_assert_eq(reply.items[1].items[1].items[0].number, 3);
+    cr_assert_eq(reply.items[2].type, BUSI_REDIS_NIL);
+    cr_assert_eq(run(w, "HGETALL nothing", &reply), BUSI_OK);
+    cr_assert_eq(reply.n_items, 0);
+}
+
+Test(redis, every_kind_of_reply, .timeout = 20)
+{
+    run_with(server(), 500, every_kind_of_reply);
+}
+
+static void errors_of_the_command(struct world *w)
+{
+    struct busi_redis_reply reply;
+    cr_assert(wait_ready(w, true, 3000));
+    cr_assert_eq(run(w, "EVALSHA 0000000000000000000000000000000000000000 0", &reply), BUSI_INTERNAL);
+    cr_assert(busi_str_starts(reply.text, BUSI_STR("NOSCRIPT")));
+    cr_assert_eq(run(w, "NO SUCH COMMAND", &reply), BUSI_INTERNAL);
+    cr_assert_eq(run(w, "EVAL return{1,{err='INSIDE'}} 0", &reply), BUSI_INTERNAL);
+    cr_assert_eq(run(w, "EVAL return{err='LOADING'} 0", &reply), BUSI_UNAVAILABLE);
+    cr_assert_eq(run(w, "PING", &reply), BUSI_OK);
+    cr_assert_eq(busi_redis_generation(w->redis), 1, "none of them cost the connection");
+    struct busi_arena small;
+    busi_arena_init(&small, 8);
+    cr_assert_eq(busi_redis_run(w->redis, &small, 1, &BUSI_STR("TIME"), INT64_MAX, &reply),
+                 BUSI_RESOURCE_EXHAUSTED);
+    busi_arena_fini(&small);
+    cr_assert_eq(run(w, "EVAL return{err='READONLY'} 0", &reply), BUSI_UNAVAILABLE);
+    cr_assert(wait_ready(w, false, 100), "a server that became a replica is left");
+    cr_assert(wait_ready(w, true, 3000));
+}
+
+Test(redis, errors_of_the_command, .timeout = 20)
+{
+    run_with(server(), 500, errors_of_the_command);
+}
+
+struct asker {
+    struct world *w;
+    int number;
+    enum busi_code code;
+    bool right;
+    size_t *left;
+    struct busi_fiber *parent;
+};
+
+static void ask(void *arg)
+{
+    struct asker *asker = arg;
+    struct busi_redis_reply reply;
+    char words[32];
+    snprintf(words, sizeof words, "ECHO number-%d", asker->number);
+    asker->code = run(asker->w, words, &reply);
+    asker->right = reply.text.ptr && strcmp(reply.text.ptr, words + 5) == 0;
+    if (--*asker->left == 0)
+        busi_fiber_wake(asker->parent);
+}
+
+static size_t ask_together(struct world *w, struct asker *askers, size_t n)
+{
+    size_t left = n, right = 0;
+    for (size_t i = 0; i < n; i++) {
+        askers[i] = (struct asker){
+            .w = w, .number = (int)i, .left = &left, .parent = busi_fiber_self(), .code = BUSI_UNKNOWN};
+        cr_assert(busi_fiber_start(w->fibers, ask, &askers[i]));
+    }
+    while (left > 0)
+        busi_fiber_wait(INT64_MAX);
+    for (size_t i = 0; i < n; i++) {
+        cr_assert_eq(askers[i].code == BUSI_OK, askers[i].right);
+        right += askers[i].right;
+    }
+    return right;
+}
+
+static void replies_find_their_fibers(struct world *w)
+{
+    static struct asker askers[1100];
+    cr_assert(wait_ready(w, true, 3000));
+    cr_assert_eq(ask_together(w, askers, 1000), 1000);
+    cr_assert_eq(ask_together(w, askers, 1100), 1024, "flights are bounded");
+    cr_assert_eq(askers[1099].code, BUSI_RESOURCE_EXHAUSTED);
+}
+
+Test(redis, replies_find_their_fibers, .timeout = 20)
+{
+    run_with(server(), 500, replies_find_their_fibers);
+}
+
+static void an_overdue_reply_drops_the_connection(struct world *w)
+{
+    struct busi_redis_reply reply;
+    cr_assert(wait_ready(w, true, 3000));
+    int64_t begin_ms = busi_now_ms();
+    cr_assert_eq(run(w, "BLPOP nothing 1", &reply), BUSI_DEADLINE_EXCEEDED);
+    cr_assert_lt(busi_now_ms() - begin_ms, 500);
+    cr_assert(wait_ready(w, true, 3000));
+    cr_assert_eq(busi_redis_generation(w->redis), 2);
+    cr_assert_eq(run(w, "ECHO mine", &reply), BUSI_OK);
+    cr_assert(busi_str_eq(reply.text, BUSI_STR("mine")));
+}
+
+Test(redis, an_overdue_reply_drops_the_connection, .timeout = 20)
+{
+    run_with(server(), 200, an_overdue_reply_drops_the_connection);
+}
+
+static void an_impatient_caller_costs_nobody_else(struct world *w)
+{
+    struct busi_redis_reply reply;
+    const struct busi_str argv[] = {BUSI_STR("BLPOP"), BUSI_STR("nothing"), BUSI_STR("0.2")};
+    cr_assert(wait_ready(w, true, 3000));
+    cr_assert_eq(busi_redis_run(w->redis, &w->arena, 3, argv, busi_now_ms() + 30, &reply),
+                 BUSI_DEADLINE_EXCEEDED);
+    cr_assert_eq(run(w, "ECHO mine", &reply), BUSI_OK);
+    cr_assert(busi_str_eq(reply.text, BUSI_STR("mine")));
+    cr_assert_eq(busi_redis_generation(w->redis), 1);
+}
+
+Test(redis, an_impatient_caller_costs_nobody_else, .timeout = 20)
+{
+    run_with(server(), 500, an_impatient_caller_costs_nobody_else);
+}
+
+static void kill_me(void *arg)
+{
+    struct world *w = arg;
+    struct busi_redis_reply reply;
+    char words[64];
+    cr_assert_eq(run(w, "CLIENT ID", &reply), BUSI_OK);
+    snprintf(words, sizeof words, "CLIENT KILL ID %lld SKIPME no", (long long)reply.number);
+    /* the server answers before it closes, or not at all */
+    (void)!run(w, words, &reply);
+}
+
+static void a_lost_connection_comes_back(struct world *w)
+{
+    struct busi_redis_reply reply;
+    cr_assert(wait_ready(w, true, 3000));
+    cr_assert(busi_fiber_start(w->fibers, kill_me, w));
+    cr_assert(wait_ready(w, false, 1000));
+    cr_assert_eq(run(w, "PING", &reply), BUSI_UNAVAILABLE);
+    cr_assert(wait_ready(w, true, 3000));
+    cr_assert_eq(run(w, "PING", &reply), BUSI_OK);
+}
+
+Test(redis, a_lost_connection_comes_back, .timeout = 20)
+{
+    run_with(server(), 500, a_lost_connection_comes_back);
+}
+
+/* A server that answers the greeting, then one thing of ours, whatever is asked. */
+struct liar {
+    int listener;
+    const char *says;
+    size_t repeat; /* how often */
+};
+
+static void *liar_main(void *arg)
+{
+    struct liar *liar = arg;
+    char bytes[4096];
+    int fd = accept(liar->listener, NULL, NULL);
+    ssize_t n = read(fd, bytes, sizeof bytes); /* CLIENT SETNAME and PING come in one write */
+    (void)!write(fd, "+OK\r\n+PONG\r\n", 12);
+    n = read(fd, bytes, sizeof bytes);
+    for (size_t i = 0; n > 0 && i < liar->repeat; i++)
+        if (send(fd, liar->says, strlen(liar->says), MSG_NOSIGNAL) < 0)
+            break;
+    close(fd);
+    return NULL;
+}
+
+static void is_refused(struct world *w)
+{
+    struct busi_redis_reply reply;
+    cr_assert(wait_ready(w, true, 3000));
+    int64_t begin_ms = busi_now_ms();
+    cr_assert_eq(run(w, "GET it", &reply), BUSI_UNAVAILABLE);
+    cr_assert_lt(busi_now_ms() - begin_ms, 1500);
+    cr_assert_not(busi_redis_ready(w->redis));
+}
+
+static void expect_refused(const char *says, size_t repeat)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    struct liar liar = {.listener = socket(AF_INET, SOCK_STREAM, 0), .says = says, .repeat = repeat};
+    cr_assert_eq(bind(liar.listener, (struct sockaddr *)&address, size), 0);
+    cr_assert_eq(listen(liar.listener, 4), 0);
+    getsockname(liar.listener, (struct sockaddr *)&address, &size);
+    char url[64];
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d", ntohs(address.sin_port));
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, liar_main, &liar), 0);
+    run_with(url, 2000, is_refused);
+    pthread_join(thread, NULL);
+    close(liar.listener);
+}
+
+Test(redis, refuses_a_huge_array, .timeout = 20)
+{
+    expect_refused("*2000000000\r\n:1\r\n", 1);
+}
+
+Test(redis, refuses_many_large_arrays, .timeout = 20)
+{
+    expect_refused("*40000\r\n*40000\r\n", 1);
+}
+
+Test(redis, refuses_a_huge_bulk, .timeout = 20)
+{
+    static char says[65536] = "$500000000\r\n";
+    memset(says + 12, 'x', sizeof says - 13);
+    expect_refused(says, 64);
+}
+
+Test(redis, refuses_deep_nesting, .timeout = 20)
+{
+    expect_refused("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", 1);
+}
+
+Test(redis, refuses_what_is_no_reply, .timeout = 20)
+{
+    expect_refused("HTTP/1.1 400 Bad Request\r\n\r\n", 1);
+}
+
+static void never_ready(struct world *w)
+{
+    struct busi_redis_reply reply;
+    cr_assert_not(wait_ready(w, true, 500));
+    cr_assert_eq(run(w, "PING", &reply), BUSI_UNAVAILABLE);
+}
+
+Test(redis, needs_the_right_password, .timeout = 20)
+{
+    const char *host = strchr(server(), '@');
+    cr_assert(host, "the test server must ask for a password");
+    char url[200];
+    snprintf(url, sizeof url, "redis://:wrong%s", host);
+    run_with(url, 500, never_ready);
+}
+
+Test(redis, is_unavailable_without_a_server, .timeout = 20)
+{
+    run_with("redis://127.0.0.1:1", 500, never_ready);
+    run_with("redis://no-such-host.invalid", 500, never_ready);
+    run_with("unix:///no/such/socket", 500, never_ready);
+}
+
+static void pings(struct world *w)
+{
+    struct busi_redis_reply reply;
+    cr_assert(wait_ready(w, true, 3000));
+    cr_assert_eq(run(w, "PING", &reply), BUSI_OK);
+}
+
+Test(redis, resolves_host_names, .timeout = 20)
+{
+    const char *host = strchr(server(), '@'), *port = strrchr(server(), ':');
+    cr_assert(host && port);
+    char url[200];
+    snprintf(url, sizeof url, "%.*slocalhost%s", (int)(host + 1 - server()), server(), port);
+    run_with(url, 500, pings);
+}
+
+Test(redis, refuses_malformed_urls)
+{
+    static const char *const bad[] = {"",
+                                      "localhost:6379",
+                                      "http://localhost",
+                                      "redis://",
+                                      "redis://:6379",
+                                      "redis://host:0",
+                                      "redis://host:65536",
+                                      "redis://host:x",
+                                      "redis://host/one",
+                                      "redis://host/-1",
+                                      "redis://[::1",
+                                      "redis://[::1]x",
+                                      "redis://user@host",
+                                      "redis://:%zz@host",
+                                      "redis://:%00@host",
+                                      "redis://a,b",
+                                      "unix://",
+                                      "unix://relative",
+                                      "unix:///path?database=1"};
+    struct busi_loop *loop = busi_loop_new();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const char *error = NULL;
+        cr_assert_null(busi_redis_new(loop, busi_str_of(bad[i]), 100, &error), "%s", bad[i]);
+        cr_assert(error && *error);
+    }
+    busi_loop_free(&loop);
+}
