@@ -195,26 +195,37 @@ static int parse_option(struct order *order, const char *word)
     return misuse(order, "unknown option", word);
 }
 
-static int parse(struct order *order, int argc, char **argv)
+/* Takes "--config FILE" out of argv, wherever it stands: `auth-svc migrate --config FILE` works, too. */
+static int parse_config(struct order *order, int *argc, char **argv)
 {
     static const char config[] = "--config";
-    for (int i = 1; i < argc; i++) {
-        int code = BUSI_EXIT_FINE;
-        if (strcmp(argv[i], config) == 0 && i + 1 == argc)
-            return misuse(order, "a file must follow", config);
-        if (strcmp(argv[i], config) == 0) {
-            order->config = argv[++i];
-        } else if (strncmp(argv[i], "--config=", sizeof(config)) == 0) {
+    int kept = 1;
+    for (int i = 1; i < *argc; i++) {
+        bool joined = strncmp(argv[i], "--config=", sizeof(config)) == 0;
+        if (joined)
             order->config = argv[i] + sizeof(config);
-        } else if (argv[i][0] == '-') {
-            code = parse_option(order, argv[i]);
-        } else {
+        else if (strcmp(argv[i], config) != 0)
+            argv[kept++] = argv[i];
+        else if (i + 1 == *argc)
+            return misuse(order, "a file must follow", config);
+        else
+            order->config = argv[++i];
+    }
+    *argc = kept;
+    return BUSI_EXIT_FINE;
+}
+
+static int parse(struct order *order, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] != '-') {
             order->command = find_command(order->service, argv[i]);
             order->argc = argc - i;
             order->argv = argv + i;
             order->run = run_command;
             return order->command ? BUSI_EXIT_FINE : misuse(order, "unknown command", argv[i]);
         }
+        int code = parse_option(order, argv[i]);
         if (code != BUSI_EXIT_FINE)
             return code;
     }
@@ -226,7 +237,9 @@ int busi_service_main(const struct busi_service *service, int argc, char **argv)
     struct order order = {.service = service, .config = getenv("BUSI_CONFIG"), .run = run_serve};
     if (order.config && order.config[0] == 0)
         order.config = NULL;
-    int code = parse(&order, argc, argv);
+    int code = parse_config(&order, &argc, argv);
+    if (code == BUSI_EXIT_FINE)
+        code = parse(&order, argc, argv);
     if (code != BUSI_EXIT_FINE)
         return code;
     busi_arena_init(&order.arena, SETTINGS_MAX_BYTES);

@@ -25,11 +25,6 @@ static int64_t measure_text(const void *field)
     return (int64_t)((const struct busi_str *)field)->len;
 }
 
-static void print_length(struct busi_buf *out, int64_t measure)
-{
-    busi_buf_printf(out, "%lld bytes", (long long)measure);
-}
-
 static void print_text(struct busi_buf *out, const void *field)
 {
     busi_buf_str(out, *(const struct busi_str *)field);
@@ -131,18 +126,18 @@ static void print_flag(struct busi_buf *out, const void *field)
 
 static const struct busi_setting_type types[] = {
     [BUSI_SETTING_TEXT] = {"UTF-8 text without control characters", false, parse_text, measure_text,
-                           print_length, print_text},
-    [BUSI_SETTING_PATH] = {"a path without control characters", false, parse_text, measure_text, print_length,
-                           print_text},
-    [BUSI_SETTING_SECRET] = {"free of NUL bytes", true, parse_secret, measure_text, print_length,
-                             print_secret},
-    [BUSI_SETTING_COUNT] = {"a whole number", false, parse_count, measure_number, print_measure_count,
+                           "its length in bytes, ", print_measure_count, print_text},
+    [BUSI_SETTING_PATH] = {"a path without control characters", false, parse_text, measure_text,
+                           "its length in bytes, ", print_measure_count, print_text},
+    [BUSI_SETTING_SECRET] = {"free of NUL bytes", true, parse_secret, measure_text, "its length in bytes, ",
+                             print_measure_count, print_secret},
+    [BUSI_SETTING_COUNT] = {"a whole number", false, parse_count, measure_number, "", print_measure_count,
                             print_count},
     [BUSI_SETTING_MS] = {"a duration with its unit, like 250ms, 5s, 2m, 1h or 28d", false, parse_duration,
-                         measure_number, print_measure_duration, print_duration},
-    [BUSI_SETTING_BYTES] = {"a size in bytes, like 512, 64K or 1M", false, parse_size, measure_number,
+                         measure_number, "", print_measure_duration, print_duration},
+    [BUSI_SETTING_BYTES] = {"a size in bytes, like 512, 64K or 1M", false, parse_size, measure_number, "",
                             print_measure_size, print_size},
-    [BUSI_SETTING_FLAG] = {"true or false", false, parse_flag, NULL, NULL, print_flag},
+    [BUSI_SETTING_FLAG] = {"true or false", false, parse_flag, NULL, "", NULL, print_flag},
 };
 
 const struct busi_setting_type *busi_setting_type(enum busi_setting_kind kind)

@@ -62,8 +62,9 @@ static void complain_range(struct reading *r, const struct busi_setting_row *row
     const struct busi_setting_type *type = busi_setting_type(row->kind);
     struct busi_buf why;
     busi_buf_init(&why, 256);
+    busi_buf_str(&why, busi_str_of(type->measured));
     type->print_measure(&why, measure);
-    busi_buf_str(&why, BUSI_STR(" is not within "));
+    busi_buf_str(&why, type->measured[0] ? BUSI_STR(", is not within ") : BUSI_STR(" is not within "));
     type->print_measure(&why, row->least);
     busi_buf_str(&why, BUSI_STR(".."));
     type->print_measure(&why, row->most);
