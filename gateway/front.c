@@ -1,0 +1,249 @@
+/* Starts and stops CivetWeb for the public port. */
+#include "base/log.h"
+#include "base/metrics.h"
+#include "front_state.h"
+#include "front_view.h"
+#include "service/settings.h"
+#include <arpa/inet.h>
+#include <civetweb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    STACK_BYTES =
+        256 * 1024,      /* a thread per connection: the default 8 MiB would count against memory limits */
+    FILES_BESIDES = 256, /* descriptors for everything but clients */
+};
+
+/* ---- CivetWeb's callbacks that are not about one request ---- */
+
+/* Touches nothing of the worker: a thread that never served anybody shall not cost a page. */
+static void *on_thread(const struct mg_context *context, int type)
+{
+    struct http_front *front = mg_get_user_data(context);
+    if (type != 1)
+        return NULL;
+    size_t i = atomic_fetch_add(&front->workers_made, 1);
+    return i < front->n_workers ? &front->workers[i] : NULL;
+}
+
+static int on_connection(const struct mg_connection *connection, void **data)
+{
+    struct front_worker *worker = mg_get_thread_pointer(connection);
+    *data = NULL;
+    if (!worker)
+        return 0;
+    if (!worker->front) {
+        worker->front = mg_get_user_data(mg_get_context(connection));
+        busi_buf_init(&worker->body, FRONT_ANSWER_MAX);
+    }
+    worker->socket = front_view_socket(connection);
+    worker->answered = 0;
+    atomic_fetch_add(&worker->front->connections, 1);
+    busi_metric_add(BUSI_METRIC_http_busy, 1);
+    return 0;
+}
+
+static void on_closed(const struct mg_connection *connection)
+{
+    struct front_worker *worker = mg_get_thread_pointer(connection);
+    if (!worker)
+        return;
+    worker->socket = -1;
+    atomic_fetch_sub(&worker->front->connections, 1);
+    busi_metric_add(BUSI_METRIC_http_busy, -1);
+}
+
+static int on_message(const struct mg_connection *connection, const char *message)
+{
+    (void)connection;
+    busi_log(BUSI_WARN, "civetweb", BUSI_C("message", message));
+    return 1;
+}
+
+static const struct mg_callbacks callbacks = {.begin_request = front_on_request,
+                                              .http_error = front_on_error,
+                                              .log_message = on_message,
+                                              .init_thread = on_thread,
+                                              .init_connection = on_connection,
+                                              .connection_close = front_on_close,
+                                              .connection_closed = on_closed};
+
+/* ---- start ---- */
+
+/* CivetWeb spins when accept() finds no free descriptor, so there must always be one. */
+static bool raise_file_limit(rlim_t needed)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return false;
+    if (limit.rlim_cur >= needed)
+        return true;
+    if (limit.rlim_max < needed)
+        return false;
+    limit.rlim_cur = needed;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+static struct mg_context *start_server(struct http_front *front, const struct front_options *options)
+{
+    char threads[24], queue[24], head_size[24], head_timeout[24];
+    snprintf(threads, sizeof(threads), "%lld", (long long)options->threads);
+    snprintf(queue, sizeof(queue), "%lld", (long long)options->queue);
+    snprintf(head_size, sizeof(head_size), "%d", FRONT_HEAD_MAX);
+    snprintf(head_timeout, sizeof(head_timeout), "%lld", (long long)options->head_timeout_ms);
+    const char *settings[] = {"listening_ports", options->listen, "num_threads", threads, "connection_queue",
+                              queue, "listen_backlog", queue, "max_request_size", head_size,
+                              "request_timeout_ms", head_timeout, "keep_alive_timeout_ms", head_timeout,
+                              "enable_keep_alive", "yes", "decode_url", "no", "tcp_nodelay", "1",
+                              /* absolute-form targets reach our check instead of being dropped */
+                              "enable_auth_domain_check", "no", NULL};
+    /* Debian's CivetWeb gives every thread a stack of 100 KiB, whatever the default attributes say */
+    return mg_start(&callbacks, front, settings);
+}
+
+static struct http_front *fail(struct http_front *front, const char **error, const char *why)
+{
+    *error = why;
+    if (front)
+        http_front_close(&front);
+    return NULL;
+}
+
+struct http_front *front_start(const struct front_options *options, const char **error)
+{
+    struct http_front *front = calloc(1, sizeof(*front));
+    struct mg_server_port port;
+    if (!front)
+        return fail(front, error, "out of memory");
+    front->app = options->app;
+    front->address = options->address;
+    front->body_timeout_ms = options->body_timeout_ms;
+    front->answer_timeout_ms = options->body_timeout_ms;
+    front->work_timeout_ms = options->work_timeout_ms;
+    front->n_workers = (size_t)options->threads;
+    front->workers = calloc(front->n_workers, sizeof(*front->workers));
+    if (!front->workers)
+        return fail(front, error, "out of memory");
+    if (!raise_file_limit((rlim_t)(options->threads + options->queue + FILES_BESIDES)))
+        return fail(front, error,
+                    "the limit of open files is below BUSI_HTTP_THREADS + BUSI_HTTP_QUEUE + 256");
+    front->server = start_server(front, options);
+    if (!front->server)
+        return fail(front, error,
+                    "cannot listen on BUSI_HTTP_BIND:BUSI_HTTP_PORT, or cannot make the threads");
+    if (mg_get_server_ports(front->server, 1, &port) < 1)
+        return fail(front, error, "CivetWeb does not tell its port");
+    front->port = port.port;
+    return front;
+}
+
+/* "address:port"; the address must be plain IPv4 and the port digits, because CivetWeb reads more into other
+ * texts (a list, TLS, redirections). */
+static bool listen_text(const struct busi_settings *settings, char *out, size_t room, struct in_addr *parsed)
+{
+    char address[INET_ADDRSTRLEN];
+    struct busi_str bind = settings->http_bind;
+    if (bind.len == 0)
+        bind = BUSI_STR("0.0.0.0");
+    if (bind.len >= sizeof(address))
+        return false;
+    memcpy(address, bind.ptr, bind.len);
+    address[bind.len] = 0;
+    if (inet_pton(AF_INET, address, parsed) != 1)
+        return false;
+    snprintf(out, room, "%s:%lld", address, (long long)settings->http_port);
+    return true;
+}
+
+struct http_front *http_front_open(const struct http_front_options *options, const char **error)
+{
+    const struct busi_settings *settings = options->settings;
+    char text[64];
+    struct in_addr address;
+    if (!listen_text(settings, text, sizeof(text), &address))
+        return fail(NULL, error, "BUSI_HTTP_BIND is no IPv4 address");
+    const char *fault = front_self_test();
+    if (fault)
+        return fail(NULL, error, fault);
+    const struct front_options own = {.app = options->app,
+                                      .listen = text,
+                                      .address = address.s_addr,
+                                      .threads = settings->http_threads,
+                                      .queue = settings->http_queue,
+                                      .head_timeout_ms = settings->http_head_timeout_ms,
+                                      .body_timeout_ms = settings->http_body_timeout_ms,
+                                      .work_timeout_ms = settings->http_timeout_ms};
+    return front_start(&own, error);
+}
+
+int http_front_port(const struct http_front *front)
+{
+    return front->port;
+}
+
+/* ---- stop ---- */
+
+void http_front_drain(struct http_front *front)
+{
+    atomic_store(&front->draining, true);
+}
+
+size_t http_front_busy(const struct http_front *front)
+{
+    return atomic_load(&front->busy);
+}
+
+struct nudge {
+    uint32_t address; /* network order */
+    int port;
+    atomic_bool done;
+};
+
+/* CivetWeb's accepting thread looks at its stop flag only every two seconds, or when somebody connects. */
+static void *nudge_run(void *arg)
+{
+    struct nudge *nudge = arg;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)nudge->port)};
+    to.sin_addr.s_addr = nudge->address ? nudge->address : htonl(INADDR_LOOPBACK);
+    while (!atomic_load(&nudge->done)) {
+        usleep(2000);
+        int s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (s < 0)
+            continue;
+        (void)connect(s, (struct sockaddr *)&to, sizeof(to));
+        close(s);
+    }
+    return NULL;
+}
+
+static void stop_server(struct http_front *front)
+{
+    struct nudge nudge = {.address = front->address, .port = front->port};
+    pthread_t thread;
+    bool nudged = pthread_create(&thread, NULL, nudge_run, &nudge) == 0;
+    mg_stop(front->server);
+    atomic_store(&nudge.done, true);
+    if (nudged)
+        pthread_join(thread, NULL);
+}
+
+void http_front_close(struct http_front **front_ptr)
+{
+    struct http_front *front = *front_ptr;
+    *front_ptr = NULL;
+    if (!front)
+        return;
+    atomic_store(&front->stopping, true);
+    if (front->server)
+        stop_server(front);
+    for (size_t i = 0; front->workers && i < front->n_workers; i++)
+        if (front->workers[i].front)
+            busi_buf_fini(&front->workers[i].body);
+    free(front->workers);
+    free(front);
+}

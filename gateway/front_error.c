@@ -1,0 +1,118 @@
+/* What CivetWeb refuses, or drops, before it asks us. Its own replies repeat the client's bytes in the status
+ * line, so the whole reply is ours. */
+#include "base/metrics.h"
+#include "front_state.h"
+#include "front_view.h"
+#include "head_check.h"
+#include "head_target.h"
+#include <civetweb.h>
+
+/* The path of a head that was never cut: it was too long, or did not end. */
+static struct busi_str raw_path(const struct front_view *view)
+{
+    const char *end = view->buffer + view->received;
+    const char *at = memchr(view->buffer, ' ', view->received);
+    if (!at || ++at == end)
+        return (struct busi_str){0};
+    struct busi_str path = {at, 0};
+    while (at < end && *at != ' ' && *at != '?' && *at != '\r' && *at != '\n')
+        at++;
+    path.len = (size_t)(at - path.ptr);
+    return at < end && head_target_valid(path, BUSI_STR("")) ? path : (struct busi_str){0};
+}
+
+static struct busi_str cut_path(const char *target)
+{
+    struct busi_str path = {target, strcspn(target, "?")};
+    return head_target_valid(path, BUSI_STR("")) ? path : (struct busi_str){0};
+}
+
+/* No whole head came: why? */
+static int status_of_rest(const struct front_view *view)
+{
+    for (size_t i = 0; i < view->received; i++) {
+        unsigned char c = (unsigned char)view->buffer[i];
+        if ((c < 0x20 && c != '\r' && c != '\n') || c == 0x7F)
+            return 400;
+    }
+    if (view->received < view->room)
+        return 408;
+    const char *line_end = memchr(view->buffer, '\n', view->received);
+    return !line_end || line_end - view->buffer >= HEAD_MAX_REQUEST_LINE ? 414 : 431;
+}
+
+/* A head came but CivetWeb's parser gave up: because it does not know the method, or because of anything
+ * else? */
+static int status_of_head(const struct mg_request_info *info)
+{
+    static const char token[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
+    static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    bool version_read = info->http_version &&
+                        (strcmp(info->http_version, "1.1") == 0 || strcmp(info->http_version, "1.0") == 0);
+    size_t len = strlen(info->request_method);
+    if (!version_read || len == 0 || strspn(info->request_method, token) != len)
+        return 400;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(info->request_method, known[i]) == 0)
+            return 400;
+    return 501;
+}
+
+static void answer_unasked(struct front_worker *worker, int status, struct busi_str path,
+                           const char *remote_addr)
+{
+    const struct http_app *app = &worker->front->app;
+    struct http_request *request = &worker->request;
+    struct http_response response;
+    int64_t begun_us = busi_now_us();
+    atomic_fetch_add(&worker->front->busy, 1);
+    busi_metric_add(BUSI_METRIC_http_refused_head, 1);
+    front_request_init(worker, remote_addr);
+    front_identify(worker, request);
+    front_response_init(worker, &response);
+    front_refuse(worker, path, status, &response);
+    response.close = true;
+    bool sent = front_send(worker, &response);
+    app->done(app->state, request, &response, busi_now_us() - begun_us);
+    front_response_fini(worker, &response);
+    busi_call_fini(&request->call);
+    if (sent && status != 408)
+        front_linger(worker);
+    atomic_fetch_sub(&worker->front->busy, 1);
+}
+
+int front_on_error(struct mg_connection *connection, int status, const char *text)
+{
+    struct front_worker *worker = mg_get_thread_pointer(connection);
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    struct front_view view;
+    struct busi_str path = {0};
+    (void)text; /* repeats what the client sent */
+    mg_disable_connection_keep_alive(connection);
+    if (!worker || !info || !front_view_read(connection, &view))
+        return 0;
+    worker->answered++;
+    if (!info->request_method) {
+        status = status_of_rest(&view);
+        path = raw_path(&view);
+    } else {
+        status = status == 505 ? 505 : status == 500 ? 500 : status_of_head(info);
+        path = info->request_uri ? cut_path(info->request_uri) : path;
+    }
+    answer_unasked(worker, status, path, info->remote_addr);
+    return 0;
+}
+
+/* CivetWeb ends a connection without a word when the target is not for this server ("*", another host's URL).
+ */
+void front_on_close(const struct mg_connection *connection)
+{
+    struct front_worker *worker = mg_get_thread_pointer(connection);
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    struct front_view view;
+    if (!worker || !info || !front_view_read(connection, &view))
+        return;
+    if (view.received > 0 && view.requests > worker->answered && worker->socket >= 0)
+        answer_unasked(worker, 400, (struct busi_str){0}, info->remote_addr);
+}
