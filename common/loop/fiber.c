@@ -113,7 +113,7 @@ void busi_fibers_free(struct busi_fibers **fibers)
     if (!gone)
         return;
     assert(busi_fibers_busy(gone) == 0);
-    for (size_t i = 0; i < gone->n_made; i++) {
+    for (size_t i = 0; gone->made && i < gone->n_made; i++) {
         busi_stack_unmap(&gone->made[i]->stack);
         free(gone->made[i]);
     }
