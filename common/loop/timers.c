@@ -75,7 +75,7 @@ struct busi_timer *busi_timers_make(struct busi_timers *timers, enum busi_timer_
 {
     if (timers->made == timers->room) {
         size_t room = timers->room ? 2 * timers->room : 16;
-        struct busi_timer **heap = realloc(timers->heap, room * sizeof(*heap));
+        struct busi_timer **heap = realloc(timers->heap, room * sizeof(struct busi_timer *));
         if (!heap)
             return NULL;
         timers->heap = heap;

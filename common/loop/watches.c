@@ -21,7 +21,7 @@ void busi_watches_fini(struct busi_watches *watches)
 static bool grow(struct busi_watches *watches)
 {
     size_t room = watches->room ? 2 * watches->room : 16;
-    struct busi_watch **at = realloc(watches->at, room * sizeof(*at));
+    struct busi_watch **at = realloc(watches->at, room * sizeof(struct busi_watch *));
     if (!at)
         return false;
     watches->at = at;
