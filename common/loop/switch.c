@@ -63,7 +63,7 @@ void busi_context_drop(struct busi_context *context)
 
 /* First frame of a made context. No locals: under AddressSanitizer they would be poisoned, and this frame
  * never returns to clear that. */
-_Noreturn void busi_context_begin(struct busi_context *self);
+[[gnu::used]] _Noreturn void busi_context_begin(struct busi_context *self);
 _Noreturn void busi_context_begin(struct busi_context *self)
 {
     after_switch(self);
