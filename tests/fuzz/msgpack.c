@@ -1,0 +1,63 @@
+/* The reader and the decoder of every message; the first byte chooses the message. What decodes must encode,
+ * and decode again to the same bytes. */
+#include "wire/codec.h"
+#include "wire/messages.h"
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+typedef const struct busi_desc *describe(void);
+static describe *const all[] = {
+#define MESSAGE(name) busi_desc_##name,
+#define FIELD(...)
+#define LIST(...)
+#define NESTED(...)
+#define END(name)
+#include "proto/messages.def"
+};
+
+static void encode(struct busi_buf *out, const struct busi_desc *desc, const void *message)
+{
+    msgpack_packer pk;
+    busi_buf_init(out, 4 << 20);
+    busi_packer_init(&pk, out);
+    busi_encode(&pk, out, desc, message);
+}
+
+static bool decode(struct busi_str bytes, const struct busi_desc *desc, void *message,
+                   struct busi_arena *arena)
+{
+    struct busi_reader r;
+    const char *bad = NULL;
+    busi_reader_init(&r, bytes.ptr, bytes.len);
+    return busi_decode(&r, desc, message, arena, &bad);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct busi_arena arena;
+    struct busi_reader r;
+    if (size == 0)
+        return 0;
+    const struct busi_desc *desc = all[data[0] % (sizeof all / sizeof all[0])]();
+    struct busi_str bytes = {(const char *)data + 1, size - 1};
+    busi_reader_init(&r, bytes.ptr, bytes.len);
+    busi_skip(&r);
+    busi_arena_init(&arena, 8 << 20);
+    void *message = busi_arena_alloc(&arena, desc->size), *again = busi_arena_alloc(&arena, desc->size);
+    if (decode(bytes, desc, message, &arena)) {
+        struct busi_buf first, second;
+        encode(&first, desc, message);
+        if (!first.failed) {
+            if (!decode((struct busi_str){first.ptr, first.len}, desc, again, &arena))
+                abort();
+            encode(&second, desc, again);
+            if (second.len != first.len || memcmp(second.ptr, first.ptr, first.len) != 0)
+                abort();
+            busi_buf_fini(&second);
+        }
+        busi_buf_fini(&first);
+    }
+    busi_arena_fini(&arena);
+    return 0;
+}
