@@ -62,6 +62,7 @@ static const char *said(void)
                         &errors))
 #define EXPECT_FINE(...) cr_assert(READ(__VA_ARGS__), "%s", said())
 #define EXPECT_SAID(text, ...)                                                                               \
+    do {                                                                                                     \
         busi_buf_clear(&errors);                                                                             \
         cr_assert_not(READ(__VA_ARGS__));                                                                    \
         cr_expect_str_eq(said(), text);                                                                      \
