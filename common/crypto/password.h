@@ -14,6 +14,9 @@ struct busi_password_cost {
  * busi_offload's thread_init/fini. */
 void *busi_password_thread_init(void);
 void busi_password_thread_fini(void *memory);
+/* Gives that memory, and what the last hash left in it, back to the system: to be called on the thread when
+ * no other password waits. */
+void busi_password_thread_rest(void);
 
 /* A new hash with a random salt, NUL-terminated. False only when memory is exhausted. */
 [[nodiscard]] bool busi_password_hash(char out[BUSI_PASSWORD_HASH_MAX], struct busi_str password,
@@ -22,10 +25,11 @@ void busi_password_thread_fini(void *memory);
 enum busi_password_verdict {
     BUSI_PASSWORD_WRONG,
     BUSI_PASSWORD_RIGHT,
-    BUSI_PASSWORD_WEAK /* right, re-hash it */
+    BUSI_PASSWORD_WEAK,      /* right, re-hash it */
+    BUSI_PASSWORD_UNREADABLE /* as WRONG, because stored is no hash we compute: worth an alarm */
 };
 /* stored is checked before anything is computed: unknown formats and parameters over the caps (argon2id m <=
- * 64 MiB, t <= 6, p 1; bcrypt cost <= 16) are WRONG at once. stored absent (unknown user): one hash of the
- * target cost, then WRONG. */
+ * 64 MiB, t <= 6, p 1; bcrypt cost <= 16) are UNREADABLE at once. stored absent (unknown user): one hash of
+ * the target cost, then WRONG. */
 [[nodiscard]] enum busi_password_verdict
 busi_password_verify(struct busi_str stored, struct busi_str password, struct busi_password_cost target);

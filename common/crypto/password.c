@@ -1,0 +1,78 @@
+#include "crypto/password.h"
+#include "crypto/argon_memory.h"
+#include "crypto/bcrypt.h"
+#include "crypto/phc.h"
+#include <sodium.h>
+#include <stdlib.h>
+
+_Static_assert(BUSI_PASSWORD_HASH_MAX >= crypto_pwhash_STRBYTES, "libsodium fits");
+
+void *busi_password_thread_init(void)
+{
+    return busi_argon_memory_init();
+}
+
+void busi_password_thread_fini(void *memory)
+{
+    busi_argon_memory_fini(memory);
+}
+
+void busi_password_thread_rest(void)
+{
+    busi_argon_memory_release();
+}
+
+/* argon2 works on a multiple of four blocks of 1 KiB. */
+static size_t memory_used(size_t memory_bytes)
+{
+    return memory_bytes / 4096 * 4096;
+}
+
+bool busi_password_hash(char out[BUSI_PASSWORD_HASH_MAX], struct busi_str password,
+                        struct busi_password_cost cost)
+{
+    busi_argon_memory_lend(memory_used(cost.memory_bytes));
+    int failed = crypto_pwhash_str_alg(out, password.ptr, password.len, (unsigned long long)cost.passes,
+                                       cost.memory_bytes, crypto_pwhash_ALG_ARGON2ID13);
+    busi_argon_memory_take_back(cost.memory_bytes);
+    return !failed;
+}
+
+/* As long as a check of a right password takes, for one there is nothing to check. */
+static void hash_nothing(struct busi_str password, struct busi_password_cost cost)
+{
+    char unused[BUSI_PASSWORD_HASH_MAX];
+    (void)!busi_password_hash(unused, password, cost);
+    sodium_memzero(unused, sizeof(unused));
+}
+
+static enum busi_password_verdict verify_argon2(struct busi_str stored, const struct busi_phc *phc,
+                                                struct busi_str password, struct busi_password_cost target)
+{
+    char text[BUSI_PASSWORD_HASH_MAX + 1] = {0};
+    memcpy(text, stored.ptr, stored.len);
+    busi_argon_memory_lend(memory_used((size_t)phc->memory_kib * 1024));
+    int wrong = crypto_pwhash_str_verify(text, password.ptr, password.len);
+    busi_argon_memory_take_back(target.memory_bytes);
+    sodium_memzero(text, sizeof(text));
+    if (wrong)
+        return BUSI_PASSWORD_WRONG;
+    bool weak = !phc->argon2id || phc->memory_kib < (int64_t)(target.memory_bytes / 1024) ||
+                phc->passes < target.passes;
+    return weak ? BUSI_PASSWORD_WEAK : BUSI_PASSWORD_RIGHT;
+}
+
+enum busi_password_verdict busi_password_verify(struct busi_str stored, struct busi_str password,
+                                                struct busi_password_cost target)
+{
+    struct busi_phc phc;
+    if (!stored.ptr) {
+        hash_nothing(password, target);
+        return BUSI_PASSWORD_WRONG;
+    }
+    if (busi_phc_read(&phc, stored))
+        return verify_argon2(stored, &phc, password, target);
+    if (busi_bcrypt_known(stored))
+        return busi_bcrypt_verify(stored, password) ? BUSI_PASSWORD_WEAK : BUSI_PASSWORD_WRONG;
+    return BUSI_PASSWORD_UNREADABLE;
+}

@@ -1,0 +1,14 @@
+/* argon2 hashes as text: $argon2id$v=19$m=19456,t=2,p=1$salt$hash. Read by ourselves before libsodium sees
+ * them, because it would compute whatever a stored text asks for (8 GiB, hours). Pure; any thread. */
+#pragma once
+#include "base/str.h"
+
+enum { BUSI_PHC_MOST_KIB = 64 * 1024, BUSI_PHC_MOST_PASSES = 6, BUSI_PHC_MOST_BYTES = 128 };
+
+struct busi_phc {
+    bool argon2id;      /* otherwise argon2i */
+    int64_t memory_kib; /* m, 8..BUSI_PHC_MOST_KIB */
+    int64_t passes;     /* t, 1..BUSI_PHC_MOST_PASSES */
+};
+/* False: not such a text, or asks for more than the caps. */
+[[nodiscard]] bool busi_phc_read(struct busi_phc *phc, struct busi_str stored);

@@ -1,0 +1,100 @@
+#include "crypto/secret.h"
+#include "base/text.h"
+#include <sodium.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+enum { SECRET_BYTES = 64, SECRET_LEAST_BYTES = 32, SECRET_MOST_BYTES = 512 };
+enum { RANDOM_MOST_BYTES = 1024 };
+
+bool busi_crypto_init(void)
+{
+    return sodium_init() >= 0;
+}
+
+void busi_crypto_harden(void)
+{
+    // A core file or a debugger of the same user would show keys and passwords. Neither call can be refused.
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){.rlim_cur = 0, .rlim_max = 0});
+}
+
+struct busi_str busi_random_text(struct busi_arena *arena, size_t n)
+{
+    struct busi_str none = {0};
+    uint8_t bytes[RANDOM_MOST_BYTES];
+    if (n > sizeof(bytes))
+        return none;
+    size_t len = (n * 4 + 2) / 3;
+    char *text = busi_arena_alloc(arena, len + 1);
+    if (!text)
+        return none;
+    randombytes_buf(bytes, n);
+    len = busi_base64url_encode(text, bytes, n);
+    sodium_memzero(bytes, n);
+    return (struct busi_str){text, len};
+}
+
+void busi_uuid4(char out[37])
+{
+    uint8_t bytes[16];
+    char hex[32];
+    randombytes_buf(bytes, sizeof(bytes));
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40); // version 4
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80); // the variant of RFC 4122
+    busi_hex_encode(hex, bytes, sizeof(bytes));
+    size_t to = 0;
+    for (size_t i = 0; i < sizeof(hex); i++) {
+        if (i == 8 || i == 12 || i == 16 || i == 20)
+            out[to++] = '-';
+        out[to++] = hex[i];
+    }
+    out[to] = '\0';
+}
+
+void busi_keyed_hash(uint8_t out[32], struct busi_str key, struct busi_str message)
+{
+    // BLAKE2b takes keys of at most 64 bytes; a longer one is text of a random secret: hash it first.
+    uint8_t folded[crypto_generichash_KEYBYTES_MAX];
+    if (key.len > sizeof(folded)) {
+        crypto_generichash(folded, sizeof(folded), (const uint8_t *)key.ptr, key.len, NULL, 0);
+        key = (struct busi_str){(const char *)folded, sizeof(folded)};
+    }
+    crypto_generichash(out, 32, (const uint8_t *)message.ptr, message.len, (const uint8_t *)key.ptr, key.len);
+    sodium_memzero(folded, sizeof(folded));
+}
+
+bool busi_same_bytes(const void *a, const void *b, size_t n)
+{
+    return sodium_memcmp(a, b, n) == 0;
+}
+
+void busi_wipe(void *bytes, size_t n)
+{
+    sodium_memzero(bytes, n);
+}
+
+int busi_gen_secret(int argc, char **argv)
+{
+    int64_t n = SECRET_BYTES;
+    if (argc > 2 || (argc == 2 && !busi_str_int(busi_str_of(argv[1]), &n)) || n < SECRET_LEAST_BYTES ||
+        n > SECRET_MOST_BYTES) {
+        fprintf(stderr, "usage: gen-secret [BYTES]    %d to %d random bytes, %d without BYTES\n",
+                SECRET_LEAST_BYTES, SECRET_MOST_BYTES, SECRET_BYTES);
+        return 2;
+    }
+    if (!busi_crypto_init()) {
+        fputs("gen-secret: the system gives no random bytes\n", stderr);
+        return 1;
+    }
+    uint8_t bytes[SECRET_MOST_BYTES];
+    char text[(SECRET_MOST_BYTES * 4 + 2) / 3 + 1];
+    randombytes_buf(bytes, (size_t)n);
+    size_t len = busi_base64url_encode(text, bytes, (size_t)n);
+    text[len] = '\0';
+    bool written = puts(text) >= 0 && fflush(stdout) == 0;
+    sodium_memzero(bytes, sizeof(bytes));
+    sodium_memzero(text, sizeof(text));
+    return written ? 0 : 1;
+}
