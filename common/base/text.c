@@ -63,6 +63,31 @@ size_t busi_utf8_length(struct busi_str s)
     return n;
 }
 
+/* Bytes of the white space (Unicode's White_Space property) that s begins with, 0 for anything else. */
+static size_t white_space(struct busi_str s)
+{
+    static const struct busi_str wide[] = {
+        {"\xC2\x85", 2},     {"\xC2\xA0", 2},     {"\xE1\x9A\x80", 3}, {"\xE2\x80\xA8", 3},
+        {"\xE2\x80\xA9", 3}, {"\xE2\x80\xAF", 3}, {"\xE2\x81\x9F", 3}, {"\xE3\x80\x80", 3},
+    };
+    if (s.ptr[0] == ' ' || (s.ptr[0] >= '\t' && s.ptr[0] <= '\r'))
+        return 1;
+    if (s.len >= 3 && memcmp(s.ptr, "\xE2\x80", 2) == 0 && (unsigned char)s.ptr[2] <= 0x8A)
+        return 3; /* U+2000..U+200A */
+    for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++)
+        if (busi_str_starts(s, wide[i]))
+            return wide[i].len;
+    return 0;
+}
+
+bool busi_utf8_blank(struct busi_str s)
+{
+    for (size_t n; s.len > 0; s.ptr += n, s.len -= n)
+        if ((n = white_space(s)) == 0)
+            return false;
+    return true;
+}
+
 static const char base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 size_t busi_base64url_encode(char *out, const void *bytes, size_t n)

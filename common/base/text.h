@@ -6,6 +6,8 @@
 bool busi_utf8_valid(struct busi_str s);
 /* Code points of a valid UTF-8 text. */
 size_t busi_utf8_length(struct busi_str s);
+/* Empty or nothing but Unicode white space; s must be valid UTF-8. */
+bool busi_utf8_blank(struct busi_str s);
 
 /* Unpadded base64url, RFC 4648 section 5. out has room for (n * 4 + 2) / 3 bytes; returns the length. */
 size_t busi_base64url_encode(char *out, const void *bytes, size_t n);

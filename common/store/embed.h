@@ -1,16 +1,14 @@
 /* A file of the source tree as a NUL-terminated text in the binary:
  *     BUSI_EMBED(migration_0001, "migrations/0001_businesses.sql");
- * defines `static const char *const migration_0001`. The path is searched below the service's folder (CMake
- * passes it to the assembler). */
+ * declares `const char migration_0001[]`, unseen by other files' symbols. The path is searched below the
+ * service's folder (CMake passes it to the assembler). At file scope, once per symbol and program. */
 #pragma once
 
 #define BUSI_EMBED(symbol, file)                                                                             \
     __asm__(".pushsection .rodata\n"                                                                         \
-            ".global busi_embedded_" #symbol "\n"                                                            \
-            ".hidden busi_embedded_" #symbol "\n"                                                            \
-            "busi_embedded_" #symbol ":\n"                                                                   \
+            ".global " #symbol "\n"                                                                          \
+            ".hidden " #symbol "\n" #symbol ":\n"                                                            \
             ".incbin \"" file "\"\n"                                                                         \
             ".byte 0\n"                                                                                      \
             ".popsection\n");                                                                                \
-    extern const char busi_embedded_##symbol[];                                                              \
-    static const char *const symbol = busi_embedded_##symbol
+    __attribute__((visibility("hidden"))) extern const char symbol[]

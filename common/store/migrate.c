@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_PENDING = 3, SHA_HEX = 65, SCHEMA_MOST = 40 };
+enum { EXIT_USAGE = 2, EXIT_PENDING = 3, EXIT_CONFIG = 78, SHA_HEX = 65, SCHEMA_MOST = 40 };
 
 /* A command for a person: refuses rather than waits. */
 static PGconn *open_database(const char *conninfo)
@@ -186,4 +186,47 @@ int busi_migrate_script(const char *conninfo, const char *name, const char *sql)
     if (fine)
         printf("done %s\n", name);
     return fine ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* A NUL-terminated copy to be freed by drop_conninfo(); NULL after saying what is missing. */
+static char *copy_conninfo(struct busi_str conninfo)
+{
+    if (conninfo.len == 0) {
+        fprintf(stderr, "BUSI_MIGRATE_DATABASE: must name the database, as its owner\n");
+        return NULL;
+    }
+    return strndup(conninfo.ptr, conninfo.len);
+}
+
+static void drop_conninfo(char *copy)
+{
+    explicit_bzero(copy, strlen(copy));
+    free(copy);
+}
+
+int busi_migrate_command(struct busi_str conninfo, const char *schema,
+                         const struct busi_migration *migrations, size_t n, int argc, char **argv)
+{
+    bool status = argc == 2 && strcmp(argv[1], "--status") == 0;
+    if (argc > 1 && !status) {
+        fprintf(stderr, "usage: migrate [--status]\n");
+        return EXIT_USAGE;
+    }
+    char *copy = copy_conninfo(conninfo);
+    if (!copy)
+        return EXIT_CONFIG;
+    int code =
+        status ? busi_migrate_status(copy, schema, migrations, n) : busi_migrate(copy, schema, migrations, n);
+    drop_conninfo(copy);
+    return code;
+}
+
+int busi_seed_command(struct busi_str conninfo, const char *sql)
+{
+    char *copy = copy_conninfo(conninfo);
+    if (!copy)
+        return EXIT_CONFIG;
+    int code = busi_migrate_script(copy, "seed", sql);
+    drop_conninfo(copy);
+    return code;
 }

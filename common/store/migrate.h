@@ -16,3 +16,8 @@ int busi_migrate_status(const char *conninfo, const char *schema, const struct b
                         size_t n);
 /* Runs an embedded script (seed) in one transaction; exit code. */
 int busi_migrate_script(const char *conninfo, const char *name, const char *sql);
+/* The sub-command `migrate [--status]` of every service. */
+int busi_migrate_command(struct busi_str conninfo, const char *schema,
+                         const struct busi_migration *migrations, size_t n, int argc, char **argv);
+/* The sub-command `seed`. */
+int busi_seed_command(struct busi_str conninfo, const char *sql);

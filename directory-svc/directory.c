@@ -1,0 +1,132 @@
+#include "directory.h"
+#include "business.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct busi_pg_statement statements[] = {
+#define STATEMENT(name, effect, n_params, sql) {#name, BUSI_PG_##effect, n_params, sql},
+#include "statements.def"
+#undef STATEMENT
+};
+
+struct directory *directory_new(struct busi_loop *loop, const struct directory_options *options)
+{
+    struct directory *directory = calloc(1, sizeof *directory);
+    if (!directory)
+        return NULL;
+    directory->pg = busi_pg_new(loop, &(struct busi_pg_options){
+                                          .conninfo = options->database,
+                                          .application = "directory-svc",
+                                          .statements = statements,
+                                          .n_statements = DIRECTORY_STATEMENTS,
+                                          .connections = options->connections,
+                                          .statement_timeout_ms = options->statement_timeout_ms,
+                                      });
+    if (!directory->pg)
+        directory_free(&directory);
+    return directory;
+}
+
+void directory_free(struct directory **directory)
+{
+    if (!*directory)
+        return;
+    busi_pg_free(&(*directory)->pg);
+    free(*directory);
+    *directory = NULL;
+}
+
+bool directory_ready(const struct directory *directory)
+{
+    return busi_pg_ready(directory->pg);
+}
+
+struct number {
+    char text[24];
+};
+
+static struct busi_str write_number(struct number *number, int64_t value)
+{
+    int n = snprintf(number->text, sizeof number->text, "%" PRId64, value);
+    return (struct busi_str){number->text, (size_t)n};
+}
+
+/* A statement that finds or changes one business. */
+static enum busi_code run_one(struct directory *self, struct busi_call *call,
+                              enum directory_statement statement, const struct busi_str *params,
+                              struct busi_business *out)
+{
+    struct busi_pg_result result;
+    enum busi_code code = busi_pg_run(self->pg, statement, params, call->until_ms, &result);
+    if (code == BUSI_OK && result.rows == 0)
+        code = busi_call_fail(call, BUSI_NOT_FOUND, "no such business");
+    else if (code == BUSI_OK && !busi_pg_message(&result, 0, busi_desc_business(), out, &call->arena))
+        code = busi_call_fail(call, BUSI_INTERNAL, "a row did not fit its message");
+    busi_pg_clear(&result);
+    return code;
+}
+
+static enum busi_code find(struct directory *self, struct busi_call *call, int64_t id,
+                           struct busi_business *out)
+{
+    struct number number;
+    return run_one(self, call, DIRECTORY_GET,
+                   &(struct busi_str){write_number(&number, id).ptr, strlen(number.text)}, out);
+}
+
+enum busi_code directory_get_business(struct directory *self, struct busi_call *call,
+                                      const struct busi_business_id_request *in, struct busi_business *out)
+{
+    return find(self, call, in->id, out);
+}
+
+enum busi_code directory_create_business(struct directory *self, struct busi_call *call,
+                                         const struct busi_write_business_request *in,
+                                         struct busi_business *out)
+{
+    struct number creator;
+    if (call->user_id == 0)
+        return busi_call_fail(call, BUSI_UNAUTHENTICATED, "only a user may write");
+    if (!business_check(call, in))
+        return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the record is not valid");
+    const struct busi_str params[] = {in->name, in->description, in->tag,
+                                      write_number(&creator, call->user_id)};
+    return run_one(self, call, DIRECTORY_CREATE, params, out);
+}
+
+enum busi_code directory_update_business(struct directory *self, struct busi_call *call,
+                                         const struct busi_write_business_request *in,
+                                         struct busi_business *out)
+{
+    struct number id;
+    if (call->user_id == 0)
+        return busi_call_fail(call, BUSI_UNAUTHENTICATED, "only a user may write");
+    bool valid = business_check_change(call, in);
+    if (!valid || (!in->name.ptr && !in->description.ptr && !in->tag.ptr)) {
+        /* what does not exist is told before what is wrong with it; nothing to change is no write */
+        enum busi_code code = find(self, call, in->id, out);
+        return code == BUSI_OK && !valid
+                   ? busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the change is not valid")
+                   : code;
+    }
+    const struct busi_str params[] = {write_number(&id, in->id), in->name, in->description, in->tag};
+    return run_one(self, call, DIRECTORY_UPDATE, params, out);
+}
+
+enum busi_code directory_delete_business(struct directory *self, struct busi_call *call,
+                                         const struct busi_business_id_request *in, struct busi_empty *out)
+{
+    struct busi_pg_result result;
+    struct number id;
+    (void)out;
+    if (call->user_id == 0)
+        return busi_call_fail(call, BUSI_UNAUTHENTICATED, "only a user may write");
+    const struct busi_str params[] = {write_number(&id, in->id)};
+    enum busi_code code = busi_pg_run(self->pg, DIRECTORY_DELETE, params, call->until_ms, &result);
+    if (code == BUSI_OK && result.affected == 0)
+        code = busi_call_fail(call, BUSI_NOT_FOUND, "no such business");
+    busi_pg_clear(&result);
+    return code;
+}
