@@ -1,0 +1,211 @@
+#include "rpc/client_call.h"
+#include "base/metrics.h"
+#include "rpc/envelope.h"
+#include "rpc/worker.h"
+#include <pthread.h>
+
+enum {
+    ATTEMPTS = 3,
+    LEAST_MS = 5, /* a retry with less is pointless */
+    RETRY_AFTER_MS = 1000
+};
+
+/* ---- metrics ---- */
+
+static struct busi_histogram *histograms[BUSI_METHODS];
+
+static void make_histograms(void)
+{
+    for (int i = 0; i < BUSI_METHODS; i++) {
+        histograms[i] =
+            busi_histogram_new("busi_rpc_client_duration_seconds", "Calls made, with their retries", "method",
+                               busi_method_get((enum busi_method_id)i)->wire);
+        if (histograms[i])
+            busi_histogram_code_names(histograms[i], busi_code_name);
+    }
+}
+
+void busi_rpc_client_histograms(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_histograms);
+}
+
+/* ---- the answer ---- */
+
+static bool read_violations(struct busi_call *call, struct busi_str raw)
+{
+    struct busi_reader reader;
+    const char *bad;
+    busi_reader_init(&reader, raw.ptr, raw.len);
+    uint32_t n = busi_read_array(&reader);
+    for (uint32_t i = 0; i < n && call->n_violations < sizeof call->violations / sizeof *call->violations;
+         i++) {
+        struct busi_violation violation = {0};
+        if (!busi_decode(&reader, busi_desc_violation(), &violation, &call->arena, &bad))
+            return false;
+        call->violations[call->n_violations++] = violation;
+    }
+    return busi_reader_ok(&reader);
+}
+
+/* A code of a later version is UNKNOWN. */
+static enum busi_code known(int code)
+{
+    static const char *const unknown = "UNKNOWN";
+    const char *name = busi_code_name(code);
+    return code != BUSI_UNKNOWN && strcmp(name, unknown) == 0 ? BUSI_UNKNOWN : (enum busi_code)code;
+}
+
+/* The frame is copied so that texts live as long as the call, and are wiped with it. */
+static enum busi_code take_answer(struct busi_call *call, struct busi_pending *pending,
+                                  const struct busi_desc *desc, void *out)
+{
+    struct busi_reply_head head;
+    struct busi_reader reader;
+    const char *bad;
+    struct busi_str frame = busi_arena_dup(&call->arena, busi_frame_bytes(&pending->frame));
+    if (!frame.ptr)
+        return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "the reply does not fit");
+    if (!busi_reply_decode(frame, &head, &bad))
+        return busi_call_fail(call, BUSI_INTERNAL, "malformed reply");
+    if (head.code != BUSI_OK) {
+        call->message = head.message;
+        call->retry_after_ms = head.retry_after_ms;
+        if (head.violations.ptr && !read_violations(call, head.violations))
+            return busi_call_fail(call, BUSI_INTERNAL, "malformed violations");
+        return known(head.code);
+    }
+    busi_reader_init(&reader, head.body.ptr, head.body.len);
+    memset(out, 0, desc->size);
+    if (busi_decode(&reader, desc, out, &call->arena, &bad) && busi_reader_done(&reader))
+        return BUSI_OK;
+    memset(out, 0, desc->size);
+    busi_metric_add(BUSI_METRIC_rpc_malformed, 1);
+    return busi_call_fail(call, BUSI_INTERNAL, "malformed reply body");
+}
+
+static enum busi_code answer_of(struct busi_call *call, struct busi_pending *pending,
+                                const struct busi_method *method, void *out)
+{
+    switch (pending->verdict) {
+    case BUSI_REPLIED:
+        return take_answer(call, pending, method->reply(), out);
+    case BUSI_ALL_FULL:
+        busi_metric_add(BUSI_METRIC_rpc_shed, 1);
+        call->retry_after_ms = RETRY_AFTER_MS;
+        return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "every worker is full");
+    case BUSI_LOST:
+        call->retry_after_ms = RETRY_AFTER_MS;
+        return busi_call_fail(call, BUSI_UNAVAILABLE, "the worker is gone");
+    case BUSI_NO_WORKER:
+    default:
+        call->retry_after_ms = RETRY_AFTER_MS;
+        return busi_call_fail(call, BUSI_UNAVAILABLE, "no worker");
+    }
+}
+
+/* ---- the question ---- */
+
+struct attempt {
+    struct busi_rpc_client *client;
+    struct busi_call *call;
+    const struct busi_method *method;
+    const void *in;
+    void *out;
+    int64_t until_ms;
+    bool again; /* set: nothing came of it, and it may be tried once more */
+};
+
+static bool encode(const struct attempt *a, struct busi_pending *pending, int64_t left_ms)
+{
+    struct busi_buf buf;
+    busi_buf_init(&buf, BUSI_RPC_MAX_REQUEST);
+    busi_request_encode(&buf,
+                        &(struct busi_request_head){.method = busi_str_of(a->method->wire),
+                                                    .id = busi_pending_id(pending),
+                                                    .budget_ms = left_ms,
+                                                    .request_id = a->call->request_id,
+                                                    .traceparent = a->call->traceparent,
+                                                    .idempotency_key = a->call->idempotency_key,
+                                                    .user_id = a->call->user_id},
+                        a->method->request(), a->in);
+    bool fine = !buf.failed && busi_frame_take(&pending->frame, &buf);
+    busi_buf_fini(&buf);
+    return fine;
+}
+
+static enum busi_code too_late(struct busi_call *call)
+{
+    return busi_call_fail(call, BUSI_DEADLINE_EXCEEDED, "no answer in time");
+}
+
+static enum busi_code wait_for(struct attempt *a, struct busi_pending *pending)
+{
+    struct busi_pendings *pool = busi_rpc_client_pool(a->client);
+    bool by_fiber = pending->fiber != NULL;
+    busi_rpc_client_submit(a->client, pending);
+    if (!busi_pending_wait(pending)) {
+        if (by_fiber) { /* of a thread's slot the loop takes care */
+            busi_worker_forget(pending);
+            busi_pending_give(pool, pending);
+        }
+        return too_late(a->call);
+    }
+    enum busi_code code = answer_of(a->call, pending, a->method, a->out);
+    a->again = pending->verdict == BUSI_LOST && pending->idempotent;
+    busi_pending_give(pool, pending);
+    return code;
+}
+
+static enum busi_code try_once(struct attempt *a)
+{
+    a->again = false;
+    a->call->message = (struct busi_str){0};
+    a->call->retry_after_ms = 0;
+    a->call->n_violations = 0;
+    int64_t left_ms = a->until_ms - busi_now_ms();
+    if (left_ms <= 0)
+        return too_late(a->call);
+    void *target = busi_rpc_client_target(a->client, a->method->service);
+    if (!target)
+        return busi_call_fail(a->call, BUSI_UNIMPLEMENTED, "this service is not configured");
+    struct busi_pendings *pool = busi_rpc_client_pool(a->client);
+    struct busi_pending *pending = busi_pending_take(pool);
+    if (!pending) {
+        busi_metric_add(BUSI_METRIC_rpc_shed, 1);
+        a->call->retry_after_ms = RETRY_AFTER_MS;
+        return busi_call_fail(a->call, BUSI_RESOURCE_EXHAUSTED, "too many calls are waiting");
+    }
+    pending->target = target;
+    pending->until_ms = a->until_ms;
+    pending->idempotent = a->method->retry == BUSI_IDEMPOTENT;
+    if (encode(a, pending, left_ms))
+        return wait_for(a, pending);
+    busi_pending_give(pool, pending);
+    return busi_call_fail(a->call, BUSI_INVALID_ARGUMENT, "the request cannot be encoded");
+}
+
+enum busi_code busi_rpc_call(struct busi_rpc_client *client, struct busi_call *call,
+                             enum busi_method_id method, const void *in, void *out)
+{
+    int64_t began_us = busi_now_us();
+    struct attempt a = {
+        .client = client, .call = call, .method = busi_method_get(method), .in = in, .out = out};
+    a.until_ms = began_us / 1000 + a.method->timeout_ms;
+    if (call->until_ms < a.until_ms)
+        a.until_ms = call->until_ms;
+    busi_rpc_client_enter(client);
+    busi_rpc_client_earn(client);
+    enum busi_code code = try_once(&a);
+    for (int i = 1; i < ATTEMPTS && a.again; i++) {
+        if (a.until_ms - busi_now_ms() < LEAST_MS || !busi_rpc_client_may_retry(client))
+            break;
+        busi_metric_add(BUSI_METRIC_rpc_retries, 1);
+        code = try_once(&a);
+    }
+    busi_rpc_client_leave(client);
+    if (histograms[method])
+        busi_histogram_observe(histograms[method], busi_now_us() - began_us, code);
+    return code;
+}

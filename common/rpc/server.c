@@ -1,0 +1,355 @@
+#include "rpc/server.h"
+#include "base/log.h"
+#include "rpc/peers.h"
+#include "rpc/server_call.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+enum {
+    PER_TURN = 256,     /* requests read before others get their turn */
+    MOST_QUEUED = 4096, /* per client and direction */
+    MOST_METHODS = 256,
+    LOOK_MS = 100,      /* how often the loop proves that it runs */
+    STALL_MS = 300,     /* it did not run for so long: what waits may be old */
+    COMPLAIN_MS = 1000, /* least pause between log lines a stranger can cause */
+    STALE_MS = 100      /* how long what comes in after a stall may be from before */
+};
+
+struct busi_rpc_server {
+    struct busi_rpc_server_options options; /* borrowed pointers */
+    char endpoint[128];                     /* really bound */
+    struct busi_loop *loop;                 /* borrowed */
+    void *link, *monitor;                   /* owned */
+    struct busi_watch *watch, *events;      /* of both */
+    struct busi_timer *look;                /* every LOOK_MS */
+    struct busi_served_method *methods;     /* owned; endpoints and rpc.* */
+    size_t n_methods;                       /* of them */
+    struct busi_served *unused;             /* list; owned */
+    struct busi_peers peers;                /* who pings */
+    size_t in_flight;                       /* calls not yet answered */
+    int64_t complained_ms;                  /* last log line about a stranger */
+    int64_t looked_ms;                      /* when the loop last ran */
+    int64_t stalled_ms;                     /* how long it stood still before stale_until_ms */
+    int64_t stale_until_ms;                 /* until then what is read may have waited stalled_ms */
+    bool draining;                          /* sends clients away */
+};
+
+/* ---- rpc.Health and rpc.Describe: answered here, so that they work when all fibers are busy ---- */
+
+static void send_reply(struct busi_rpc_server *server, const struct busi_peer *peer, uint64_t id,
+                       const struct busi_desc *desc, const void *message)
+{
+    struct busi_buf buf;
+    struct busi_call call = {0};
+    busi_buf_init(&buf, BUSI_RPC_MAX_REPLY);
+    busi_reply_encode(&buf, id, BUSI_OK, &call, desc, message);
+    busi_rpc_server_send(server, peer, &buf);
+    busi_buf_fini(&buf);
+}
+
+static void answer_health(struct busi_rpc_server *server, const struct busi_peer *peer, uint64_t id)
+{
+    const struct busi_rpc_server_options *o = &server->options;
+    struct busi_health_reply health = {.service = busi_str_of(o->service),
+                                       .version = BUSI_STR(BUSI_VERSION),
+                                       .ready = !o->ready || o->ready(o->state),
+                                       .draining = server->draining,
+                                       .in_flight = (int64_t)server->in_flight};
+    busi_peers_note(&server->peers, peer, busi_now_ms());
+    send_reply(server, peer, id, busi_desc_health_reply(), &health);
+}
+
+static void answer_describe(struct busi_rpc_server *server, const struct busi_peer *peer, uint64_t id)
+{
+    struct busi_method_info list[MOST_METHODS];
+    for (size_t i = 0; i < server->n_methods; i++) {
+        const struct busi_method *method = server->methods[i].method;
+        list[i] = (struct busi_method_info){.method = busi_str_of(method->wire),
+                                            .request = busi_str_of(method->request()->name),
+                                            .reply = busi_str_of(method->reply()->name),
+                                            .idempotent = method->retry == BUSI_IDEMPOTENT,
+                                            .timeout_ms = method->timeout_ms};
+    }
+    struct busi_describe_reply describe = {0};
+    describe.methods.items = list;
+    describe.methods.n = server->n_methods;
+    send_reply(server, peer, id, busi_desc_describe_reply(), &describe);
+}
+
+/* ---- what comes in ---- */
+
+static const struct busi_served_method *find_method(const struct busi_rpc_server *server,
+                                                    struct busi_str wire)
+{
+    for (size_t i = 0; i < server->n_methods; i++)
+        if (busi_str_eq(server->methods[i].wire, wire))
+            return &server->methods[i];
+    return NULL;
+}
+
+static struct busi_served *take(struct busi_rpc_server *server)
+{
+    struct busi_served *served = server->unused;
+    if (served)
+        server->unused = served->next;
+    else
+        served = malloc(sizeof *served);
+    if (!served)
+        return NULL;
+    served->server = server;
+    busi_frame_init(&served->frame);
+    server->in_flight++;
+    return served;
+}
+
+void busi_rpc_server_give(struct busi_rpc_server *server, struct busi_served *served)
+{
+    busi_frame_wipe(&served->frame);
+    served->next = server->unused;
+    server->unused = served;
+    server->in_flight--;
+}
+
+/* After the loop stood still (stopped, or the machine was) requests may have waited as long: their budget,
+ * which says what was left when they were sent, has shrunk by that. */
+static int64_t budget_end(const struct busi_rpc_server *server, const struct busi_request_head *head,
+                          int64_t now_ms)
+{
+    int64_t waited_ms = now_ms < server->stale_until_ms ? server->stalled_ms : 0;
+    return now_ms + head->budget_ms - waited_ms;
+}
+
+static void take_call(struct busi_rpc_server *server, struct busi_served *served, int64_t now_us)
+{
+    static const struct busi_served_method none = {.wire = {"unknown", 7}};
+    int64_t now_ms = now_us / 1000;
+    served->began_us = now_us;
+    served->until_ms = budget_end(server, &served->head, now_ms);
+    served->method = find_method(server, served->head.method);
+    if (served->until_ms <= now_ms) {
+        busi_metric_add(BUSI_METRIC_rpc_expired, 1);
+        busi_rpc_server_give(server, served);
+    } else if (!served->method) {
+        served->method = &none;
+        busi_served_refuse(served, BUSI_UNIMPLEMENTED, "no such method", 0);
+    } else if (served->method->handler) {
+        busi_served_start(served, server->options.fibers);
+    } else {
+        bool health = served->method->method == busi_method_get(BUSI_METHOD_rpc_health);
+        (health ? answer_health : answer_describe)(server, &served->peer, served->head.id);
+        busi_rpc_server_give(server, served);
+    }
+}
+
+/* The metrics count all; the log says it now and then. */
+static void complain(struct busi_rpc_server *server, const char *event, const char *why)
+{
+    int64_t now_ms = busi_now_ms();
+    if (now_ms - server->complained_ms < COMPLAIN_MS)
+        return;
+    server->complained_ms = now_ms;
+    busi_log(BUSI_WARN, event, BUSI_C("why", why));
+}
+
+static void note_malformed(struct busi_rpc_server *server, const char *why)
+{
+    busi_metric_add(BUSI_METRIC_rpc_malformed, 1);
+    complain(server, "rpc_malformed", why);
+}
+
+/* False: nothing more is there. */
+static bool receive(struct busi_rpc_server *server)
+{
+    const char *bad;
+    struct busi_served *served = take(server);
+    if (!served)
+        return false;
+    enum busi_received received = busi_link_receive_from(server->link, &served->peer, &served->frame);
+    if (received == BUSI_RECEIVED &&
+        busi_request_decode(busi_frame_bytes(&served->frame), &served->head, &bad)) {
+        take_call(server, served, busi_now_us());
+        return true;
+    }
+    if (received == BUSI_RECEIVED)
+        note_malformed(server, bad);
+    if (received == BUSI_RECEIVED_GARBAGE)
+        note_malformed(server, "envelope: not one frame");
+    busi_rpc_server_give(server, served);
+    return received != BUSI_RECEIVED_NOTHING;
+}
+
+static void look(struct busi_rpc_server *server)
+{
+    int64_t now_ms = busi_now_ms(), gap_ms = now_ms - server->looked_ms;
+    server->looked_ms = now_ms;
+    if (gap_ms < STALL_MS)
+        return;
+    server->stalled_ms = gap_ms;
+    server->stale_until_ms = now_ms + STALE_MS;
+    busi_log(BUSI_WARN, "loop_stalled", BUSI_I("ms", gap_ms));
+}
+
+static void on_look(void *arg)
+{
+    look(arg);
+}
+
+static void on_readable(void *arg, unsigned events)
+{
+    struct busi_rpc_server *server = arg;
+    (void)events;
+    look(server);
+    for (int i = 0; i < PER_TURN; i++)
+        if (!receive(server))
+            return;
+}
+
+static void on_event(void *arg, unsigned events)
+{
+    struct busi_rpc_server *server = arg;
+    (void)events;
+    for (enum busi_link_event event = busi_link_event(server->monitor); event != BUSI_LINK_QUIET;
+         event = busi_link_event(server->monitor))
+        if (event == BUSI_LINK_REFUSED)
+            complain(server, "peer_refused", "failed the handshake");
+}
+
+/* ---- what goes out ---- */
+
+void *busi_rpc_server_state(struct busi_rpc_server *server)
+{
+    return server->options.state;
+}
+
+void busi_rpc_server_send(struct busi_rpc_server *server, const struct busi_peer *peer, struct busi_buf *buf)
+{
+    struct busi_frame frame;
+    if (buf->failed || !busi_frame_take(&frame, buf)) {
+        busi_metric_add(BUSI_METRIC_rpc_replies_dropped, 1);
+        return;
+    }
+    if (!busi_link_send_to(server->link, peer, &frame))
+        busi_metric_add(BUSI_METRIC_rpc_replies_dropped, 1);
+    busi_frame_wipe(&frame);
+}
+
+void busi_rpc_server_drain(struct busi_rpc_server *server)
+{
+    int64_t now_ms = busi_now_ms();
+    server->draining = true;
+    for (size_t i = 0; i < server->peers.n; i++) {
+        if (now_ms - server->peers.list[i].seen_ms > BUSI_PEER_MS)
+            continue;
+        struct busi_buf buf;
+        busi_buf_init(&buf, BUSI_RPC_MAX_REPLY);
+        busi_notice_encode(&buf, true);
+        busi_rpc_server_send(server, &server->peers.list[i].peer, &buf);
+        busi_buf_fini(&buf);
+    }
+}
+
+/* ---- life ---- */
+
+static struct busi_histogram *histograms[BUSI_METHODS];
+
+static void make_histograms(void)
+{
+    for (int i = 0; i < BUSI_METHODS; i++) {
+        histograms[i] = busi_histogram_new("busi_rpc_server_duration_seconds", "Calls answered", "method",
+                                           busi_method_get((enum busi_method_id)i)->wire);
+        if (histograms[i])
+            busi_histogram_code_names(histograms[i], busi_code_name);
+    }
+}
+
+static void add_method(struct busi_rpc_server *server, enum busi_method_id id, busi_handler *handler)
+{
+    const struct busi_method *method = busi_method_get(id);
+    server->methods[server->n_methods++] = (struct busi_served_method){
+        .method = method, .wire = busi_str_of(method->wire), .handler = handler, .histogram = histograms[id]};
+}
+
+static bool add_methods(struct busi_rpc_server *server)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_histograms);
+    size_t n = server->options.n_endpoints;
+    server->methods = n + 2 <= MOST_METHODS ? calloc(n + 2, sizeof *server->methods) : NULL;
+    if (!server->methods)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        add_method(server, server->options.endpoints[i].method, server->options.endpoints[i].handler);
+    add_method(server, BUSI_METHOD_rpc_health, NULL);
+    add_method(server, BUSI_METHOD_rpc_describe, NULL);
+    return true;
+}
+
+static const char *start(struct busi_rpc_server *server)
+{
+    char endpoint[128];
+    struct busi_str bind = server->options.bind;
+    if (bind.len >= sizeof endpoint)
+        return "the endpoint is too long";
+    memcpy(endpoint, bind.ptr, bind.len);
+    endpoint[bind.len] = 0;
+    server->link = busi_link_open(BUSI_LINK_SERVER, MOST_QUEUED, BUSI_RPC_MAX_REQUEST);
+    server->monitor = server->link ? busi_link_monitor(server->link) : NULL;
+    if (!server->monitor)
+        return "no more sockets";
+    if (server->options.curve && !busi_curve_serve(server->options.curve, server->link))
+        return "CURVE: no allow-list, or the key was not accepted";
+    if (!busi_link_bind(server->link, endpoint, server->endpoint, sizeof server->endpoint))
+        return "the endpoint cannot be bound";
+    server->looked_ms = busi_now_ms();
+    server->look = busi_loop_every(server->loop, LOOK_MS, on_look, server);
+    server->watch = busi_loop_socket(server->loop, server->link, on_readable, server);
+    server->events = busi_loop_socket(server->loop, server->monitor, on_event, server);
+    return server->look && server->watch && server->events ? NULL : "out of memory";
+}
+
+struct busi_rpc_server *busi_rpc_server_new(struct busi_loop *loop,
+                                            const struct busi_rpc_server_options *options, const char **error)
+{
+    struct busi_rpc_server *server = calloc(1, sizeof *server);
+    *error = "out of memory";
+    if (!server)
+        return NULL;
+    server->loop = loop;
+    server->options = *options;
+    if (add_methods(server))
+        *error = start(server);
+    if (*error)
+        busi_rpc_server_free(&server);
+    return server;
+}
+
+struct busi_str busi_rpc_server_endpoint(const struct busi_rpc_server *server)
+{
+    return busi_str_of(server->endpoint);
+}
+
+size_t busi_rpc_server_in_flight(const struct busi_rpc_server *server)
+{
+    return server->in_flight;
+}
+
+void busi_rpc_server_free(struct busi_rpc_server **server)
+{
+    struct busi_rpc_server *gone = *server;
+    if (!gone)
+        return;
+    busi_timer_free(&gone->look);
+    busi_watch_free(&gone->watch);
+    busi_watch_free(&gone->events);
+    busi_link_close(&gone->link);
+    busi_link_close(&gone->monitor);
+    busi_peers_fini(&gone->peers);
+    while (gone->unused) {
+        struct busi_served *served = gone->unused;
+        gone->unused = served->next;
+        free(served);
+    }
+    free(gone->methods);
+    free(gone);
+    *server = NULL;
+}

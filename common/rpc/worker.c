@@ -1,0 +1,336 @@
+#include "rpc/worker.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "rpc/envelope.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    PER_TURN = 512,      /* replies read before others get their turn */
+    PING_MS = 500,       /* pause between pings */
+    DEAD_AFTER = 3,      /* missed in a row */
+    SLOW_MS = 1000,      /* oldest call in flight for so long, and nothing heard for QUIET_MS: suspect */
+    QUIET_MS = 500,      /* no reply of any kind */
+    MOVE_AFTER_MS = 250, /* a suspect's idempotent calls older than this are tried elsewhere */
+    PING_SHIFT = 16      /* pings' ids have 0 in the bits where calls have their slot */
+};
+
+/* ---- calls in flight ---- */
+
+static void link_in(struct busi_worker *worker, struct busi_pending *pending, uint64_t id)
+{
+    pending->in_flight_id = id;
+    pending->worker = worker;
+    pending->newer = NULL;
+    pending->older = worker->newest;
+    if (worker->newest)
+        worker->newest->newer = pending;
+    else
+        worker->oldest = pending;
+    worker->newest = pending;
+    worker->in_flight++;
+    busi_metric_add(BUSI_METRIC_rpc_in_flight, 1);
+}
+
+static void link_out(struct busi_pending *pending)
+{
+    struct busi_worker *worker = pending->worker;
+    if (pending->older)
+        pending->older->newer = pending->newer;
+    else
+        worker->oldest = pending->newer;
+    if (pending->newer)
+        pending->newer->older = pending->older;
+    else
+        worker->newest = pending->older;
+    pending->in_flight_id = 0;
+    pending->worker = NULL;
+    worker->in_flight--;
+    busi_metric_add(BUSI_METRIC_rpc_in_flight, -1);
+}
+
+static void finish(struct busi_worker *worker, struct busi_pending *pending, enum busi_verdict verdict)
+{
+    link_out(pending);
+    if (!busi_pending_finish(pending, verdict))
+        busi_pending_give(worker->pool, pending);
+}
+
+bool busi_worker_send(struct busi_worker *worker, struct busi_pending *pending)
+{
+    if (!busi_link_send(worker->link, &pending->frame))
+        return false;
+    pending->sent_ms = busi_now_ms();
+    link_in(worker, pending, busi_pending_id(pending));
+    return true;
+}
+
+void busi_worker_forget(struct busi_pending *pending)
+{
+    if (pending->in_flight_id != 0)
+        link_out(pending);
+}
+
+static void lose_all(struct busi_worker *worker)
+{
+    while (worker->oldest)
+        finish(worker, worker->oldest, BUSI_LOST);
+}
+
+/* Those that may be sent again have a better chance elsewhere than with one who does not answer. */
+static void lose_movable(struct busi_worker *worker, int64_t now_ms)
+{
+    for (struct busi_pending *pending = worker->oldest, *newer; pending; pending = newer) {
+        newer = pending->newer;
+        if (now_ms - pending->sent_ms < MOVE_AFTER_MS)
+            return;
+        if (pending->idempotent)
+            finish(worker, pending, BUSI_LOST);
+    }
+}
+
+static void drop_abandoned(struct busi_worker *worker)
+{
+    for (struct busi_pending *pending = worker->oldest, *newer; pending; pending = newer) {
+        newer = pending->newer;
+        if (!busi_pending_abandoned(pending))
+            continue;
+        link_out(pending);
+        busi_pending_give(worker->pool, pending);
+    }
+}
+
+/* ---- health ---- */
+
+static void note_state(const struct busi_worker *worker, const char *event)
+{
+    busi_log(BUSI_INFO, event, BUSI_C("worker", worker->endpoint),
+             BUSI_I("in_flight", (int64_t)worker->in_flight));
+}
+
+static void ping(struct busi_worker *worker, int64_t now_ms)
+{
+    struct busi_buf buf;
+    struct busi_frame frame;
+    worker->ping++;
+    worker->ping_ms = now_ms;
+    busi_buf_init(&buf, BUSI_RPC_MAX_REQUEST);
+    busi_request_encode(&buf,
+                        &(struct busi_request_head){.method = BUSI_STR("rpc.Health"),
+                                                    .id = worker->ping << PING_SHIFT,
+                                                    .budget_ms = PING_MS * DEAD_AFTER},
+                        busi_desc_empty(), &(struct busi_empty){0});
+    if (!buf.failed && busi_frame_take(&frame, &buf)) {
+        (void)busi_link_send(worker->link, &frame); /* not sent is not answered */
+        busi_frame_wipe(&frame);
+    }
+    busi_buf_fini(&buf);
+}
+
+static void take_pong(struct busi_worker *worker, const struct busi_reply_head *head)
+{
+    struct busi_health_reply health = {0};
+    struct busi_reader reader;
+    struct busi_arena arena;
+    const char *bad;
+    busi_arena_init(&arena, 1024); /* the message has no lists */
+    busi_reader_init(&reader, head->body.ptr, head->body.len);
+    bool fine =
+        head->code == BUSI_OK && busi_decode(&reader, busi_desc_health_reply(), &health, &arena, &bad);
+    busi_arena_fini(&arena);
+    if (!fine) {
+        busi_metric_add(BUSI_METRIC_rpc_malformed, 1);
+        return;
+    }
+    if (!worker->heard)
+        note_state(worker, "worker_up");
+    worker->pong = head->id >> PING_SHIFT;
+    worker->heard = true;
+    worker->missed = 0;
+    worker->ready = health.ready;
+    worker->draining = health.draining;
+}
+
+static void go_down(struct busi_worker *worker)
+{
+    if (worker->up)
+        note_state(worker, "worker_down");
+    worker->lost |= worker->up;
+    worker->up = worker->heard = worker->draining = false;
+    worker->missed = 0;
+    lose_all(worker);
+}
+
+static void check_pings(struct busi_worker *worker, int64_t now_ms)
+{
+    if (now_ms - worker->ping_ms < PING_MS)
+        return;
+    if (worker->pong != worker->ping)
+        worker->missed++;
+    if (worker->missed == DEAD_AFTER && worker->heard) {
+        note_state(worker, "worker_silent");
+        worker->heard = false;
+        lose_all(worker);
+    } else if (worker->missed > 0) {
+        lose_movable(worker, now_ms);
+    }
+    ping(worker, now_ms);
+}
+
+void busi_worker_tick(struct busi_worker *worker, int64_t now_ms)
+{
+    drop_abandoned(worker);
+    if (worker->up)
+        check_pings(worker, now_ms);
+}
+
+bool busi_worker_alive(const struct busi_worker *worker)
+{
+    return worker->up && worker->heard && !worker->retired;
+}
+
+int busi_worker_rank(const struct busi_worker *worker, int64_t now_ms)
+{
+    if (worker->draining)
+        return 3;
+    bool slow =
+        worker->oldest && now_ms - worker->oldest->sent_ms > SLOW_MS && now_ms - worker->heard_ms > QUIET_MS;
+    if (worker->missed > 0 || slow)
+        return 2;
+    return worker->ready ? 0 : 1;
+}
+
+bool busi_worker_lost(struct busi_worker *worker)
+{
+    bool lost = worker->lost;
+    worker->lost = false;
+    return lost;
+}
+
+/* ---- what comes in ---- */
+
+static void take_reply(struct busi_worker *worker, struct busi_frame *frame)
+{
+    struct busi_reply_head head;
+    const char *bad;
+    if (!busi_reply_decode(busi_frame_bytes(frame), &head, &bad)) {
+        busi_metric_add(BUSI_METRIC_rpc_malformed, 1);
+        busi_log(BUSI_WARN, "reply_malformed", BUSI_C("worker", worker->endpoint), BUSI_C("why", bad));
+        return;
+    }
+    if (head.id == 0) {
+        worker->draining = head.draining;
+        return;
+    }
+    if ((head.id & UINT16_MAX) == 0) {
+        take_pong(worker, &head);
+        return;
+    }
+    struct busi_pending *pending = busi_pending_find(worker->pool, head.id);
+    if (!pending || pending->worker != worker) { /* one worker cannot answer for another */
+        busi_metric_add(BUSI_METRIC_rpc_late, 1);
+        return;
+    }
+    if (busi_pending_abandoned(pending))
+        busi_metric_add(BUSI_METRIC_rpc_late, 1);
+    busi_frame_move(&pending->frame, frame);
+    finish(worker, pending, BUSI_REPLIED);
+}
+
+static void read_some(struct busi_worker *worker)
+{
+    struct busi_frame frame;
+    busi_frame_init(&frame);
+    enum busi_received received = BUSI_RECEIVED;
+    for (int i = 0; i < PER_TURN && received != BUSI_RECEIVED_NOTHING; i++) {
+        received = busi_link_receive(worker->link, &frame);
+        if (received == BUSI_RECEIVED)
+            take_reply(worker, &frame);
+        else if (received == BUSI_RECEIVED_GARBAGE)
+            busi_metric_add(BUSI_METRIC_rpc_malformed, 1);
+        if (i == 0 && received == BUSI_RECEIVED)
+            worker->heard_ms = busi_now_ms();
+    }
+    busi_frame_wipe(&frame);
+}
+
+static void on_readable(void *arg, unsigned events)
+{
+    (void)events;
+    read_some(arg);
+}
+
+static void on_event(void *arg, unsigned events)
+{
+    struct busi_worker *worker = arg;
+    (void)events;
+    for (enum busi_link_event event = busi_link_event(worker->monitor); event != BUSI_LINK_QUIET;
+         event = busi_link_event(worker->monitor)) {
+        if (event == BUSI_LINK_UP) {
+            worker->up = true;
+            worker->refused = false;
+            ping(worker, busi_now_ms());
+        } else if (event == BUSI_LINK_DOWN) {
+            read_some(worker); /* answers that came before it went */
+            go_down(worker);
+        } else if (event == BUSI_LINK_REFUSED && !worker->refused) {
+            worker->refused = true;
+            busi_log(BUSI_WARN, "worker_refused_us", BUSI_C("worker", worker->endpoint));
+        }
+    }
+}
+
+/* ---- life ---- */
+
+static bool connect_link(struct busi_worker *worker, const struct busi_worker_options *options,
+                         const char **error)
+{
+    *error = "no more sockets";
+    worker->link = busi_link_open(BUSI_LINK_CLIENT, options->most_queued, BUSI_RPC_MAX_REPLY);
+    if (!worker->link)
+        return false;
+    if (options->curve && !busi_curve_join(options->curve, worker->link, options->key_file, error))
+        return false;
+    *error = "no more sockets";
+    worker->monitor = busi_link_monitor(worker->link);
+    if (!worker->monitor)
+        return false;
+    worker->watch = busi_loop_socket(options->loop, worker->link, on_readable, worker);
+    worker->events = busi_loop_socket(options->loop, worker->monitor, on_event, worker);
+    return worker->watch && worker->events && busi_link_connect(worker->link, worker->endpoint);
+}
+
+struct busi_worker *busi_worker_open(const struct busi_worker_options *options, const char **error)
+{
+    struct busi_worker *worker = calloc(1, sizeof *worker);
+    *error = "out of memory";
+    if (!worker)
+        return NULL;
+    worker->pool = options->pool;
+    worker->ipv4 = options->ipv4;
+    worker->port = options->port;
+    char address[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, &options->ipv4, address, sizeof address);
+    snprintf(worker->endpoint, sizeof worker->endpoint, "tcp://%s:%u", address, (unsigned)options->port);
+    if (connect_link(worker, options, error)) {
+        *error = NULL;
+        return worker;
+    }
+    busi_worker_close(&worker);
+    return NULL;
+}
+
+void busi_worker_close(struct busi_worker **worker)
+{
+    if (!*worker)
+        return;
+    lose_all(*worker);
+    busi_watch_free(&(*worker)->watch);
+    busi_watch_free(&(*worker)->events);
+    busi_link_close(&(*worker)->link);
+    busi_link_close(&(*worker)->monitor);
+    free(*worker);
+    *worker = NULL;
+}

@@ -1,0 +1,58 @@
+/* One worker as its client sees it: a pipe of its own, the calls in flight on it, and what its rpc.Health
+ * says twice a second. Loop thread only. */
+#pragma once
+#include "rpc/curve.h"
+#include "rpc/pending.h"
+
+struct busi_worker {
+    struct busi_worker *next;             /* its client's list of this target */
+    struct busi_pendings *pool;           /* where answered calls are found and abandoned ones go; borrowed */
+    void *link, *monitor;                 /* the pipe and what happens to it; owned */
+    struct busi_watch *watch, *events;    /* of both */
+    struct busi_pending *oldest, *newest; /* in flight, by the time they were sent */
+    size_t in_flight;                     /* of them */
+    uint32_t ipv4;                        /* network order */
+    uint16_t port;                        /* host order */
+    char endpoint[32];                    /* "tcp://10.0.0.7:5001" */
+    bool up;                              /* past the handshake */
+    bool heard;                           /* has answered a ping since it is up */
+    bool ready;                           /* says its dependencies are there */
+    bool draining;                        /* says it will stop */
+    bool retired;                         /* its name no longer has this address: closed when idle */
+    bool refused;                         /* has refused us since it was last up; the log says it once */
+    bool lost;                            /* went down since busi_worker_lost() was last asked */
+    unsigned missed;                      /* pings in a row without an answer */
+    uint64_t ping;                        /* number of the last ping */
+    uint64_t pong;                        /* last answered */
+    int64_t ping_ms;                      /* when the last ping was sent */
+    int64_t heard_ms;                     /* last reply of any kind */
+};
+
+struct busi_worker_options {
+    struct busi_loop *loop;
+    struct busi_pendings *pool;
+    struct busi_curve *curve; /* NULL: plain */
+    struct busi_str key_file; /* the service's certificate */
+    int most_queued;          /* high-water mark */
+    uint32_t ipv4;
+    uint16_t port;
+};
+[[nodiscard]] struct busi_worker *busi_worker_open(const struct busi_worker_options *options,
+                                                   const char **error);
+/* What is in flight is lost. */
+void busi_worker_close(struct busi_worker **worker);
+
+/* True: sent, and in flight until answered, lost or forgotten. False: the pipe is full or gone. */
+[[nodiscard]] bool busi_worker_send(struct busi_worker *worker, struct busi_pending *pending);
+/* A call whose caller has gone. */
+void busi_worker_forget(struct busi_pending *pending);
+
+/* Every ~100 ms: pings when due, notices who does not answer, forgets abandoned calls. */
+void busi_worker_tick(struct busi_worker *worker, int64_t now_ms);
+/* Answers pings now. */
+bool busi_worker_alive(const struct busi_worker *worker);
+/* 0 the best; those that answer late, say they are not ready or are about to stop come after. */
+enum { BUSI_WORKER_RANKS = 4 };
+int busi_worker_rank(const struct busi_worker *worker, int64_t now_ms);
+/* Did it go down since the last question? */
+bool busi_worker_lost(struct busi_worker *worker);
