@@ -30,16 +30,16 @@ void busi_frame_init(struct busi_frame *frame)
     zmq_msg_init(msg(frame));
 }
 
-/* libzmq has copied (or dropped) the bytes; hint is how much memory they have. Any thread. */
+/* libzmq has copied (or dropped) the bytes; hint is how many they are. Any thread. */
 static void wipe_sent(void *data, void *hint)
 {
-    struct busi_buf buf = {.ptr = data, .len = (size_t)hint, .room = (size_t)hint};
+    struct busi_buf buf = {.ptr = data, .len = (size_t)hint};
     busi_buf_fini(&buf);
 }
 
 bool busi_frame_take(struct busi_frame *frame, struct busi_buf *buf)
 {
-    if (!buf->ptr || zmq_msg_init_data(msg(frame), buf->ptr, buf->len, wipe_sent, (void *)buf->room) != 0) {
+    if (!buf->ptr || zmq_msg_init_data(msg(frame), buf->ptr, buf->len, wipe_sent, (void *)buf->len) != 0) {
         zmq_msg_init(msg(frame));
         return false;
     }
