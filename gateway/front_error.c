@@ -1,6 +1,7 @@
 /* What CivetWeb refuses, or drops, before it asks us. Its own replies repeat the client's bytes in the status
  * line, so the whole reply is ours. */
 #include "base/metrics.h"
+#include "chars.h"
 #include "front_state.h"
 #include "front_view.h"
 #include "head_check.h"
@@ -45,16 +46,14 @@ static int status_of_rest(const struct front_view *view)
  * else? */
 static int status_of_head(const struct mg_request_info *info)
 {
-    static const char token[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
-    static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    struct busi_str name = busi_str_of(info->request_method);
+    enum http_method method;
     bool version_read = info->http_version &&
                         (strcmp(info->http_version, "1.1") == 0 || strcmp(info->http_version, "1.0") == 0);
-    size_t len = strlen(info->request_method);
-    if (!version_read || len == 0 || strspn(info->request_method, token) != len)
+    if (!version_read || name.len == 0 || head_method(name, &method))
         return 400;
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-        if (strcmp(info->request_method, known[i]) == 0)
+    for (size_t i = 0; i < name.len; i++)
+        if (!chars_is_token(name.ptr[i]))
             return 400;
     return 501;
 }

@@ -1,4 +1,5 @@
 /* Names of requests: X-Request-Id and W3C trace context, the client's where they are well-formed. */
+#include "chars.h"
 #include "front_state.h"
 #include <stdlib.h>
 #include <sys/random.h>
@@ -48,8 +49,7 @@ static struct busi_str own_id(struct front_worker *worker)
 static bool is_id(struct busi_str id)
 {
     for (size_t i = 0; i < id.len; i++) {
-        char c = busi_lower(id.ptr[i]);
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
+        if (!chars_is_alphanumeric(id.ptr[i]) && !chars_is_one_of(id.ptr[i], "._-"))
             return false;
     }
     return id.len > 0 && id.len <= 64;

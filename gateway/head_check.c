@@ -1,4 +1,5 @@
 #include "head_check.h"
+#include "chars.h"
 #include "head_target.h"
 
 static const struct head_verdict fine = {200, NULL};
@@ -14,31 +15,29 @@ struct walk {
     const char *at, *end; /* unread bytes */
 };
 
-static bool is_token_char(unsigned char c)
+static bool is_token_char(char c)
 {
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           (c != 0 && memchr(others, c, sizeof(others) - 1));
+    return chars_is_token(c);
 }
 
-static bool is_value_char(unsigned char c)
+static bool is_value_char(char c)
 {
-    return c >= 0x20 && c != 0x7F; /* tabs never get here: CivetWeb refuses them */
+    return (unsigned char)c >= 0x20 && c != 0x7F; /* tabs never get here: CivetWeb refuses them */
 }
 
-static bool is_target_char(unsigned char c)
+static bool is_target_char(char c)
 {
     return c >= 0x21 && c <= 0x7E;
 }
 
 /* The longest run of such bytes, which must begin where CivetWeb thinks it does and end at one NUL; steps
  * behind that NUL. */
-static bool take(struct walk *walk, const char *where, bool (*allowed)(unsigned char), struct busi_str *out)
+static bool take(struct walk *walk, const char *where, bool (*allowed)(char), struct busi_str *out)
 {
     const char *begin = walk->at;
     if (begin != where)
         return false;
-    while (walk->at < walk->end && allowed((unsigned char)*walk->at))
+    while (walk->at < walk->end && allowed(*walk->at))
         walk->at++;
     if (walk->at == walk->end || *walk->at != 0)
         return false;
@@ -107,7 +106,7 @@ static struct head_verdict walk_headers(struct walk *walk, const struct cut_head
 
 /* ---- what the pieces say ---- */
 
-static bool method_of(struct busi_str name, enum http_method *out)
+bool head_method(struct busi_str name, enum http_method *out)
 {
     static const struct {
         const char *name;
@@ -234,7 +233,7 @@ struct head_verdict head_check(const struct cut_head *head, struct http_request 
     verdict = walk_headers(&walk, head, request);
     if (verdict.status != 200)
         return verdict;
-    if (!method_of(method, &request->method))
+    if (!head_method(method, &request->method))
         return refuse(501, "method");
     return check_meaning(head, request, facts);
 }

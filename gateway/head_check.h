@@ -34,3 +34,6 @@ struct head_facts {
  */
 [[nodiscard]] struct head_verdict head_check(const struct cut_head *head, struct http_request *request,
                                              struct head_facts *facts);
+
+/* The methods we know; false for another. */
+[[nodiscard]] bool head_method(struct busi_str name, enum http_method *out);

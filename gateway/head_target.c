@@ -1,19 +1,12 @@
 #include "head_target.h"
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = busi_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "chars.h"
 
 /* The byte "%XX" at s.ptr[i] stands for, -1 when it is no escape. */
 static int escaped_byte(struct busi_str s, size_t i)
 {
     if (s.len - i < 3)
         return -1;
-    int high = hex_digit(s.ptr[i + 1]), low = hex_digit(s.ptr[i + 2]);
+    int high = chars_hex(s.ptr[i + 1]), low = chars_hex(s.ptr[i + 2]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
@@ -70,8 +63,7 @@ static bool port_valid(struct busi_str port)
 static bool name_valid(struct busi_str name)
 {
     for (size_t i = 0; i < name.len; i++) {
-        char c = busi_lower(name.ptr[i]);
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_'))
+        if (!chars_is_alphanumeric(name.ptr[i]) && !chars_is_one_of(name.ptr[i], ".-_"))
             return false;
     }
     return name.len > 0 && name.len <= 255;
@@ -80,7 +72,7 @@ static bool name_valid(struct busi_str name)
 static bool ipv6_valid(struct busi_str text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if (hex_digit(text.ptr[i]) < 0 && text.ptr[i] != ':' && text.ptr[i] != '.')
+        if (chars_hex(text.ptr[i]) < 0 && text.ptr[i] != ':' && text.ptr[i] != '.')
             return false;
     return text.len >= 2 && text.len <= 45;
 }
