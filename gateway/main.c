@@ -1,0 +1,6 @@
+#include "gateway.h"
+
+int main(int argc, char **argv)
+{
+    return busi_service_main(gateway_service(), argc, argv);
+}

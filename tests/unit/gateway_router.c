@@ -1,0 +1,235 @@
+#include "accept.h"
+#include "bearer.h"
+#include "exchange.h"
+#include "gateway.h"
+#include <criterion/criterion.h>
+
+static struct router make_router(const char *prefix, bool on)
+{
+    struct router router;
+    struct router_options options = {.on = {on}, .prefix = {busi_str_of(prefix)}};
+    router_init(&router, &options);
+    return router;
+}
+
+static struct route_match match(enum http_method method, const char *path)
+{
+    struct router router = make_router("", true);
+    return router_match(&router, method, busi_str_of(path));
+}
+
+static void leads_to(enum http_method method, const char *path, const char *label)
+{
+    struct route_match found = match(method, path);
+    cr_assert(found.route, "%s", path);
+    cr_assert_str_eq(found.route->label, label);
+}
+
+static void leads_nowhere(enum http_method method, const char *path)
+{
+    cr_assert_null(match(method, path).route, "%s", path);
+}
+
+Test(router, finds_every_row)
+{
+    struct router router = make_router("", true);
+    for (size_t i = 0; i < ROUTES; i++) {
+        struct route_match found = router_match(&router, routes[i].method, busi_str_of(routes[i].path));
+        cr_assert_eq(found.route, &routes[i], "%s", routes[i].label);
+    }
+}
+
+Test(router, no_two_rows_are_the_same_request)
+{
+    for (size_t i = 0; i < ROUTES; i++)
+        for (size_t k = 0; k < i; k++)
+            cr_assert(routes[i].surface != routes[k].surface || strcmp(routes[i].label, routes[k].label) != 0,
+                      "%s", routes[i].label);
+}
+
+Test(router, slashes_and_head)
+{
+    leads_to(HTTP_GET, "/", "GET /");
+    leads_to(HTTP_GET, "///", "GET /");
+    leads_to(HTTP_GET, "//api///businesses//", "GET /api/businesses");
+    leads_to(HTTP_POST, "/api/users/signup/", "POST /api/users/signup");
+    leads_to(HTTP_HEAD, "/api/businesses", "GET /api/businesses");
+    leads_to(HTTP_HEAD, "/", "GET /");
+}
+
+Test(router, takes_the_id_raw)
+{
+    cr_assert(busi_str_eq(match(HTTP_GET, "/api/businesses/12").id, BUSI_STR("12")));
+    cr_assert(busi_str_eq(match(HTTP_PUT, "/api/businesses//%31/").id, BUSI_STR("%31")));
+    cr_assert(busi_str_eq(match(HTTP_GET, "/api/businesses/new").id, BUSI_STR("new")));
+    cr_assert_null(match(HTTP_GET, "/api/businesses").id.ptr);
+}
+
+Test(router, knows_a_path_whatever_the_method)
+{
+    struct route_match found = match(HTTP_OPTIONS, "/api/businesses/7");
+    cr_assert_null(found.route);
+    cr_assert(found.path);
+    cr_assert_eq(found.path->limit, LIMIT_BUSINESS);
+    cr_assert_null(match(HTTP_GET, "/nowhere").path);
+}
+
+Test(router, refuses_everything_else)
+{
+    leads_nowhere(HTTP_GET, "");
+    leads_nowhere(HTTP_GET, "api/businesses");
+    leads_nowhere(HTTP_GET, "*");
+    leads_nowhere(HTTP_GET, "/API/businesses");
+    leads_nowhere(HTTP_GET, "/api/Businesses");
+    leads_nowhere(HTTP_GET, "/api/%62usinesses");
+    leads_nowhere(HTTP_GET, "/api");
+    leads_nowhere(HTTP_GET, "/api/businesses/1/edit");
+    leads_nowhere(HTTP_GET, "/api/users/signup");
+    leads_nowhere(HTTP_DELETE, "/api/businesses");
+    leads_nowhere(HTTP_POST, "/api/businesses/1");
+    leads_nowhere(HTTP_OPTIONS, "/");
+    leads_nowhere(HTTP_GET, "/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a");
+}
+
+Test(router, stands_below_a_prefix_or_not_at_all)
+{
+    struct router below = make_router("/shop/v1", true), off = make_router("", false);
+    cr_assert(router_match(&below, HTTP_GET, BUSI_STR("/shop/v1/api/businesses/3")).route);
+    cr_assert(router_match(&below, HTTP_GET, BUSI_STR("/shop/v1")).route);
+    cr_assert_null(router_match(&below, HTTP_GET, BUSI_STR("/api/businesses/3")).route);
+    cr_assert_null(router_match(&off, HTTP_GET, BUSI_STR("/api/businesses/3")).path);
+}
+
+Test(router, prefixes)
+{
+    cr_assert(router_prefix_ok(BUSI_STR("")));
+    cr_assert(router_prefix_ok(BUSI_STR("/a/b-2_C")));
+    cr_assert_not(router_prefix_ok(BUSI_STR("/")));
+    cr_assert_not(router_prefix_ok(BUSI_STR("/a/")));
+    cr_assert_not(router_prefix_ok(BUSI_STR("//a")));
+    cr_assert_not(router_prefix_ok(BUSI_STR("a")));
+    cr_assert_not(router_prefix_ok(BUSI_STR("/:id")));
+    cr_assert_not(router_prefix_ok(BUSI_STR("/a b")));
+    cr_assert_not(router_prefix_ok(BUSI_STR("/a\r\nX: y")));
+}
+
+Test(router, table_of_routes)
+{
+    struct busi_buf out;
+    struct router_options options = gateway_router_options(NULL);
+    busi_buf_init(&out, 65536);
+    gateway_print_routes(&out, &options);
+    busi_buf_char(&out, '\0');
+    cr_assert_not(out.failed);
+    const char *first = strstr(out.ptr, "busi  POST    /api/users/signup"), *put = strstr(out.ptr, "PUT ");
+    cr_assert(first);
+    cr_assert(put && put > first);
+    cr_assert(strstr(out.ptr, "busi  GET     /  "));
+    busi_buf_fini(&out);
+}
+
+static bool accepts_json(const char *header)
+{
+    return accept_allows(busi_str_of(header), BUSI_STR("application"), BUSI_STR("json"));
+}
+
+Test(accept, what_allows_json)
+{
+    cr_assert(accepts_json(""));
+    cr_assert(accepts_json("*/*"));
+    cr_assert(accepts_json("application/json"));
+    cr_assert(accepts_json("APPLICATION/JSON; charset=utf-8"));
+    cr_assert(accepts_json("application/*;q=0.1"));
+    cr_assert(accepts_json("text/html, application/xhtml+xml , */*;q=0.8"));
+    cr_assert(accepts_json("text/html;q=1,application/json;q=0.001"));
+    cr_assert(accepts_json("*/*;q=0, application/json"));
+}
+
+Test(accept, what_does_not)
+{
+    cr_assert_not(accepts_json("text/html"));
+    cr_assert_not(accepts_json("application/xml"));
+    cr_assert_not(accepts_json("*/*;q=0"));
+    cr_assert_not(accepts_json("*/*; Q=0.000"));
+    cr_assert_not(accepts_json("application/json;q=0, */*"));
+    cr_assert_not(accepts_json("application/*;q=0, */*;q=1"));
+    cr_assert_not(accepts_json("json"));
+    cr_assert_not(accepts_json("*/json"));
+    cr_assert_not(accepts_json("application/jsonp"));
+}
+
+Test(accept, format_wins_over_the_header)
+{
+    struct http_request request = {.headers = {{BUSI_STR("Accept"), BUSI_STR("text/html")}}, .n_headers = 1};
+    cr_assert(accept_request(&request, BUSI_STR("json"), ACCEPT_JSON));
+    cr_assert_not(accept_request(&request, BUSI_STR("html"), ACCEPT_JSON));
+    cr_assert_not(accept_request(&request, (struct busi_str){0}, ACCEPT_JSON));
+    cr_assert(accept_request(&request, (struct busi_str){0}, ACCEPT_HTML));
+    cr_assert_not(accept_request(&request, BUSI_STR("json"), ACCEPT_HTML));
+}
+
+static void carries(const char *header, const char *token)
+{
+    struct busi_str found = bearer_token(busi_str_of(header));
+    cr_assert(busi_str_eq(found, busi_str_of(token)), "%s", header);
+    cr_assert_eq(found.ptr == NULL, token == NULL, "%s", header);
+}
+
+Test(bearer, tokens)
+{
+    carries("Bearer abc", "abc");
+    carries("bEARER abc", "abc");
+    carries("Bearer: abc", "abc");
+    carries("Bearer    abc  ", "abc");
+    carries("Bearer a b", "a b");
+    carries("", NULL);
+    carries("Bearer", NULL);
+    carries("Bearer ", NULL);
+    carries("Bearer:", NULL);
+    carries("Bearer:abc", NULL);
+    carries("Bearerabc", NULL);
+    carries("Basic YTpi", NULL);
+    carries("x Bearer abc", NULL);
+}
+
+Test(bearer, only_what_could_be_ours_is_asked_about)
+{
+    char large[BEARER_MOST + 1];
+    memset(large, 'a', sizeof large);
+    cr_assert(bearer_plausible(BUSI_STR("eyJ.a_b-c.D")));
+    cr_assert(bearer_plausible((struct busi_str){large, BEARER_MOST}));
+    cr_assert_not(bearer_plausible((struct busi_str){large, BEARER_MOST + 1}));
+    cr_assert_not(bearer_plausible(BUSI_STR("a b")));
+    cr_assert_not(bearer_plausible(BUSI_STR("a\xff")));
+    cr_assert_not(bearer_plausible(BUSI_STR("a\0b")));
+    cr_assert_not(bearer_plausible(BUSI_STR("")));
+}
+
+static void id_is(const char *text, enum id_verdict verdict)
+{
+    int64_t id = 0;
+    cr_assert_eq(exchange_id(busi_str_of(text), &id), verdict, "%s", text);
+}
+
+Test(ids, canonical_or_bad_or_nobodys)
+{
+    int64_t id;
+    cr_assert_eq(exchange_id(BUSI_STR("9223372036854775807"), &id), ID_OK);
+    cr_assert_eq(id, INT64_MAX);
+    id_is("1", ID_OK);
+    id_is("0", ID_UNKNOWN);
+    id_is("-1", ID_UNKNOWN);
+    id_is("9223372036854775808", ID_UNKNOWN);
+    id_is("-9223372036854775809", ID_UNKNOWN);
+    id_is("99999999999999999999999999999999999999999999999999999999999999999999999999999", ID_UNKNOWN);
+    id_is("", ID_BAD);
+    id_is("-", ID_BAD);
+    id_is("-0", ID_BAD);
+    id_is("01", ID_BAD);
+    id_is("+1", ID_BAD);
+    id_is("1.0", ID_BAD);
+    id_is("1e3", ID_BAD);
+    id_is("%31", ID_BAD);
+    id_is("new", ID_BAD);
+    id_is("1 ", ID_BAD);
+}
