@@ -274,10 +274,9 @@ int busi_curve_generate(const char *folder, const char *name)
     char key[PATH_ROOM], pub[PATH_ROOM];
     if (!valid_name(name))
         return complain(name ? name : "", "a name is 1 to 63 of A-Z a-z 0-9 . _ -");
-    if (strlen(folder) + strlen(name) + 8 > PATH_ROOM)
+    if (snprintf(key, sizeof key, "%s/%s.key", folder, name) >= (int)sizeof key ||
+        snprintf(pub, sizeof pub, "%s/%s.pub", folder, name) >= (int)sizeof pub)
         return complain(folder, "too long");
-    snprintf(key, sizeof key, "%s/%s.key", folder, name);
-    snprintf(pub, sizeof pub, "%s/%s.pub", folder, name);
     if (access(key, F_OK) == 0 || access(pub, F_OK) == 0)
         return complain(access(key, F_OK) == 0 ? key : pub, "exists, not overwritten");
     zsys_handler_set(NULL);
