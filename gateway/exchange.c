@@ -31,15 +31,13 @@ static void start_over(struct http_response *response)
     response->n_headers = 0;
 }
 
-/* Seconds, spread over 1..3 when nobody gave a hint, so that clients do not come back all at once. */
-static int64_t retry_after(const struct busi_call *call)
+/* Spread over 1..3 s when the service gave no hint, so that clients do not come back all at once. */
+static int64_t spread_ms(struct busi_str request_id)
 {
-    if (call->retry_after_ms > 0)
-        return (call->retry_after_ms + 999) / 1000;
     unsigned spread = 0;
-    for (size_t i = 0; i < call->request_id.len; i++)
-        spread = spread * 31 + (unsigned char)call->request_id.ptr[i];
-    return 1 + spread % 3;
+    for (size_t i = 0; i < request_id.len; i++)
+        spread = spread * 31 + (unsigned char)request_id.ptr[i];
+    return 1000 + spread % 3 * 1000;
 }
 
 void exchange_error(struct exchange *x, int status)
@@ -48,11 +46,9 @@ void exchange_error(struct exchange *x, int status)
     x->surface->error(x->response, status);
     if (status == 401)
         http_add_header(x->response, "WWW-Authenticate", BUSI_STR("Bearer"));
-    if (status == 503) {
-        struct busi_call *call = &x->request->call;
-        struct busi_str text = busi_arena_printf(&call->arena, "%lld", (long long)retry_after(call));
-        http_add_header(x->response, "Retry-After", text.ptr ? text : BUSI_STR("1"));
-    }
+    struct busi_call *call = &x->request->call;
+    if (status == 503 && call->retry_after_ms == 0) /* the front makes Retry-After of it */
+        call->retry_after_ms = spread_ms(call->request_id);
 }
 
 static void log_failure(const struct exchange *x, enum busi_code code)

@@ -63,6 +63,18 @@ static bool check_endpoints(struct busi_str value, const char *name, struct busi
     return value.len != 0;
 }
 
+static bool check_prefix(struct busi_str value, const char *surface, struct busi_buf *errors)
+{
+    if (router_prefix_ok(value))
+        return true;
+    busi_buf_printf(errors, "BUSI_SURFACE_");
+    for (const char *at = surface; *at; at++)
+        busi_buf_char(errors, *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at);
+    busi_buf_printf(
+        errors, "_PREFIX: must be empty or a path as /name, of letters, digits, hyphens and underscores\n");
+    return false;
+}
+
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)
 {
     struct router_options options = gateway_router_options(settings);
@@ -72,15 +84,8 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
         busi_buf_printf(errors, "BUSI_CURVE_SERVER_DIR: needed together with BUSI_CURVE_KEY_FILE\n");
         ok = false;
     }
-    for (size_t i = 0; i < SURFACES; i++) {
-        if (router_prefix_ok(options.prefix[i]))
-            continue;
-        busi_buf_printf(
-            errors,
-            "BUSI_SURFACE_..._PREFIX of %s: must be empty or a path as /name, of letters, digits, - and _\n",
-            surface_get((enum surface_id)i)->name);
-        ok = false;
-    }
+    for (int i = 0; i < SURFACES; i++)
+        ok = check_prefix(options.prefix[i], surface_get((enum surface_id)i)->name, errors) && ok;
     return ok;
 }
 

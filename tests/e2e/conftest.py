@@ -2,6 +2,12 @@ import pytest
 import house
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """Long values do not belong into the names of tests."""
+    text = repr(val)
+    return text if len(text) <= 40 else f"{argname}-of-{len(text)}"
+
+
 @pytest.fixture(scope="session")
 def email():
     return house.new_email()
