@@ -150,7 +150,7 @@ static const struct {
 } options[] = {
     {"--help", "print this", run_help},
     {"--version", "print name and version", run_version},
-    {"--check-config", "say what is wrong with the settings; exit code 78 if anything is", run_check},
+    {"--check-config", "say what is wrong with the settings (exit code 78)", run_check},
     {"--print-config", "print the settings in force, secrets masked", run_print},
 };
 enum { OPTIONS = sizeof(options) / sizeof(options)[0] };

@@ -1,6 +1,7 @@
 #include "service/side_port.h"
 #include "base/log.h"
 #include "service/process_metrics.h"
+#include "service/web_stop.h"
 #include <arpa/inet.h>
 #include <civetweb.h>
 #include <stdio.h>
@@ -197,8 +198,7 @@ void busi_side_port_close(struct busi_side_port **port)
 {
     if (!*port)
         return;
-    if ((*port)->server)
-        mg_stop((*port)->server);
+    busi_web_stop((*port)->server);
     mg_exit_library();
     free(*port);
     *port = NULL;

@@ -1,0 +1,192 @@
+#include "mailer.h"
+#include "base/text.h"
+#include "delivery.h"
+#include "mail.h"
+#include "migrations.h"
+#include "statements.h"
+#include "wire/codec.h"
+#include <stdlib.h>
+
+struct mailer {
+    struct busi_pg *pg;
+    struct busi_offload *offload; /* one thread for the mail folder */
+    struct delivery *delivery;
+    struct mail_sender from; /* borrows the settings */
+};
+
+enum { REQUEST_MAX_BYTES = 128 * 1024 };
+
+#define METHOD_MAILER(name, wire, request, reply, retry, timeout)                                            \
+    BUSI_HANDLER(struct mailer, mailer, name, request, reply)
+#include "proto/methods.def"
+
+static const struct busi_endpoint endpoints[] = {
+#define METHOD_MAILER(name, wire, request, reply, retry, timeout) BUSI_ENDPOINT(mailer, name)
+#include "proto/methods.def"
+};
+
+/* ---- mailer.Enqueue ---- */
+
+/* Rendered once for nothing: what is stored can be delivered. */
+static enum busi_code try_to_render(const struct mailer *self, struct busi_call *call,
+                                    const struct busi_enqueue_mail_request *in)
+{
+    struct busi_buf text;
+    struct mail mail = {.request = in};
+    busi_buf_init(&text, MAIL_MAX_BYTES);
+    const char *error = mail_render(&text, &mail, &self->from);
+    busi_buf_fini(&text);
+    return error ? busi_call_fail(call, BUSI_INVALID_ARGUMENT, error) : BUSI_OK;
+}
+
+/* The request as a bytea parameter in text form; ptr NULL when out of memory. */
+static struct busi_str request_parameter(struct busi_call *call, const struct busi_enqueue_mail_request *in)
+{
+    struct busi_str parameter = {0};
+    msgpack_packer packer;
+    struct busi_buf bytes;
+    busi_buf_init(&bytes, REQUEST_MAX_BYTES);
+    busi_packer_init(&packer, &bytes);
+    busi_encode(&packer, &bytes, busi_desc_enqueue_mail_request(), in);
+    char *hex = bytes.failed ? NULL : busi_arena_alloc(&call->arena, 2 * bytes.len + 2);
+    if (hex) {
+        memcpy(hex, "\\x", 2);
+        busi_hex_encode(hex + 2, bytes.ptr, bytes.len);
+        parameter = (struct busi_str){hex, 2 * bytes.len + 2};
+    }
+    busi_buf_fini(&bytes);
+    return parameter;
+}
+
+static enum busi_code store(struct mailer *self, struct busi_call *call,
+                            const struct busi_enqueue_mail_request *in, struct busi_enqueue_mail_reply *out)
+{
+    struct busi_pg_result result = {0};
+    struct busi_str caller = call->caller.ptr ? call->caller : BUSI_STR("");
+    struct busi_str params[] = {caller, call->idempotency_key, in->kind, in->recipient,
+                                request_parameter(call, in)};
+    if (!params[4].ptr)
+        return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "out of memory");
+    enum busi_code code = busi_pg_run(self->pg, MAIL_SQL_store, params, call->until_ms, &result);
+    out->mail_id = busi_pg_int(&result, 0, 0);
+    out->duplicate = busi_pg_int(&result, 0, 1) != 0;
+    bool same = busi_pg_int(&result, 0, 2) != 0;
+    busi_pg_clear(&result);
+    if (code == BUSI_UNKNOWN) /* asking again with the same key is safe */
+        return busi_call_fail(call, BUSI_UNAVAILABLE, "the mail may have been stored");
+    if (code != BUSI_OK)
+        return busi_call_fail(call, code, "the mail could not be stored");
+    return same ? BUSI_OK
+                : busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the idempotency key is another mail's");
+}
+
+enum busi_code mailer_enqueue(struct mailer *self, struct busi_call *call,
+                              const struct busi_enqueue_mail_request *in, struct busi_enqueue_mail_reply *out)
+{
+    if (call->idempotency_key.len == 0)
+        return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "an idempotency key is required");
+    enum busi_code code = try_to_render(self, call, in);
+    if (code == BUSI_OK)
+        code = store(self, call, in, out);
+    if (code == BUSI_OK && !out->duplicate)
+        delivery_wake(self->delivery);
+    return code;
+}
+
+/* ---- the service ---- */
+
+static bool check(const struct busi_settings *settings, struct busi_buf *errors)
+{
+    size_t before = errors->len;
+    struct mail_sender from;
+    if (settings->mailer_database.len == 0)
+        busi_buf_str(errors,
+                     BUSI_STR("BUSI_MAILER_DATABASE: is not set; name the database as role busi_mailer\n"));
+    if (settings->mail_folder.len == 0)
+        busi_buf_str(errors, BUSI_STR("BUSI_MAIL_FOLDER: is not set; name a folder for the mails\n"));
+    if (!mail_sender_parse(settings->mail_from, &from))
+        busi_buf_printf(errors, "BUSI_MAIL_FROM: '%.*s' is not like 'name <local@domain>'\n",
+                        BUSI_ARG(settings->mail_from));
+    return errors->len == before;
+}
+
+static bool start_parts(struct mailer *self, struct busi_process *process)
+{
+    const struct busi_settings *settings = process->settings;
+    if (!mail_sender_parse(settings->mail_from, &self->from))
+        return false;
+    self->pg = busi_pg_new(process->loop,
+                           &(struct busi_pg_options){.conninfo = settings->mailer_database,
+                                                     .application = "mailer-svc",
+                                                     .statements = mail_statements,
+                                                     .n_statements = MAIL_SQL_COUNT,
+                                                     .connections = (int)settings->database_connections,
+                                                     .statement_timeout_ms = settings->statement_timeout_ms});
+    self->offload = busi_offload_new(
+        process->loop, &(struct busi_offload_options){
+                           .name = "mail-folder", .threads = 1, .max_wait_ms = 60000, .max_queue = 8});
+    if (!self->pg || !self->offload)
+        return false;
+    self->delivery = delivery_new(&(struct delivery_options){
+        .process = process, .pg = self->pg, .offload = self->offload, .from = self->from});
+    return self->delivery != NULL;
+}
+
+static void *start(struct busi_process *process)
+{
+    struct mailer *self = calloc(1, sizeof(*self));
+    if (!self)
+        return NULL;
+    if (start_parts(self, process))
+        return self;
+    free(self); /* the process ends: its parts with it */
+    return NULL;
+}
+
+static bool ready(void *state)
+{
+    const struct mailer *self = state;
+    return busi_pg_ready(self->pg) && delivery_folder_ready(self->delivery);
+}
+
+static void drain(void *state)
+{
+    struct mailer *self = state;
+    delivery_stop(self->delivery);
+}
+
+static bool idle(void *state)
+{
+    const struct mailer *self = state;
+    return delivery_stopped(self->delivery);
+}
+
+static void stop(void *state)
+{
+    struct mailer *self = state;
+    delivery_free(&self->delivery);
+    busi_offload_free(&self->offload);
+    busi_pg_free(&self->pg);
+    free(self);
+}
+
+static const struct busi_command commands[] = {
+    {"migrate", "[--status]", "bring the schema up to date, or say what is missing", mailer_migrate, false},
+};
+
+const struct busi_service mailer_service = {
+    .name = "mailer-svc",
+    .rpc_name = "mailer",
+    .summary = "stores mails and delivers them",
+    .user = BUSI_USER_M,
+    .endpoints = endpoints,
+    .n_endpoints = sizeof(endpoints) / sizeof(endpoints)[0],
+    .commands = commands,
+    .n_commands = sizeof(commands) / sizeof(commands)[0],
+    .check = check,
+    .start = start,
+    .ready = ready,
+    .drain = drain,
+    .idle = idle,
+    .stop = stop,
+};
