@@ -42,7 +42,7 @@ static inline bool busi_str_ieq(struct busi_str a, struct busi_str b)
 
 static inline bool busi_str_starts(struct busi_str s, struct busi_str prefix)
 {
-    return s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
+    return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 /* Whole string as a canonical decimal (no sign but '-', no leading zero). False on anything else
