@@ -30,10 +30,13 @@ struct pg_rows {
     int owners;
 };
 
+enum pg_kind { PG_OTHER, PG_TEXT, PG_INT, PG_BOOL, PG_STAMP };
+
 /* Which column fills which field; rows of one statement always have the same columns. */
 struct pg_map {
     const struct busi_desc *desc;     /* NULL: not made yet */
     int8_t column_of[PG_FIELDS_MOST]; /* by field index; -1: no column */
+    uint8_t kind_of[PG_FIELDS_MOST];  /* likewise: how the column is read, enum pg_kind */
     bool complete;                    /* every required field has a column of a fitting type */
 };
 
@@ -141,6 +144,6 @@ const char *busi_pg_conninfo_get(const PQconninfoOption *conninfo, const char *k
 PGconn *busi_pg_conninfo_connect(const struct busi_pg *pg, const struct busi_addresses *found);
 
 /* pg_result.c */
-bool busi_pg_type_known(Oid type);
+enum pg_kind busi_pg_kind(Oid type); /* PG_OTHER: not one of ours */
 /* The code an SQLSTATE means. */
 enum busi_code busi_pg_code(const char *sqlstate);

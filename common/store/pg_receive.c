@@ -139,7 +139,7 @@ static bool column_types_known(const struct pg_connection *connection, size_t in
     const struct busi_pg_statement *statement = &connection->pg->statements[index];
     bool known = PQnparams(result) == statement->n_params;
     for (int i = 0; i < PQnfields(result); i++)
-        known &= busi_pg_type_known(PQftype(result, i));
+        known &= busi_pg_kind(PQftype(result, i)) != PG_OTHER;
     if (!known)
         busi_log(BUSI_ERR, "postgres_statement_wrong", BUSI_C("statement", statement->name),
                  BUSI_I("parameters", PQnparams(result)));

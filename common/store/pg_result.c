@@ -5,35 +5,29 @@
 #include <endian.h>
 #include <stdio.h>
 
-/* pg_type.dat; libpq has no header for them that a client may include */
-enum pg_type {
-    TYPE_BOOL = 16,
-    TYPE_BYTEA = 17,
-    TYPE_NAME = 19,
-    TYPE_INT8 = 20,
-    TYPE_INT2 = 21,
-    TYPE_INT4 = 23,
-    TYPE_TEXT = 25,
-    TYPE_VARCHAR = 1043,
-    TYPE_TIMESTAMPTZ = 1184,
-};
 enum { STAMP_SIZE = sizeof "2018-11-11 07:00:53.229068" };
 
 static const int64_t us_1970_to_2000 = 946684800000000;
 
-static bool is_text(Oid type)
+enum pg_kind busi_pg_kind(Oid type)
 {
-    return type == TYPE_TEXT || type == TYPE_VARCHAR || type == TYPE_NAME || type == TYPE_BYTEA;
-}
-
-static bool is_int(Oid type)
-{
-    return type == TYPE_INT8 || type == TYPE_INT4 || type == TYPE_INT2;
-}
-
-bool busi_pg_type_known(Oid type)
-{
-    return is_text(type) || is_int(type) || type == TYPE_BOOL || type == TYPE_TIMESTAMPTZ;
+    switch (type) { /* pg_type.dat; libpq has no header for them that a client may include */
+    case 16:        /* bool */
+        return PG_BOOL;
+    case 20: /* int8 */
+    case 21: /* int2 */
+    case 23: /* int4 */
+        return PG_INT;
+    case 17:   /* bytea */
+    case 19:   /* name */
+    case 25:   /* text */
+    case 1043: /* varchar */
+        return PG_TEXT;
+    case 1184: /* timestamptz */
+        return PG_STAMP;
+    default:
+        return PG_OTHER;
+    }
 }
 
 static const PGresult *rows_of(const struct busi_pg_result *result)
@@ -65,7 +59,7 @@ struct busi_str busi_pg_value(const struct busi_pg_result *result, int row, int 
 {
     const PGresult *rows = rows_of(result);
     if (!rows || row < 0 || row >= result->rows || column < 0 || column >= result->columns ||
-        PQgetisnull(rows, row, column) || !is_text(PQftype(rows, column)))
+        PQgetisnull(rows, row, column) || busi_pg_kind(PQftype(rows, column)) != PG_TEXT)
         return (struct busi_str){0};
     return (struct busi_str){PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column)};
 }
@@ -77,11 +71,17 @@ int64_t busi_pg_int(const struct busi_pg_result *result, int row, int column)
         PQgetisnull(rows, row, column))
         return 0;
     const char *bytes = PQgetvalue(rows, row, column);
-    Oid type = PQftype(rows, column);
+    enum pg_kind kind = busi_pg_kind(PQftype(rows, column));
     int64_t us = 0;
-    if (type == TYPE_TIMESTAMPTZ)
+    if (kind == PG_STAMP)
         return read_stamp(bytes, &us) ? us : 0;
-    return is_int(type) || type == TYPE_BOOL ? read_int(bytes, PQgetlength(rows, row, column)) : 0;
+    return kind == PG_INT || kind == PG_BOOL ? read_int(bytes, PQgetlength(rows, row, column)) : 0;
+}
+
+static void write_digits(char *at, int digits, unsigned value)
+{
+    for (; digits-- > 0; value /= 10)
+        at[digits] = (char)('0' + value % 10);
 }
 
 /* "2018-11-11 07:00:53.229068", UTC, always six digits. Returns the length; 0: a year of more than four. */
@@ -93,47 +93,39 @@ static size_t write_stamp(char out[STAMP_SIZE], int64_t us)
         rest += us_per_day;
         days--;
     }
-    /* civil from days, Howard Hinnant's: years begin in March, eras are of 400 years */
-    int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097, doe = z - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    int64_t day = doy - (153 * mp + 2) / 5 + 1, month = mp < 10 ? mp + 3 : mp - 9;
-    int64_t year = yoe + era * 400 + (month <= 2);
-    if (year < 0 || year > 9999)
+    if (days < -719162 || days > 2932896) /* 0001-01-01 .. 9999-12-31 */
         return 0;
-    const struct {
-        uint8_t at, digits; /* where in out */
-        int64_t value;
-    } parts[] = {{0, 4, year},
-                 {5, 2, month},
-                 {8, 2, day},
-                 {11, 2, rest / 3600000000},
-                 {14, 2, rest / 60000000 % 60},
-                 {17, 2, rest / 1000000 % 60},
-                 {20, 6, rest % 1000000}};
+    /* civil from days, Howard Hinnant's: years begin in March, eras are of 400 years */
+    unsigned z = (unsigned)(days + 719468), era = z / 146097, doe = z % 146097;
+    unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
+    unsigned month = mp < 10 ? mp + 3 : mp - 9;
+    unsigned seconds = (unsigned)(rest / 1000000);
     memcpy(out, "0000-00-00 00:00:00.000000", STAMP_SIZE);
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        int64_t value = parts[i].value;
-        for (int digit = parts[i].digits; digit-- > 0; value /= 10)
-            out[parts[i].at + digit] = (char)('0' + value % 10);
-    }
+    write_digits(out, 4, yoe + era * 400 + (month <= 2));
+    write_digits(out + 5, 2, month);
+    write_digits(out + 8, 2, doy - (153 * mp + 2) / 5 + 1);
+    write_digits(out + 11, 2, seconds / 3600);
+    write_digits(out + 14, 2, seconds / 60 % 60);
+    write_digits(out + 17, 2, seconds % 60);
+    write_digits(out + 20, 6, (unsigned)(rest % 1000000));
     return STAMP_SIZE - 1;
 }
 
-static bool fits(const struct busi_field *field, Oid type)
+static bool fits(const struct busi_field *field, enum pg_kind kind)
 {
     switch ((enum busi_kind)field->kind) {
     case BUSI_TEXT:
-        return is_text(type) || type == TYPE_TIMESTAMPTZ;
+        return kind == PG_TEXT || kind == PG_STAMP;
     case BUSI_SECRET:
     case BUSI_BYTES:
-        return is_text(type);
+        return kind == PG_TEXT;
     case BUSI_INT:
-        return is_int(type);
+        return kind == PG_INT;
     case BUSI_BOOL:
-        return type == TYPE_BOOL;
+        return kind == PG_BOOL;
     case BUSI_TIME:
-        return type == TYPE_TIMESTAMPTZ;
+        return kind == PG_STAMP;
     case BUSI_LIST:
     case BUSI_NESTED:
         return false;
@@ -152,7 +144,9 @@ static void make_map(struct pg_map *map, const PGresult *rows, const struct busi
             if (strcmp(PQfname(rows, column), field->name) == 0)
                 map->column_of[i] = (int8_t)column;
         int column = map->column_of[i];
-        map->complete = column < 0 ? field->need != BUSI_REQUIRED : fits(field, PQftype(rows, column));
+        enum pg_kind kind = column < 0 ? PG_OTHER : busi_pg_kind(PQftype(rows, column));
+        map->kind_of[i] = (uint8_t)kind;
+        map->complete = column < 0 ? field->need != BUSI_REQUIRED : fits(field, kind);
     }
 }
 
@@ -168,12 +162,12 @@ static size_t text_size(const PGresult *rows, int row, const struct busi_desc *d
     return size;
 }
 
-static bool put_text(struct busi_str *out, char **room, Oid type, const char *bytes, size_t len)
+static bool put_text(struct busi_str *out, char **room, enum pg_kind kind, const char *bytes, size_t len)
 {
     int64_t us = 0;
     out->ptr = *room;
     out->len = len;
-    if (type != TYPE_TIMESTAMPTZ)
+    if (kind == PG_TEXT)
         memcpy(*room, bytes, len);
     else
         out->len = read_stamp(bytes, &us) ? write_stamp(*room, us) : 0;
@@ -181,13 +175,14 @@ static bool put_text(struct busi_str *out, char **room, Oid type, const char *by
     return out->len > 0 || len == 0;
 }
 
-static bool put(const struct busi_field *field, void *at, char **room, Oid type, const char *bytes, int len)
+static bool put(const struct busi_field *field, void *at, char **room, enum pg_kind kind, const char *bytes,
+                int len)
 {
     switch ((enum busi_kind)field->kind) {
     case BUSI_TEXT:
     case BUSI_SECRET:
     case BUSI_BYTES:
-        return put_text(at, room, type, bytes, (size_t)len);
+        return put_text(at, room, kind, bytes, (size_t)len);
     case BUSI_INT:
         *(int64_t *)at = read_int(bytes, len);
         return true;
@@ -220,13 +215,14 @@ bool busi_pg_message(const struct busi_pg_result *result, int row, const struct 
         int column = map->column_of[i];
         if (column < 0)
             continue;
-        if (PQgetisnull(rows, row, column)) {
+        int len = PQgetlength(rows, row, column);
+        if (len == 0 && PQgetisnull(rows, row, column)) {
             if (field->need == BUSI_REQUIRED)
                 return false;
             continue;
         }
-        if (!put(field, (char *)message + field->offset, &room, PQftype(rows, column),
-                 PQgetvalue(rows, row, column), PQgetlength(rows, row, column)))
+        if (!put(field, (char *)message + field->offset, &room, map->kind_of[i],
+                 PQgetvalue(rows, row, column), len))
             return false;
     }
     return true;
