@@ -88,6 +88,19 @@ static inline bool wait_ready(struct fixture *f, bool wanted, int64_t most_ms)
     return busi_pg_ready(f->pg) == wanted;
 }
 
+/* Every connection is up and has prepared its statements, so that which one serves is foreseeable. */
+static inline void wait_all(struct fixture *f)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM pg_stat_activity WHERE application_name = '%s' AND state = 'idle'",
+             f->schema);
+    cr_assert(wait_ready(f, true, 5000));
+    for (int i = 0; i < 200 && admin_number(f, sql) < 3; i++)
+        busi_fiber_sleep(20);
+    busi_fiber_sleep(50);
+}
+
 static inline void run_body(void *arg)
 {
     struct fixture *f = arg;

@@ -169,7 +169,7 @@ static void ask_together(struct fixture *f, size_t statement, struct asker *aske
 static void a_group_shares_one_transaction(struct fixture *f)
 {
     static struct asker askers[20];
-    cr_assert(wait_ready(f, true, 5000));
+    wait_all(f);
     for (size_t i = 0; i < 20; i++)
         snprintf(askers[i].param, sizeof askers[i].param, "thing %zu", i);
     ask_together(f, INSERT, askers, 20);
@@ -187,7 +187,7 @@ Test(pg, a_group_shares_one_transaction)
 static void one_bad_insert_fails_alone(struct fixture *f)
 {
     static struct asker askers[20];
-    cr_assert(wait_ready(f, true, 5000));
+    wait_all(f);
     for (size_t i = 0; i < 20; i++)
         snprintf(askers[i].param, sizeof askers[i].param, i == 7 ? "much too long a name..." : "thing %zu",
                  i);
@@ -247,8 +247,7 @@ Test(pg, equal_questions_share_an_answer)
 static void a_deadline_frees_the_fiber(struct fixture *f)
 {
     struct busi_pg_result result;
-    cr_assert(wait_ready(f, true, 5000));
-    busi_fiber_sleep(200); /* all connections */
+    wait_all(f);
     int64_t begin_ms = busi_now_ms();
     cr_assert_eq(busi_pg_run(f->pg, SLEEP, &BUSI_STR("0.3"), begin_ms + 50, &result), BUSI_DEADLINE_EXCEEDED);
     cr_assert_lt(busi_now_ms() - begin_ms, 150);
@@ -264,7 +263,7 @@ Test(pg, a_deadline_frees_the_fiber)
 static void the_server_stops_a_slow_statement(struct fixture *f)
 {
     struct busi_pg_result result;
-    cr_assert(wait_ready(f, true, 5000));
+    wait_all(f);
     int64_t pid = number1(f, PID, NULL);
     cr_assert_eq(busi_pg_run(f->pg, SLEEP, &BUSI_STR("5"), INT64_MAX, &result), BUSI_DEADLINE_EXCEEDED);
     busi_fiber_sleep(50);
@@ -280,7 +279,7 @@ Test(pg, the_server_stops_a_slow_statement)
 static void a_locked_row_holds_up_nobody_else(struct fixture *f)
 {
     struct busi_pg_result result;
-    cr_assert(wait_ready(f, true, 5000));
+    wait_all(f);
     cr_assert_eq(code1(f, INSERT, "a"), BUSI_OK);
     admin_run(f, "BEGIN; SELECT 1 FROM things WHERE name = 'a' FOR UPDATE");
     const struct busi_str names[] = {BUSI_STR("a"), BUSI_STR("b")};
@@ -348,8 +347,7 @@ static void terminate_all(struct fixture *f)
 
 static void a_lost_connection_comes_back(struct fixture *f)
 {
-    cr_assert(wait_ready(f, true, 5000));
-    busi_fiber_sleep(200); /* all of them */
+    wait_all(f);
     terminate_all(f);
     cr_assert(wait_ready(f, false, 2000));
     cr_assert_eq(code1(f, INSERT, "a"), BUSI_UNAVAILABLE);
@@ -376,8 +374,7 @@ static void terminate_when_busy(void *arg)
 
 static void a_lost_read_is_sent_again(struct fixture *f)
 {
-    cr_assert(wait_ready(f, true, 5000));
-    busi_fiber_sleep(200);
+    wait_all(f);
     cr_assert(busi_fiber_start(f->fibers, terminate_when_busy, f));
     cr_assert_eq(code1(f, SLEEP, "0.3"), BUSI_OK);
 }
@@ -389,8 +386,7 @@ Test(pg, a_lost_read_is_sent_again)
 
 static void a_lost_write_is_unknown(struct fixture *f)
 {
-    cr_assert(wait_ready(f, true, 5000));
-    busi_fiber_sleep(200);
+    wait_all(f);
     cr_assert(busi_fiber_start(f->fibers, terminate_when_busy, f));
     cr_assert_eq(code1(f, SLEEPY_WRITE, "a"), BUSI_UNKNOWN);
     cr_assert_eq(number1(f, COUNT, NULL), 0, "reads go on, and nothing was repeated");
