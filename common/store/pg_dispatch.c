@@ -66,8 +66,10 @@ static bool send_one(struct pg_connection *connection, struct pg_request *reques
     }
     if (statement->effect == BUSI_PG_SHARED)
         pg->shared_sent++;
-    if (!connection->flight.first)
+    if (!connection->flight.first) {
         connection->at = request;
+        connection->moved_ms = pg->now_ms;
+    }
     busi_pg_queue_add(&connection->flight, request);
     return true;
 }
@@ -95,25 +97,43 @@ static void send_batch(struct pg_connection *connection, struct pg_queue *queue,
         connection->lost = true;
 }
 
-/* A ready writer, the least busy one; the reading connection only when no other is there. */
+/* Held up by a lock or a slow statement. */
+static bool is_stuck(const struct pg_connection *connection)
+{
+    return connection->flight.first && connection->pg->now_ms > connection->moved_ms + PG_STUCK_MS;
+}
+
+static bool is_usable(const struct pg_connection *connection)
+{
+    return connection->state == PG_READY && !connection->stale;
+}
+
+static bool is_better(const struct pg_connection *a, const struct pg_connection *b)
+{
+    if (is_stuck(a) != is_stuck(b))
+        return is_stuck(b);
+    return a->batches < b->batches;
+}
+
+/* A usable writer, the least busy one; the reading connection only when no other is there. NULL: none. */
 static struct pg_connection *pick_writer(struct busi_pg *pg)
 {
     struct pg_connection *best = NULL;
     for (int i = 1; i < pg->n_connections; i++) {
         struct pg_connection *connection = &pg->connections[i];
-        if (connection->state == PG_READY && !connection->stale &&
-            (!best || connection->batches < best->batches))
+        if (is_usable(connection) && (!best || is_better(connection, best)))
             best = connection;
     }
-    if (!best && pg->connections[0].state == PG_READY)
-        best = &pg->connections[0];
-    return best;
+    return best || !is_usable(&pg->connections[0]) ? best : &pg->connections[0];
 }
 
 static struct pg_connection *pick_reader(struct busi_pg *pg)
 {
     struct pg_connection *first = &pg->connections[0];
-    return first->state == PG_READY && !first->stale ? first : pick_writer(pg);
+    if (is_usable(first) && !is_stuck(first))
+        return first;
+    struct pg_connection *other = pick_writer(pg);
+    return is_usable(first) && (!other || is_stuck(other)) ? first : other;
 }
 
 /* A batch was sent: push what libpq still holds. False: the connection is gone, pick another. */
@@ -171,6 +191,8 @@ static void fail_queue(struct busi_pg *pg, struct pg_queue *queue)
 void busi_pg_dispatch(void *arg)
 {
     struct busi_pg *pg = arg;
+    if (pg->in_flight > 0)
+        pg->now_ms = busi_now_ms();
     send_writes(pg);
     send_groups(pg);
     send_reads(pg);

@@ -18,6 +18,7 @@ enum {
     PG_SHARED_DEEP = 1,       /* executions of SHARED statements at once; later ones meanwhile find company */
     PG_PARAMS_MOST = 16,
     PG_FIELDS_MOST = 63,
+    PG_STUCK_MS = 100,    /* no batch came back for so long: others take the work if they can */
     PG_CONNECT_MS = 5000, /* connect, authenticate, prepare */
     PG_GRACE_MS = 1000,   /* how long a connection may be overdue before it is dropped */
     PG_LOG_EVERY_MS = 10000,
@@ -78,6 +79,7 @@ struct pg_connection {
     struct pg_queue flight; /* sent, in order */
     struct pg_request *at;  /* whose result comes next, unless sync_next; NULL: nothing in flight */
     size_t batches;         /* syncs that have not come back */
+    int64_t moved_ms;       /* when the first of the flight became the first */
     size_t answers;         /* while preparing: results that came */
     bool sync_next;         /* the flight's first batch has all its results */
     bool stale;             /* prepared statements no longer fit: remake when idle */
@@ -94,6 +96,7 @@ struct busi_pg {
     char server_options[160];   /* -c settings given at connect */
     struct busi_timer *tick;    /* looks for overdue connections */
     struct pg_queue reads, shared, groups, writes;
+    int64_t now_ms;     /* of the turn that ends */
     size_t shared_sent; /* SHARED executions in flight */
     size_t in_flight;   /* requests in use */
     struct pg_request *free_requests;

@@ -132,6 +132,7 @@ static void take_sync(struct pg_connection *connection)
     connection->sync_next = false;
     connection->at = connection->flight.first;
     connection->batches--;
+    connection->moved_ms = busi_now_ms();
 }
 
 static bool column_types_known(const struct pg_connection *connection, size_t index, const PGresult *result)

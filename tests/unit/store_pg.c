@@ -260,6 +260,27 @@ Test(pg, a_deadline_frees_the_fiber)
     run_with_pg(&fixture, a_deadline_frees_the_fiber);
 }
 
+static void nap(void *arg)
+{
+    cr_assert_eq(code1(arg, SLEEP, "0.6"), BUSI_OK);
+}
+
+static void a_slow_read_holds_up_few(struct fixture *f)
+{
+    wait_all(f);
+    cr_assert(busi_fiber_start(f->fibers, nap, f));
+    busi_fiber_sleep(200);
+    int64_t begin_ms = busi_now_ms();
+    cr_assert_eq(code1(f, COUNT, NULL), BUSI_OK);
+    cr_assert_lt(busi_now_ms() - begin_ms, 150, "another connection took it");
+    busi_fiber_sleep(500);
+}
+
+Test(pg, a_slow_read_holds_up_few)
+{
+    run_with_pg(&fixture, a_slow_read_holds_up_few);
+}
+
 static void the_server_stops_a_slow_statement(struct fixture *f)
 {
     struct busi_pg_result result;
@@ -414,7 +435,7 @@ Test(pg, waits_for_its_tables)
 
 static void remakes_plans_that_no_longer_fit(struct fixture *f)
 {
-    cr_assert(wait_ready(f, true, 5000));
+    wait_all(f);
     cr_assert_eq(code1(f, FIND, "a"), BUSI_OK);
     admin_run(f, "ALTER TABLE things ALTER id TYPE int");
     enum busi_code first = code1(f, FIND, "a");
