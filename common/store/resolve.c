@@ -83,6 +83,10 @@ static void on_done(void *arg, unsigned events)
 {
     (void)events;
     struct busi_resolve *resolve = arg;
+    uint64_t one;
+    /* the read is what orders the thread's writes to found before ours */
+    if (read(resolve->done_fd, &one, sizeof one) != sizeof one)
+        return;
     busi_watch_free(&resolve->watch);
     resolve->fn(resolve->arg, &resolve->found);
     let_go(resolve);
