@@ -1,0 +1,101 @@
+#include "auth.h"
+#include "base/log.h"
+#include "outbox.h"
+#include "passwords.h"
+#include <stdlib.h>
+
+static const struct busi_pg_statement statements[] = {
+#define STATEMENT(name, effect, n_params, sql) {#name, BUSI_PG_##effect, n_params, sql},
+#include "statements.def"
+#undef STATEMENT
+};
+
+static bool open_stores(struct auth *auth, struct busi_loop *loop, const struct busi_settings *settings,
+                        const char **error)
+{
+    *error = "the database's connection string is malformed";
+    auth->pg = busi_pg_new(loop, &(struct busi_pg_options){
+                                     .conninfo = settings->auth_database,
+                                     .application = "auth-svc",
+                                     .statements = statements,
+                                     .n_statements = AUTH_STATEMENTS,
+                                     .connections = (int)settings->database_connections,
+                                     .statement_timeout_ms = settings->statement_timeout_ms,
+                                 });
+    if (!auth->pg)
+        return false;
+    auth->redis = busi_redis_new(loop, settings->redis, settings->redis_timeout_ms, error);
+    return auth->redis != NULL;
+}
+
+static bool open_passwords(struct auth *auth, struct busi_loop *loop, const struct busi_settings *settings,
+                           const char **error)
+{
+    *error = "no threads for passwords";
+    auth->passwords = auth_passwords_new(
+        loop, &(struct auth_passwords_options){
+                  .cost = {(size_t)settings->password_memory, (int)settings->password_passes},
+                  .threads = (int)settings->password_threads,
+                  .max_wait_ms = settings->password_wait_ms,
+              });
+    return auth->passwords != NULL;
+}
+
+static bool open_outbox(struct auth *auth, struct busi_loop *loop, const struct auth_options *options,
+                        const char **error)
+{
+    auth->outbox = auth_outbox_new(loop,
+                                   &(struct auth_outbox_options){
+                                       .pg = auth->pg,
+                                       .fibers = options->fibers,
+                                       .curve = options->curve,
+                                       .mailer_endpoints = options->settings->mailer_endpoints,
+                                       .curve_server_dir = options->settings->curve_server_dir,
+                                   },
+                                   error);
+    return auth->outbox != NULL;
+}
+
+struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options)
+{
+    const struct busi_settings *settings = options->settings;
+    const char *error = "out of memory";
+    struct auth *auth = calloc(1, sizeof(*auth));
+    if (auth) {
+        auth_doors_init(auth->doors, settings);
+        auth->token_hash_key = settings->token_hash_key;
+    }
+    if (!auth || !open_stores(auth, loop, settings, &error) ||
+        !open_passwords(auth, loop, settings, &error) || !open_outbox(auth, loop, options, &error)) {
+        busi_log(BUSI_ERR, "cannot_start", BUSI_C("why", error));
+        auth_free(&auth);
+    }
+    return auth;
+}
+
+void auth_free(struct auth **auth)
+{
+    if (!*auth)
+        return;
+    auth_passwords_free(&(*auth)->passwords);
+    auth_outbox_free(&(*auth)->outbox);
+    busi_redis_free(&(*auth)->redis);
+    busi_pg_free(&(*auth)->pg);
+    free(*auth);
+    *auth = NULL;
+}
+
+bool auth_ready(const struct auth *auth)
+{
+    return busi_pg_ready(auth->pg) && busi_redis_ready(auth->redis);
+}
+
+void auth_drain(struct auth *auth)
+{
+    auth_outbox_stop(auth->outbox);
+}
+
+bool auth_idle(const struct auth *auth)
+{
+    return auth_outbox_stopped(auth->outbox);
+}

@@ -1,0 +1,43 @@
+/* Accounts, passwords, sessions and tokens: the handlers of proto/methods.def's METHOD_AUTH. They run on
+ * fibers of the loop; all they answer with lives in the call's arena. */
+#pragma once
+#include "crypto/password.h"
+#include "doors.h"
+#include "rpc/client.h"
+#include "store/pg.h"
+#include "store/redis.h"
+
+enum auth_statement {
+#define STATEMENT(name, effect, n_params, sql) AUTH_##name,
+#include "statements.def"
+#undef STATEMENT
+    AUTH_STATEMENTS
+};
+
+struct auth {
+    struct busi_pg *pg;               /* owned: users and the outbox */
+    struct busi_redis *redis;         /* owned: sessions */
+    struct auth_passwords *passwords; /* owned: the threads that hash */
+    struct auth_outbox *outbox;       /* owned: hands mails to the mailer */
+    struct auth_door doors[AUTH_DOORS];
+    struct busi_str token_hash_key; /* of what is stored of tokens; borrowed from the settings */
+};
+
+struct auth_options {
+    const struct busi_settings *settings; /* borrowed while the service lives */
+    struct busi_fibers *fibers;           /* the outbox runs on one */
+    struct busi_curve *curve;             /* NULL: plain, for tests only */
+};
+/* Connects in the background. NULL: could not, said why in the log. */
+[[nodiscard]] struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options);
+/* Only when idle, or when the loop will not turn again. */
+void auth_free(struct auth **auth);
+bool auth_ready(const struct auth *auth);
+/* Ends the fibers of its own; auth_idle() says when they have. */
+void auth_drain(struct auth *auth);
+bool auth_idle(const struct auth *auth);
+
+#define METHOD_AUTH(name, wire, request, reply, retry, timeout_ms)                                           \
+    enum busi_code auth_##name(struct auth *self, struct busi_call *call, const struct busi_##request *in,   \
+                               struct busi_##reply *out);
+#include "proto/methods.def"

@@ -1,0 +1,85 @@
+#include "service.h"
+#include "auth.h"
+#include "database.h"
+
+enum { JWT_SECRET_LEAST_BYTES = 64, TOKEN_HASH_KEY_LEAST_BYTES = 32 };
+
+#define METHOD_AUTH(name, wire, request, reply, retry, timeout_ms)                                           \
+    BUSI_HANDLER(struct auth, auth, name, request, reply)
+#include "proto/methods.def"
+
+static const struct busi_endpoint endpoints[] = {
+#define METHOD_AUTH(name, ...) BUSI_ENDPOINT(auth, name)
+#include "proto/methods.def"
+};
+
+static const struct busi_command commands[] = {
+    {"migrate", "[--status]", "bring the schema up to date, or list what is pending", auth_migrate, false},
+};
+
+static bool need(struct busi_buf *errors, bool fine, const char *line)
+{
+    if (!fine)
+        busi_buf_str(errors, busi_str_of(line));
+    return fine;
+}
+
+static bool check(const struct busi_settings *settings, struct busi_buf *errors)
+{
+    bool fine = need(errors, settings->auth_database.len > 0,
+                     "BUSI_AUTH_DATABASE: is not set; it must name the database\n");
+    fine &= need(errors, settings->redis.len > 0, "BUSI_REDIS: is not set; it must name the session store\n");
+    fine &= need(errors, settings->jwt_secret.len >= JWT_SECRET_LEAST_BYTES,
+                 "BUSI_JWT_SECRET: must have at least 64 bytes; make one with 'auth-svc gen-secret'\n");
+    fine &=
+        need(errors, settings->token_hash_key.len >= TOKEN_HASH_KEY_LEAST_BYTES,
+             "BUSI_TOKEN_HASH_KEY: must have at least 32 bytes; make one with 'auth-svc gen-secret 32'\n");
+    fine &= need(errors, settings->mailer_endpoints.len == 0 || settings->curve_server_dir.len > 0,
+                 "BUSI_CURVE_SERVER_DIR: is not set; name the folder with mailer-svc.pub\n");
+    return fine;
+}
+
+static void *start(struct busi_process *process)
+{
+    return auth_new(process->loop, &(struct auth_options){.settings = process->settings,
+                                                          .fibers = process->fibers,
+                                                          .curve = process->curve});
+}
+
+static bool ready(void *state)
+{
+    return auth_ready(state);
+}
+
+static void drain(void *state)
+{
+    auth_drain(state);
+}
+
+static bool idle(void *state)
+{
+    return auth_idle(state);
+}
+
+static void stop(void *state)
+{
+    struct auth *auth = state;
+    auth_free(&auth);
+}
+
+const struct busi_service auth_service = {
+    .name = "auth-svc",
+    .rpc_name = "auth",
+    .summary = "keeps accounts and sessions",
+    .user = BUSI_USER_A,
+    .endpoints = endpoints,
+    .n_endpoints = sizeof(endpoints) / sizeof(endpoints[0]),
+    .commands = commands,
+    .n_commands = sizeof(commands) / sizeof(commands[0]),
+    .check = check,
+    .start = start,
+    .ready = ready,
+    .drain = drain,
+    .idle = idle,
+    .stop = stop,
+};

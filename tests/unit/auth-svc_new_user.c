@@ -1,0 +1,159 @@
+#include "base/text.h"
+#include "email.h"
+#include "new_user.h"
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* n times c. */
+static const char *runs(char c, int n)
+{
+    static char texts[8][2000];
+    static int next;
+    char *text = texts[next++ % 8];
+    memset(text, c, (size_t)n);
+    text[n] = '\0';
+    return text;
+}
+
+Test(email, mailboxes_of_daily_life)
+{
+    static const char *const good[] = {"a@b.co",
+                                       "ann@example.com",
+                                       "Ann.Smith@Example.COM",
+                                       "a+b@c.photography",
+                                       "a_b-c@d-e.f.museum",
+                                       "o'brien@example.ie",
+                                       "1@2.de",
+                                       "x@y.z.aa",
+                                       "!#$&'*+-/=?^_`{|}~@example.org",
+                                       "a@xn--bcher-kva.example",
+                                       "a@x.c0m"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        cr_assert(auth_email_valid(busi_str_of(good[i])), "%s", good[i]);
+    char longest[300];
+    snprintf(longest, sizeof(longest), "%s@%s.%s.%s.com", runs('a', 64), runs('b', 63), runs('c', 63),
+             runs('d', 57));
+    cr_assert_eq(strlen(longest), 254);
+    cr_assert(auth_email_valid(busi_str_of(longest)));
+    snprintf(longest, sizeof(longest), "%s@%s.com", runs('a', 65), runs('b', 63));
+    cr_assert_not(auth_email_valid(busi_str_of(longest)));
+    snprintf(longest, sizeof(longest), "a@%s.com", runs('b', 64));
+    cr_assert_not(auth_email_valid(busi_str_of(longest)));
+}
+
+Test(email, what_is_none)
+{
+    static const char *const bad[] = {"",
+                                      "a",
+                                      "@",
+                                      "a@",
+                                      "@b.co",
+                                      "a@b",
+                                      "a@localhost",
+                                      "a@b.",
+                                      "a@.b",
+                                      "a@b..co",
+                                      "a@b.c",
+                                      "a b@c.de",
+                                      " a@b.co",
+                                      "a@b.co ",
+                                      "a@b.co\n",
+                                      "\na@b.co",
+                                      "a\r\nBcc: x@y.de@b.co",
+                                      "a@b.co\r\n",
+                                      "a%0a@b.co",
+                                      "a%b@c.de",
+                                      "a,b@c.de",
+                                      "a@b.co,c@d.de",
+                                      "a;b@c.de",
+                                      "<a@b.co>",
+                                      "Ann <ann@b.co>",
+                                      "a@b@c.de",
+                                      "\"a\"@b.co",
+                                      "a\"b@c.de",
+                                      "(x)a@b.co",
+                                      "a@[127.0.0.1]",
+                                      "a@127.0.0.1",
+                                      "a@b.12",
+                                      ".a@b.co",
+                                      "a.@b.co",
+                                      "a..b@c.de",
+                                      "a@-b.co",
+                                      "a@b-.co",
+                                      "a@b_c.de",
+                                      "a:b@c.de",
+                                      "@x,@y:a@b.co",
+                                      "a\\b@c.de",
+                                      "a\tb@c.de",
+                                      "a\x7f@b.co",
+                                      "\xc3\xa4@b.co",
+                                      "a@b\xc3\xbc"
+                                      "cher.de",
+                                      "\xd0\xb0@b.co",
+                                      "a@b.co\xc2\xa0",
+                                      "\xef\xbb\xbf"
+                                      "a@b.co",
+                                      "a\xe2\x80\x8b@b.co"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        cr_assert_not(auth_email_valid(busi_str_of(bad[i])), "%s", bad[i]);
+    cr_assert_not(auth_email_valid((struct busi_str){"a\0b@c.de", 8}));
+    cr_assert_not(auth_email_valid((struct busi_str){"a@c.de\0", 7}));
+    cr_assert_not(auth_email_valid((struct busi_str){0}));
+}
+
+Test(email, keys_fold_ascii_and_nothing_else)
+{
+    struct busi_arena arena;
+    busi_arena_init(&arena, 4096);
+    cr_assert(busi_str_eq(auth_name_key(&arena, BUSI_STR("AnN@EXAMPLE.Com")), BUSI_STR("ann@example.com")));
+    cr_assert(busi_str_eq(auth_name_key(&arena, BUSI_STR("\xc4\xb0\xe2\x84\xaa")),
+                          BUSI_STR("\xc4\xb0\xe2\x84\xaa")));
+    cr_assert(busi_str_eq(auth_name_key(&arena, BUSI_STR("")), BUSI_STR("")));
+    busi_arena_fini(&arena);
+}
+
+static struct busi_call call;
+
+/* "email rule limit, password rule limit" of a new account. */
+static const char *verdict(const char *email, const char *password)
+{
+    static char text[200];
+    struct busi_sign_up_request in = {.email = busi_str_of(email), .password = busi_str_of(password)};
+    size_t len = 0;
+    busi_call_fini(&call);
+    busi_call_init(&call, 4096);
+    bool good = auth_new_user_check(&call, &in, 6);
+    cr_assert_eq(good, call.n_violations == 0);
+    text[0] = '\0';
+    for (size_t i = 0; i < call.n_violations; i++) {
+        const struct busi_violation *v = &call.violations[i];
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%.*s ", i ? ", " : "", BUSI_ARG(v->field));
+        len += (size_t)snprintf(text + len, sizeof(text) - len, busi_rule_text((int)v->rule), (int)v->limit);
+    }
+    return text;
+}
+
+Test(new_user, texts_are_those_clients_know)
+{
+    cr_assert_str_eq(verdict("a@b.co", "secret"), "");
+    cr_assert_str_eq(verdict(NULL, NULL), "email can't be blank, password can't be blank");
+    cr_assert_str_eq(verdict("", ""), "email can't be blank, password can't be blank");
+    cr_assert_str_eq(verdict(" \t", "\n \xe3\x80\x80"), "email can't be blank, password can't be blank");
+    cr_assert_str_eq(verdict("ab.co", "12345"),
+                     "email has invalid format, password should be at least 6 character(s)");
+    cr_assert_str_eq(verdict(runs('a', 255), "123456"), "email should be at most 254 character(s)");
+    cr_assert_str_eq(verdict("a@b.co", runs('p', 1025)), "password should be at most 1024 character(s)");
+    cr_assert_str_eq(verdict("a@b.co", runs('p', 1024)), "");
+}
+
+Test(new_user, passwords_are_counted_in_characters)
+{
+    cr_assert_str_eq(verdict("a@b.co", "\xc3\xa4\xc3\xb6\xc3\xbc"),
+                     "password should be at least 6 character(s)");
+    cr_assert_str_eq(
+        verdict("a@b.co", "\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80"),
+        "password should be at least 6 character(s)");
+    cr_assert_str_eq(verdict("a@b.co", "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4\xc3\xb6\xc3\xbc"), "");
+    cr_assert_str_eq(verdict("a@b.co", "  ab  "), ""); // spaces count
+}
