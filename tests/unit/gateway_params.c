@@ -352,8 +352,8 @@ Test(params, multipart_fields)
         "{a:1}");
     expect_multipart(
         TYPE,
-        "--x\r\nContent-Disposition: form-data; name=f; filename=\"../../x\"\r\n\r\n\xff\0\r\n" FIELD(
-            "a", "1") END,
+        "--x\r\nContent-Disposition: form-data; name=f; filename=\"../../x\"\r\n\r\n\xff\r\n" FIELD("a", "1")
+            END,
         "{a:1}");
     expect_multipart(TYPE, "--x\r\nContent-Disposition: form-data; name=f; filename=\"\"\r\n\r\n\r\n" END,
                      "{}");
