@@ -1,0 +1,399 @@
+/* What strangers and broken peers can send to a server's port: it goes on serving, and says no. */
+#include "base/metrics.h"
+#include "rpc/envelope.h"
+#include "rpc/link.h"
+#include "rpc_house.h"
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zmq.h>
+
+/* ---- raw TCP ---- */
+
+static int dial(const struct server *server)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    to.sin_port = htons((uint16_t)atoi(strchr(server->endpoint, ':') + 1));
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+static void say(int fd, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t sent = send(fd, bytes, n, MSG_NOSIGNAL);
+        if (sent <= 0)
+            return; /* closed on us: fine */
+        bytes += sent;
+        n -= (size_t)sent;
+    }
+}
+
+/* True when the other side closes within ms. */
+static bool closes(int fd, int ms)
+{
+    char drop[4096];
+    struct timeval wait = {.tv_sec = 0, .tv_usec = 50000};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    for (int64_t until_ms = busi_now_ms() + ms; busi_now_ms() < until_ms;) {
+        ssize_t n = recv(fd, drop, sizeof drop, 0);
+        if (n == 0 || (n < 0 && errno != EAGAIN))
+            return true;
+    }
+    return false;
+}
+
+#define GREETING(major, mechanism, as_server)                                                                \
+    "\xff\0\0\0\0\0\0\0\1\x7f" major "\0" mechanism as_server                                                \
+    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define NULL_MECHANISM "NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define NULL_READY "\x04\x26\x05READY\x0bSocket-Type\0\0\0\6DEALER\x08Identity\0\0\0\0"
+
+Test(rpc_attacks, bytes_that_are_not_zeromq_get_the_connection_closed)
+{
+    struct server *server = start_server("one", "*", NULL, 8);
+    struct client *client = start_ready_client(server->endpoint, "", NULL, 8);
+    static const struct {
+        const char *what, *bytes;
+        size_t n;
+    } rows[] = {
+#define ROW(what, literal) {what, literal, sizeof(literal) - 1}
+        ROW("HTTP", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ROW("TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+        ROW("an unknown mechanism", GREETING("\3", "PIGEON\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "\0")),
+        ROW("a command that is no command", GREETING("\3", NULL_MECHANISM, "\0") "\x04\x06\x05XXXXX"),
+        ROW("a frame of 2^62 bytes",
+            GREETING("\3", NULL_MECHANISM, "\0") NULL_READY "\x02\x40\0\0\0\0\0\0\0abc"),
+        ROW("a frame of 8 GiB", GREETING("\3", NULL_MECHANISM, "\0") NULL_READY "\x02\0\0\0\2\0\0\0\0abc"),
+        ROW("a frame of the limit + 65",
+            GREETING("\3", NULL_MECHANISM, "\0") NULL_READY "\x02\0\0\0\0\0\x20\0\x41"
+                                                            "abc"),
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int fd = dial(server);
+        say(fd, rows[i].bytes, rows[i].n);
+        cr_expect(closes(fd, 3500), "%s: left open", rows[i].what);
+        close(fd);
+        cr_expect_eq(get_business(client, 1, 1000, NULL), BUSI_OK, "after %s", rows[i].what);
+    }
+    stop_client(&client);
+    stop_server(&server);
+}
+
+Test(rpc_attacks, silent_strangers_are_dropped_and_disturb_nobody)
+{
+    struct server *server = start_server("one", "*", NULL, 8);
+    struct client *client = start_ready_client(server->endpoint, "", NULL, 8);
+    int fds[200];
+    for (size_t i = 0; i < 200; i++) {
+        fds[i] = dial(server);
+        say(fds[i], "\xff\0\0", i % 4);
+    }
+    for (int i = 0; i < 50; i++)
+        cr_expect_eq(get_business(client, 1, 500, NULL), BUSI_OK);
+    for (size_t i = 0; i < 200; i++) {
+        cr_expect(closes(fds[i], 4000), "%zu is still there", i);
+        close(fds[i]);
+    }
+    cr_expect_eq(get_business(client, 1, 1000, NULL), BUSI_OK);
+    stop_client(&client);
+    stop_server(&server);
+}
+
+Test(rpc_attacks, random_bytes_are_survived)
+{
+    struct server *server = start_server("one", "*", NULL, 8);
+    struct client *client = start_ready_client(server->endpoint, "", NULL, 8);
+    srandom(7);
+    for (int i = 0; i < 200; i++) {
+        char bytes[512] = GREETING("\3", NULL_MECHANISM, "\0") NULL_READY;
+        size_t from = i % 3 == 0 ? 0 : i % 3 == 1 ? 64 : 64 + sizeof NULL_READY - 1;
+        for (size_t k = from; k < sizeof bytes; k++)
+            bytes[k] = (char)random();
+        int fd = dial(server);
+        say(fd, bytes, sizeof bytes);
+        close(fd);
+    }
+    cr_expect_eq(get_business(client, 1, 1000, NULL), BUSI_OK);
+    stop_client(&client);
+    stop_server(&server);
+}
+
+/* ---- as a peer that speaks ZeroMQ ---- */
+
+static void *connect_peer(const struct server *server)
+{
+    char endpoint[80];
+    void *peer = zmq_socket(busi_zmq_context(), ZMQ_DEALER);
+    int linger = 0;
+    zmq_setsockopt(peer, ZMQ_LINGER, &linger, sizeof linger);
+    snprintf(endpoint, sizeof endpoint, "tcp://%s", server->endpoint);
+    cr_assert_eq(zmq_connect(peer, endpoint), 0);
+    return peer;
+}
+
+/* Sends n frames of these bytes as one message. */
+static void send_frames(void *peer, int n, const char *bytes, size_t len)
+{
+    for (int i = 0; i < n; i++)
+        cr_assert(zmq_send(peer, bytes, len, i < n - 1 ? ZMQ_SNDMORE : 0) >= 0);
+}
+
+static int receive(void *peer, char *bytes, size_t room, int ms)
+{
+    zmq_setsockopt(peer, ZMQ_RCVTIMEO, &ms, sizeof ms);
+    return zmq_recv(peer, bytes, room, 0);
+}
+
+static size_t request(char *bytes, size_t room, const char *method, uint64_t id, int64_t budget_ms,
+                      int64_t business)
+{
+    struct busi_buf buf;
+    busi_buf_init(&buf, room);
+    busi_request_encode(
+        &buf, &(struct busi_request_head){.method = busi_str_of(method), .id = id, .budget_ms = budget_ms},
+        busi_desc_business_id_request(), &(struct busi_business_id_request){.id = business});
+    cr_assert_not(buf.failed);
+    size_t len = buf.len;
+    memcpy(bytes, buf.ptr, len);
+    busi_buf_fini(&buf);
+    return len;
+}
+
+static struct busi_reply_head ask(void *peer, const char *bytes, size_t len, char *reply, size_t room)
+{
+    struct busi_reply_head head = {0};
+    const char *bad = "nothing came";
+    send_frames(peer, 1, bytes, len);
+    int n = receive(peer, reply, room, 1000);
+    cr_assert(n > 0 && busi_reply_decode((struct busi_str){reply, (size_t)n}, &head, &bad), "%s", bad);
+    return head;
+}
+
+static bool malformed(void *at_least)
+{
+    return busi_metric_get(BUSI_METRIC_rpc_malformed) >= *(int *)at_least;
+}
+
+Test(rpc_attacks, a_wrong_number_of_frames_is_dropped_and_counted)
+{
+    struct server *server = start_server("one", "*", NULL, 8);
+    void *peer = connect_peer(server);
+    char bytes[512], reply[4096];
+    size_t len = request(bytes, sizeof bytes, "directory.GetBusiness", 9, 1000, 1);
+    static const int frames[] = {2, 3, 10, 1000};
+    for (int i = 0; i < 4; i++) {
+        send_frames(peer, frames[i], bytes, len);
+        cr_expect(within(2000, malformed, &(int){i + 1}), "%d frames", frames[i]);
+    }
+    send_frames(peer, 1, "", 0);
+    cr_expect(within(2000, malformed, &(int){5}), "an empty frame");
+    cr_expect_eq(ask(peer, bytes, len, reply, sizeof reply).id, 9);
+    cr_expect_eq(server->calls, 1);
+    zmq_close(peer);
+    stop_server(&server);
+}
+
+Test(rpc_attacks, flipped_and_cut_requests_are_survived)
+{
+    struct server *server = start_server("one", "*", NULL, 64);
+    void *peer = connect_peer(server);
+    char bytes[512], reply[4096];
+    size_t len = request(bytes, sizeof bytes, "directory.GetBusiness", 9, 1000, 1);
+    for (size_t n = 0; n < len; n++)
+        send_frames(peer, 1, bytes, n);
+    for (size_t bit = 0; bit < len * 8; bit++) {
+        bytes[bit / 8] = (char)(bytes[bit / 8] ^ (1 << bit % 8));
+        send_frames(peer, 1, bytes, len);
+        bytes[bit / 8] = (char)(bytes[bit / 8] ^ (1 << bit % 8));
+    }
+    len = request(bytes, sizeof bytes, "directory.GetBusiness", 77777777, 1000, 1);
+    struct busi_reply_head head = {0};
+    const char *bad;
+    send_frames(peer, 1, bytes, len);
+    for (int i = 0; i < 2000 && head.id != 77777777; i++) {
+        int n = receive(peer, reply, sizeof reply, 2000);
+        cr_assert_gt(n, 0, "the last one is not answered");
+        cr_assert(busi_reply_decode((struct busi_str){reply, (size_t)n}, &head, &bad), "%s", bad);
+    }
+    cr_expect_eq(head.code, BUSI_OK);
+    zmq_close(peer);
+    stop_server(&server);
+}
+
+Test(rpc_attacks, requests_nobody_can_serve_are_answered_so)
+{
+    struct server *server = start_server("one", "*", NULL, 8);
+    void *peer = connect_peer(server);
+    char bytes[512], reply[4096];
+    size_t len = request(bytes, sizeof bytes, "no.Such", 1, 1000, 1);
+    cr_expect_eq(ask(peer, bytes, len, reply, sizeof reply).code, BUSI_UNIMPLEMENTED);
+    len = request(bytes, sizeof bytes, "auth.CheckToken", 2, 1000, 1);
+    struct busi_reply_head head = ask(peer, bytes, len, reply, sizeof reply);
+    cr_expect_eq(head.code, BUSI_INVALID_ARGUMENT, "the body of another method");
+    cr_expect_not_null(head.message.ptr);
+    len = request(bytes, sizeof bytes, "directory.GetBusiness", 3, 1000, 1);
+    bytes[len++] = 0;
+    cr_expect_eq(ask(peer, bytes, len, reply, sizeof reply).code, BUSI_INVALID_ARGUMENT, "a byte too many");
+    cr_expect_eq(server->calls, 0);
+    zmq_close(peer);
+    stop_server(&server);
+}
+
+static bool expired(void *unused)
+{
+    (void)unused;
+    return busi_metric_get(BUSI_METRIC_rpc_expired) > 0;
+}
+
+Test(rpc_attacks, an_id_in_use_is_the_senders_affair_and_expired_calls_are_dropped)
+{
+    struct server *server = start_server("one", "*", NULL, 8);
+    void *peer = connect_peer(server);
+    char bytes[512], reply[4096];
+    size_t len = request(bytes, sizeof bytes, "directory.GetBusiness", 5, 1000, ID_SLEEP + 50);
+    send_frames(peer, 1, bytes, len);
+    send_frames(peer, 1, bytes, len);
+    cr_expect_gt(receive(peer, reply, sizeof reply, 1000), 0);
+    cr_expect_gt(receive(peer, reply, sizeof reply, 1000), 0);
+    len = request(bytes, sizeof bytes, "directory.GetBusiness", 6, 0, 1);
+    send_frames(peer, 1, bytes, len);
+    cr_expect(within(1000, expired, NULL));
+    cr_expect_eq(receive(peer, reply, sizeof reply, 100), -1);
+    cr_expect_eq(server->calls, 2);
+    zmq_close(peer);
+    stop_server(&server);
+}
+
+Test(rpc_attacks, a_peer_that_goes_before_its_answer_harms_nobody)
+{
+    struct server *server = start_server("one", "*", NULL, 64);
+    struct client *client = start_ready_client(server->endpoint, "", NULL, 8);
+    char bytes[512];
+    for (int i = 0; i < 20; i++) {
+        void *peer = connect_peer(server);
+        size_t len = request(bytes, sizeof bytes, "directory.GetBusiness", 5, 1000, ID_SLEEP + 50);
+        send_frames(peer, 1, bytes, len);
+        sleep_ms(5);
+        zmq_close(peer);
+    }
+    sleep_ms(150);
+    cr_expect_gt(busi_metric_get(BUSI_METRIC_rpc_replies_dropped), 0);
+    cr_expect_eq(get_business(client, 1, 500, NULL), BUSI_OK);
+    stop_client(&client);
+    stop_server(&server);
+}
+
+Test(rpc_attacks, routing_ids_of_every_form)
+{
+    struct server *server = start_server("one", "*", NULL, 64);
+    char bytes[512], reply[4096], long_id[255];
+    memset(long_id, 'x', sizeof long_id);
+    size_t len = request(bytes, sizeof bytes, "directory.GetBusiness", 5, 1000, 1);
+    void *peer = zmq_socket(busi_zmq_context(), ZMQ_DEALER),
+         *twin = zmq_socket(busi_zmq_context(), ZMQ_DEALER);
+    char endpoint[80];
+    int linger = 0;
+    snprintf(endpoint, sizeof endpoint, "tcp://%s", server->endpoint);
+    zmq_setsockopt(peer, ZMQ_ROUTING_ID, long_id, sizeof long_id);
+    zmq_setsockopt(twin, ZMQ_ROUTING_ID, long_id, sizeof long_id);
+    zmq_setsockopt(peer, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_setsockopt(twin, ZMQ_LINGER, &linger, sizeof linger);
+    cr_assert_eq(zmq_connect(peer, endpoint), 0);
+    cr_expect_eq(ask(peer, bytes, len, reply, sizeof reply).id, 5);
+    cr_assert_eq(zmq_connect(twin, endpoint), 0);
+    send_frames(twin, 1, bytes, len);
+    cr_expect_eq(receive(twin, reply, sizeof reply, 300), -1, "a second one of that name is not heard");
+    cr_expect_eq(receive(peer, reply, sizeof reply, 100), -1, "nor does the first get its answers");
+    cr_expect_eq(ask(peer, bytes, len, reply, sizeof reply).id, 5, "and it is still served");
+    zmq_close(peer);
+    zmq_close(twin);
+    stop_server(&server);
+}
+
+/* ---- a server that answers nonsense ---- */
+
+struct liar {
+    void *socket;
+    pthread_t thread;
+    char endpoint[64];
+    atomic_bool stop;
+    const char *mode;
+};
+
+static void lie(struct liar *liar, const char *peer, size_t peer_len, const struct busi_request_head *head)
+{
+    struct busi_buf buf;
+    struct busi_call call = {0};
+    busi_buf_init(&buf, BUSI_RPC_MAX_REPLY);
+    bool health = busi_str_eq(head->method, BUSI_STR("rpc.Health"));
+    uint64_t id = head->id + (!health && strcmp(liar->mode, "another id") == 0);
+    if (health || strcmp(liar->mode, "another method") == 0 || strcmp(liar->mode, "another id") == 0)
+        busi_reply_encode(&buf, id, BUSI_OK, &call, busi_desc_health_reply(),
+                          &(struct busi_health_reply){
+                              .service = BUSI_STR("directory"), .version = BUSI_STR("0"), .ready = true});
+    else if (strcmp(liar->mode, "noise") == 0)
+        busi_buf_add(&buf, "\x83\x01\x01\x03", 4);
+    else if (strcmp(liar->mode, "unknown code") == 0)
+        busi_reply_encode(&buf, id, (enum busi_code)99, &call, NULL, NULL);
+    zmq_send(liar->socket, peer, peer_len, ZMQ_SNDMORE);
+    zmq_send(liar->socket, buf.ptr, buf.len, 0);
+    if (!health && strcmp(liar->mode, "unknown code") == 0) { /* and the same again */
+        zmq_send(liar->socket, peer, peer_len, ZMQ_SNDMORE);
+        zmq_send(liar->socket, buf.ptr, buf.len, 0);
+    }
+    busi_buf_fini(&buf);
+}
+
+static void *run_liar(void *arg)
+{
+    struct liar *liar = arg;
+    char peer[256], bytes[4096];
+    int ms = 50;
+    zmq_setsockopt(liar->socket, ZMQ_RCVTIMEO, &ms, sizeof ms);
+    while (!liar->stop) {
+        int peer_len = zmq_recv(liar->socket, peer, sizeof peer, 0);
+        if (peer_len < 0)
+            continue;
+        int n = zmq_recv(liar->socket, bytes, sizeof bytes, 0);
+        struct busi_request_head head;
+        const char *bad;
+        if (n > 0 && busi_request_decode((struct busi_str){bytes, (size_t)n}, &head, &bad))
+            lie(liar, peer, (size_t)peer_len, &head);
+    }
+    return NULL;
+}
+
+static void expect_of_liar(const char *mode, enum busi_code expected, enum busi_metric counted)
+{
+    struct liar liar = {.mode = mode, .socket = zmq_socket(busi_zmq_context(), ZMQ_ROUTER)};
+    int linger = 0;
+    zmq_setsockopt(liar.socket, ZMQ_LINGER, &linger, sizeof linger);
+    size_t room = sizeof liar.endpoint;
+    cr_assert_eq(zmq_bind(liar.socket, "tcp://127.0.0.1:*"), 0);
+    cr_assert_eq(zmq_getsockopt(liar.socket, ZMQ_LAST_ENDPOINT, liar.endpoint, &room), 0);
+    pthread_create(&liar.thread, NULL, run_liar, &liar);
+    struct client *client = start_ready_client(liar.endpoint + 6, "", NULL, 8);
+    int64_t before = busi_metric_get(counted);
+    enum busi_code code = get_business(client, 1, 300, NULL);
+    cr_expect_eq(code, expected, "%s: %s", mode, busi_code_name(code));
+    sleep_ms(50);
+    cr_expect_gt(busi_metric_get(counted), before, "%s", mode);
+    stop_client(&client);
+    liar.stop = true;
+    pthread_join(liar.thread, NULL);
+    zmq_close(liar.socket);
+}
+
+Test(rpc_attacks, replies_that_make_no_sense_are_not_believed)
+{
+    expect_of_liar("another method", BUSI_INTERNAL, BUSI_METRIC_rpc_malformed);
+    expect_of_liar("another id", BUSI_DEADLINE_EXCEEDED, BUSI_METRIC_rpc_late);
+    expect_of_liar("noise", BUSI_DEADLINE_EXCEEDED, BUSI_METRIC_rpc_malformed);
+    expect_of_liar("unknown code", BUSI_UNKNOWN, BUSI_METRIC_rpc_late); /* a duplicate is late */
+}
