@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "rpc/certificate.h"
 #include "rpc/curve.h"
 #include <dirent.h>
 #include <pthread.h>
@@ -11,11 +12,11 @@
 #include <stdlib.h>
 #include <zmq.h>
 
-enum { KEY_BYTES = 32, NAME_ROOM = 64, MOST_KEYS = 1024, RELOAD_MS = 200, MOST_PARTS = 7, PART_ROOM = 256 };
+enum { MOST_KEYS = 1024, RELOAD_MS = 200, MOST_PARTS = 7, PART_ROOM = 256 };
 
 struct entry {
-    uint8_t key[KEY_BYTES];
-    char name[NAME_ROOM]; /* call->caller of its owner */
+    uint8_t key[BUSI_KEY_BYTES];
+    char name[BUSI_NAME_ROOM]; /* call->caller of its owner */
 };
 
 struct busi_allow {
@@ -50,11 +51,16 @@ static bool load(struct busi_allow *allow)
             continue;
         char path[2048];
         snprintf(path, sizeof path, "%s/%s", allow->folder, file->d_name);
-        struct entry *entry = &allow->entries[n];
-        if (n < MOST_KEYS && busi_curve_read_public(path, entry->key, entry->name, sizeof entry->name))
-            n++;
-        else
+        struct busi_certificate certificate;
+        const char *error;
+        if (n == MOST_KEYS || !busi_certificate_read(&certificate, path, 0, &error)) {
             skipped++;
+            continue;
+        }
+        struct entry *entry = &allow->entries[n++];
+        memcpy(entry->key, certificate.public_key, BUSI_KEY_BYTES);
+        memcpy(entry->name, certificate.name, BUSI_NAME_ROOM);
+        busi_certificate_wipe(&certificate);
     }
     closedir(dir);
     allow->n = n;
@@ -69,27 +75,27 @@ static bool load(struct busi_allow *allow)
 static const struct entry *find(const struct busi_allow *allow, const uint8_t *key)
 {
     for (size_t i = 0; i < allow->n; i++)
-        if (memcmp(allow->entries[i].key, key, KEY_BYTES) == 0)
+        if (memcmp(allow->entries[i].key, key, BUSI_KEY_BYTES) == 0)
             return &allow->entries[i];
     return NULL;
 }
 
 /* Copies the name of the key's owner. False: not admitted. */
-static bool admit(struct busi_allow *allow, const uint8_t *key, char name[NAME_ROOM])
+static bool admit(struct busi_allow *allow, const uint8_t *key, char name[BUSI_NAME_ROOM])
 {
     pthread_mutex_lock(&allow->lock);
     if (busi_now_ms() - allow->loaded_ms >= RELOAD_MS && !load(allow))
         busi_log(BUSI_ERR, "curve_allow_list_unreadable", BUSI_C("folder", allow->folder));
     const struct entry *entry = find(allow, key);
     if (entry)
-        memcpy(name, entry->name, NAME_ROOM);
+        memcpy(name, entry->name, BUSI_NAME_ROOM);
     pthread_mutex_unlock(&allow->lock);
     return entry != NULL;
 }
 
 bool busi_allow_has(struct busi_allow *allow, const uint8_t *key)
 {
-    char name[NAME_ROOM];
+    char name[BUSI_NAME_ROOM];
     return admit(allow, key, name);
 }
 
@@ -145,8 +151,8 @@ static void answer(struct busi_allow *allow)
     if (!receive(allow->handler, &request))
         return;
     bool curve = request.whole && request.n == MOST_PARTS && request.part[5].len == 5 &&
-                 memcmp(request.part[5].bytes, "CURVE", 5) == 0 && request.part[6].len == KEY_BYTES;
-    char name[NAME_ROOM];
+                 memcmp(request.part[5].bytes, "CURVE", 5) == 0 && request.part[6].len == BUSI_KEY_BYTES;
+    char name[BUSI_NAME_ROOM];
     bool fine = curve && admit(allow, (const uint8_t *)request.part[6].bytes, name);
     if (!fine)
         busi_metric_add(BUSI_METRIC_curve_refused, 1);

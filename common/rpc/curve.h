@@ -28,6 +28,3 @@ void busi_curve_close(struct busi_curve **curve);
 /* gen-keys: writes <folder>/<name>.key (mode 600) and <folder>/<name>.pub. Never overwrites. Exit code; says
  * why on stderr. name: [A-Za-z0-9._-], at most 63. */
 int busi_curve_generate(const char *folder, const char *name);
-
-/* The 32 bytes and the name (of the metadata, else of the file) of a public certificate; false: not one. */
-[[nodiscard]] bool busi_curve_read_public(const char *path, uint8_t *key, char *name, size_t room);

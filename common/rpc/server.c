@@ -31,6 +31,7 @@ struct busi_rpc_server {
     int64_t looked_ms;                      /* when the loop last ran */
     int64_t stalled_ms;                     /* how long it stood still before stale_until_ms */
     int64_t stale_until_ms;                 /* until then what is read may have waited stalled_ms */
+    bool closed;                            /* freed by its owner; the last call in flight frees the rest */
     bool draining;                          /* sends clients away */
 };
 
@@ -102,12 +103,25 @@ static struct busi_served *take(struct busi_rpc_server *server)
     return served;
 }
 
+static void destroy(struct busi_rpc_server *server)
+{
+    while (server->unused) {
+        struct busi_served *served = server->unused;
+        server->unused = served->next;
+        free(served);
+    }
+    free(server->methods);
+    free(server);
+}
+
 void busi_rpc_server_give(struct busi_rpc_server *server, struct busi_served *served)
 {
     busi_frame_wipe(&served->frame);
     served->next = server->unused;
     server->unused = served;
     server->in_flight--;
+    if (server->closed && server->in_flight == 0)
+        destroy(server);
 }
 
 /* After the loop stood still (stopped, or the machine was) requests may have waited as long: their budget,
@@ -224,7 +238,7 @@ void *busi_rpc_server_state(struct busi_rpc_server *server)
 void busi_rpc_server_send(struct busi_rpc_server *server, const struct busi_peer *peer, struct busi_buf *buf)
 {
     struct busi_frame frame;
-    if (buf->failed || !busi_frame_take(&frame, buf)) {
+    if (server->closed || buf->failed || !busi_frame_take(&frame, buf)) {
         busi_metric_add(BUSI_METRIC_rpc_replies_dropped, 1);
         return;
     }
@@ -344,12 +358,8 @@ void busi_rpc_server_free(struct busi_rpc_server **server)
     busi_link_close(&gone->link);
     busi_link_close(&gone->monitor);
     busi_peers_fini(&gone->peers);
-    while (gone->unused) {
-        struct busi_served *served = gone->unused;
-        gone->unused = served->next;
-        free(served);
-    }
-    free(gone->methods);
-    free(gone);
+    gone->closed = true;
+    if (gone->in_flight == 0)
+        destroy(gone);
     *server = NULL;
 }

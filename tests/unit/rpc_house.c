@@ -99,13 +99,30 @@ struct server *start_server(const char *name, const char *port, struct busi_curv
     return server;
 }
 
+static void close_rpc(void *arg)
+{
+    busi_rpc_server_free(&((struct server *)arg)->rpc);
+}
+
+static void look_at_fibers(void *arg)
+{
+    struct server *server = arg;
+    server->idle = busi_fibers_busy(server->fibers) == 0;
+}
+
+static bool is_idle(void *arg)
+{
+    struct server *server = arg;
+    return server->idle || !busi_loop_post(server->loop, look_at_fibers, server);
+}
+
 void stop_server(struct server **server)
 {
+    if (!busi_loop_post((*server)->loop, close_rpc, *server) || !within(10000, is_idle, *server))
+        abort();
     busi_loop_stop((*server)->loop);
     pthread_join((*server)->thread, NULL);
-    busi_rpc_server_free(&(*server)->rpc);
-    if (busi_fibers_busy((*server)->fibers) == 0) /* else it was killed in the middle of calls */
-        busi_fibers_free(&(*server)->fibers);
+    busi_fibers_free(&(*server)->fibers);
     busi_loop_free(&(*server)->loop);
     free(*server);
     *server = NULL;

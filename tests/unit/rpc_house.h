@@ -13,11 +13,13 @@ struct server {
     char name[16];         /* in every business it answers with, as tag */
     char endpoint[64];     /* "127.0.0.1:40123" */
     atomic_int calls;      /* handlers begun */
+    atomic_bool idle;      /* no call is being worked on */
     atomic_bool not_ready; /* what rpc.Health says */
 };
 /* Serves directory.GetBusiness, CreateBusiness and auth.CheckToken on a free port (or the one given);
  * at most `fibers` calls at once. */
 struct server *start_server(const char *name, const char *port, struct busi_curve *curve, size_t fibers);
+/* Its socket closes at once, also in the middle of calls. */
 void stop_server(struct server **server);
 void drain_server(struct server *server);
 

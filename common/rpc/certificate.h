@@ -1,0 +1,23 @@
+/* CURVE key pairs in czmq's certificate files: reading them strictly, wiping them, making them. */
+#pragma once
+#include "base/str.h"
+#include <sys/stat.h>
+
+enum { BUSI_KEY_BYTES = 32, BUSI_NAME_ROOM = 64 };
+
+struct busi_certificate {
+    uint8_t public_key[BUSI_KEY_BYTES];
+    uint8_t secret_key[BUSI_KEY_BYTES]; /* zeros: the file has none */
+    bool has_secret;                    /* secret_key is one */
+    char name[BUSI_NAME_ROOM];          /* of the metadata, else of the file; [A-Za-z0-9._-] */
+};
+
+/* Reads a file whose mode has none of the forbidden bits. False and *error (static): not a certificate. */
+[[nodiscard]] bool busi_certificate_read(struct busi_certificate *certificate, const char *path,
+                                         mode_t forbidden, const char **error);
+/* The same with a path that is not NUL-terminated. */
+[[nodiscard]] bool busi_certificate_read_str(struct busi_certificate *certificate, struct busi_str path,
+                                             mode_t forbidden, const char **error);
+/* A new pair that is in no file. */
+[[nodiscard]] bool busi_certificate_make(struct busi_certificate *certificate);
+void busi_certificate_wipe(struct busi_certificate *certificate);

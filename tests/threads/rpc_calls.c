@@ -1,0 +1,200 @@
+/* Calls from many threads and fibers at once, over two workers of which one goes and comes back, with
+ * deadlines so short that many pass: every answer must be the caller's own. Exit 0: it was. */
+#include "base/clock.h"
+#include "rpc/client.h"
+#include "rpc/server.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { THREADS = 16, FIBERS = 32, RUN_MS = 4000 };
+
+static atomic_bool stop;
+static atomic_int ok, late, gone, other, wrong, fibers_left;
+
+static void *run(void *loop)
+{
+    busi_loop_run(loop);
+    return NULL;
+}
+
+static void nap(int ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+}
+
+/* ---- a worker ---- */
+
+struct worker {
+    struct busi_loop *loop;
+    struct busi_fibers *fibers;
+    struct busi_rpc_server *rpc;
+    pthread_t thread;
+};
+
+static enum busi_code get(void *self, struct busi_call *call, const void *in, void *out)
+{
+    (void)self, (void)call;
+    int64_t id = ((const struct busi_business_id_request *)in)->id;
+    if (id % 8 == 0)
+        busi_fiber_sleep(id % 32);
+    *(struct busi_business *)out = (struct busi_business){.id = id,
+                                                          .name = BUSI_STR("n"),
+                                                          .description = BUSI_STR("d"),
+                                                          .tag = BUSI_STR("t"),
+                                                          .date = BUSI_STR("2018-11-11 07:00:53.229068")};
+    return BUSI_OK;
+}
+
+static void start_worker(struct worker *worker, const char *bind)
+{
+    static const struct busi_endpoint endpoints[] = {{BUSI_METHOD_directory_get_business, get}};
+    const char *error;
+    worker->loop = busi_loop_new();
+    worker->fibers = busi_fibers_new(worker->loop, 64, 256 * 1024);
+    worker->rpc = busi_rpc_server_new(worker->loop,
+                                      &(struct busi_rpc_server_options){.service = "directory",
+                                                                        .bind = busi_str_of(bind),
+                                                                        .fibers = worker->fibers,
+                                                                        .endpoints = endpoints,
+                                                                        .n_endpoints = 1},
+                                      &error);
+    if (!worker->rpc) {
+        fprintf(stderr, "worker at %s: %s\n", bind, error);
+        exit(1);
+    }
+    pthread_create(&worker->thread, NULL, run, worker->loop);
+}
+
+static void drain(void *rpc)
+{
+    busi_rpc_server_drain(rpc);
+}
+
+static void close_rpc(void *worker)
+{
+    busi_rpc_server_free(&((struct worker *)worker)->rpc);
+}
+
+static void stop_worker(struct worker *worker)
+{
+    if (!busi_loop_post(worker->loop, drain, worker->rpc))
+        exit(1);
+    nap(100);
+    if (!busi_loop_post(worker->loop, close_rpc, worker)) /* with calls in flight */
+        exit(1);
+    nap(200);
+    busi_loop_stop(worker->loop);
+    pthread_join(worker->thread, NULL);
+    busi_fibers_free(&worker->fibers);
+    busi_loop_free(&worker->loop);
+}
+
+/* ---- callers ---- */
+
+static void call_once(struct busi_rpc_client *client, int64_t id)
+{
+    struct busi_call call;
+    struct busi_business out;
+    busi_call_init(&call, 65536);
+    call.until_ms = busi_now_ms() + 1 + id % 40;
+    enum busi_code code =
+        busi_rpc_directory_get_business(client, &call, &(struct busi_business_id_request){.id = id}, &out);
+    if (code == BUSI_OK && out.id != id)
+        wrong++;
+    atomic_fetch_add(code == BUSI_OK                                               ? &ok
+                     : code == BUSI_DEADLINE_EXCEEDED                              ? &late
+                     : code == BUSI_UNAVAILABLE || code == BUSI_RESOURCE_EXHAUSTED ? &gone
+                                                                                   : &other,
+                     1);
+    busi_call_fini(&call);
+}
+
+struct thread {
+    pthread_t thread;
+    struct busi_rpc_client *client;
+    int number;
+};
+
+static void *call_on(void *arg)
+{
+    struct thread *self = arg;
+    for (int64_t i = 1; !stop; i++)
+        call_once(self->client, i * THREADS + self->number);
+    return NULL;
+}
+
+static void fiber(void *client)
+{
+    for (int64_t i = 1; !stop; i++)
+        call_once(client, 1000000000 + i);
+    fibers_left--;
+}
+
+struct start {
+    struct busi_fibers *fibers;
+    struct busi_rpc_client *client;
+};
+
+static void start_fibers(void *arg)
+{
+    struct start *start = arg;
+    for (int i = 0; i < FIBERS; i++)
+        if (!busi_fiber_start(start->fibers, fiber, start->client))
+            fibers_left--;
+}
+
+int main(void)
+{
+    struct worker a, b;
+    char bind[128], endpoints[256];
+    start_worker(&a, "tcp://127.0.0.1:*");
+    start_worker(&b, "tcp://127.0.0.1:*");
+    snprintf(bind, sizeof bind, "%s", busi_rpc_server_endpoint(a.rpc).ptr);
+    snprintf(endpoints, sizeof endpoints, "%s,%s", bind + 6, busi_rpc_server_endpoint(b.rpc).ptr + 6);
+
+    const char *error;
+    struct busi_loop *loop = busi_loop_new();
+    struct busi_fibers *fibers = busi_fibers_new(loop, FIBERS, 256 * 1024);
+    struct busi_rpc_target target = {"directory", busi_str_of(endpoints), {0}};
+    struct busi_rpc_client *client = busi_rpc_client_new(
+        loop, &(struct busi_rpc_client_options){.targets = &target, .n_targets = 1, .max_in_flight = 40},
+        &error);
+    pthread_t loop_thread;
+    pthread_create(&loop_thread, NULL, run, loop);
+    while (!busi_rpc_client_ready(client))
+        nap(10);
+
+    struct thread threads[THREADS];
+    fibers_left = FIBERS;
+    struct start start = {fibers, client};
+    if (!busi_loop_post(loop, start_fibers, &start))
+        return 1;
+    for (int i = 0; i < THREADS; i++) {
+        threads[i] = (struct thread){.client = client, .number = i};
+        pthread_create(&threads[i].thread, NULL, call_on, &threads[i]);
+    }
+    nap(RUN_MS / 3);
+    stop_worker(&a);
+    nap(RUN_MS / 3);
+    start_worker(&a, bind);
+    nap(RUN_MS / 3);
+    stop = true;
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i].thread, NULL);
+    while (fibers_left > 0)
+        nap(10);
+    nap(100);
+    busi_loop_stop(loop);
+    pthread_join(loop_thread, NULL);
+    busi_rpc_client_free(&client);
+    busi_fibers_free(&fibers);
+    busi_loop_free(&loop);
+    stop_worker(&a);
+    stop_worker(&b);
+    busi_zmq_shutdown();
+    printf("ok %d late %d gone %d other %d wrong %d\n", ok, late, gone, other, wrong);
+    return wrong || other || ok < 100;
+}
