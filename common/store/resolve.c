@@ -69,9 +69,11 @@ static void look_up(struct busi_addresses *found, size_t index, const char *host
 static void *thread_main(void *arg)
 {
     struct busi_resolve *resolve = arg;
+    char *at = resolve->hosts;
     size_t index = 0;
-    for (char *at = resolve->hosts, *host; (host = strsep(&at, ",")) != NULL; index++)
-        look_up(&resolve->found, index, host);
+    do
+        look_up(&resolve->found, index++, strsep(&at, ","));
+    while (at);
     uint64_t one = 1;
     if (write(resolve->done_fd, &one, sizeof one) != sizeof one)
         abort(); /* an eventfd at 0 takes a 1 */
