@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum {
-    BATCH = 16, /* mails taken at once */
+    BATCH = 16,        /* mails taken at once */
     POLL_MS = 1000,    /* for mails of processes that died, and after failures */
     ENQUEUE_MS = 2000, /* a mailer's answer */
     ARENA_BYTES = 256 * 1024,

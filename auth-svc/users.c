@@ -159,7 +159,7 @@ static void replace_hash(struct auth *self, struct busi_call *call, const struct
 enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const struct busi_sign_in_request *in,
                             struct busi_session_reply *out)
 {
-    struct user user;
+    struct user user = {0};
     const struct auth_door *door = auth_door_find(self->doors, in->door);
     if (!door)
         return no_such_door(call);

@@ -79,7 +79,7 @@ static void a_mail_is_handed_over(void)
     cr_assert_eq(mailer.calls, 1);
     cr_assert(busi_str_eq(mailer.kind, BUSI_STR("account_created")));
     cr_assert(busi_str_eq(mailer.recipient, BUSI_STR("Ann@Example.com")));
-    cr_assert(busi_str_eq(mailer.argument, BUSI_STR("email")) &&
+    cr_assert(busi_str_eq(mailer.argument, BUSI_STR("login")) &&
               busi_str_eq(mailer.value, BUSI_STR("Ann@Example.com")));
     cr_assert_eq(mailer.keys[0].len, 36);
     busi_rpc_server_free(&mailer.server);
