@@ -1,14 +1,12 @@
 /* mailer-svc against a real Postgres, with the rights of its own role. */
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "mailer-svc_house.h"
 #include "mailer.h"
 #include "migrations.h"
 #include <criterion/criterion.h>
-#include <dirent.h>
-#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { PATIENCE_MS = 15000, MAILERS = 2, STEP_MS = 5 };
 
@@ -20,45 +18,6 @@ static struct busi_buf errors;
 static struct busi_process process;
 static void *mailers[MAILERS];
 
-/* ---- the database ---- */
-
-static void sql(const char *text)
-{
-    PGresult *result = PQexec(admin, text);
-    ExecStatusType status = PQresultStatus(result);
-    cr_assert(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", text, PQerrorMessage(admin));
-    PQclear(result);
-}
-
-static long long number(const char *text)
-{
-    PGresult *result = PQexec(admin, text);
-    cr_assert_eq(PQresultStatus(result), PGRES_TUPLES_OK, "%s: %s", text, PQerrorMessage(admin));
-    long long n = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-    PQclear(result);
-    return n;
-}
-
-static void open_database(void)
-{
-    const char *url = getenv("BUSI_TEST_POSTGRES");
-    cr_assert_not_null(url, "set BUSI_TEST_POSTGRES to a superuser's connection string; ./tests/run does");
-    admin = PQconnectdb(url);
-    cr_assert_eq(PQstatus(admin), CONNECTION_OK, "%s", PQerrorMessage(admin));
-    sql("SET client_min_messages = warning");
-    /* one test at a time: they share the schema. Released when the test's process ends */
-    sql("SELECT pg_advisory_lock(7770001)");
-    sql("DO $$ BEGIN CREATE ROLE busi_mailer NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation "
-        "THEN NULL; "
-        "END $$");
-    sql("DROP SCHEMA IF EXISTS mailer CASCADE");
-    sql("CREATE SCHEMA mailer");
-    snprintf(conninfo, sizeof(conninfo), "%s options='-c role=busi_mailer'", url);
-    settings.migrate_database = busi_str_of(url);
-    cr_assert_eq(mailer_migrate(&settings, 1, (char *[]){"migrate", NULL}), 0);
-    settings.mailer_database = busi_str_of(conninfo);
-}
-
 /* ---- the mailers, on this thread's loop ---- */
 
 static void begin(void)
@@ -66,10 +25,11 @@ static void begin(void)
     busi_arena_init(&arena, 1024 * 1024);
     busi_buf_init(&errors, 4096);
     cr_assert(busi_settings_read(&settings, BUSI_USER_M, NULL, (char *[]){NULL}, &arena, &errors));
-    strcpy(folder, "/tmp/busi-mails-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
+    make_folder(folder);
     settings.mail_folder = busi_str_of(folder);
-    open_database();
+    admin = open_database(conninfo);
+    settings.mailer_database = busi_str_of(conninfo);
+    settings.migrate_database = busi_str_of(getenv("BUSI_TEST_POSTGRES"));
     process.loop = busi_loop_new();
     process.fibers = busi_fibers_new(process.loop, 512, 64 * 1024);
     process.settings = &settings;
@@ -127,7 +87,6 @@ static void start_mailers(int n)
 
 static void end(void)
 {
-    char command[128];
     for (int i = 0; i < MAILERS; i++)
         if (mailers[i])
             mailer_service.drain(mailers[i]);
@@ -140,8 +99,7 @@ static void end(void)
     busi_arena_fini(&arena);
     busi_buf_fini(&errors);
     PQfinish(admin);
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    cr_assert_eq(system(command), 0);
+    remove_folder(folder);
 }
 
 TestSuite(delivery, .init = begin, .fini = end, .timeout = 60);
@@ -206,30 +164,20 @@ static struct asked mail_to(const char *recipient, const char *key)
     return asked;
 }
 
-static int count_files(void)
-{
-    int n = 0;
-    DIR *open = opendir(folder);
-    for (struct dirent *entry; open && (entry = readdir(open)) != NULL;)
-        n += entry->d_name[0] != '.';
-    if (open)
-        closedir(open);
-    return n;
-}
-
 static bool nothing_queued(void)
 {
-    return number("SELECT count(*) FROM mailer.mails WHERE state = 'queued'") == 0;
+    return number(admin, "SELECT count(*) FROM mailer.mails WHERE state = 'queued'") == 0;
 }
 
 static bool one_delivered(void)
 {
-    return number("SELECT count(*) FROM mailer.mails WHERE state = 'delivered'") == 1;
+    return number(admin, "SELECT count(*) FROM mailer.mails WHERE state = 'delivered'") == 1;
 }
 
 static bool one_failed_attempt(void)
 {
-    return number("SELECT count(*) FROM mailer.mails WHERE state = 'queued' AND last_error IS NOT NULL") == 1;
+    return number(admin,
+                  "SELECT count(*) FROM mailer.mails WHERE state = 'queued' AND last_error IS NOT NULL") == 1;
 }
 
 Test(delivery, a_mail_is_stored_and_becomes_a_file)
@@ -240,7 +188,7 @@ Test(delivery, a_mail_is_stored_and_becomes_a_file)
     ask_all(&asked, 1);
     cr_assert_eq(asked.code, BUSI_OK, "%s", asked.message);
     cr_expect_not(asked.reply.duplicate);
-    cr_expect_eq(number("SELECT count(*) FROM mailer.mails"), 1);
+    cr_expect_eq(number(admin, "SELECT count(*) FROM mailer.mails"), 1);
     WAIT_FOR(nothing_queued);
     char path[128], text[4096] = "", id[64];
     snprintf(path, sizeof(path), "%s/%lld-account_created.eml", folder, (long long)asked.reply.mail_id);
@@ -251,7 +199,8 @@ Test(delivery, a_mail_is_stored_and_becomes_a_file)
     snprintf(id, sizeof(id), "\r\nMessage-ID: <mail-%lld@localhost>\r\n", (long long)asked.reply.mail_id);
     cr_expect_not_null(strstr(text, id));
     cr_expect_not_null(strstr(text, "\r\nTo: ann@example.com\r\n"));
-    cr_expect_eq(number("SELECT count(*) FROM mailer.mails WHERE state = 'delivered' AND request IS NULL AND "
+    cr_expect_eq(number(admin,
+                        "SELECT count(*) FROM mailer.mails WHERE state = 'delivered' AND request IS NULL AND "
                         "delivered_at IS NOT NULL"),
                  1, "arguments are wiped");
     cr_expect_eq(busi_metric_get(BUSI_METRIC_mails_delivered), 1);
@@ -294,7 +243,7 @@ Test(delivery, a_repeated_key_is_one_mail)
     ask_all(&late, 1);
     cr_expect(late.reply.duplicate, "also after delivery");
     cr_expect_eq(late.reply.mail_id, asked[0].reply.mail_id);
-    cr_expect_eq(count_files(), 1);
+    cr_expect_eq(count_files(folder), 1);
 }
 
 Test(delivery, a_key_is_one_mails_only)
@@ -306,7 +255,7 @@ Test(delivery, a_key_is_one_mails_only)
     ask_all(&other, 1);
     cr_expect_eq(one.code, BUSI_OK);
     cr_expect_eq(other.code, BUSI_INVALID_ARGUMENT);
-    cr_expect_eq(number("SELECT count(*) FROM mailer.mails"), 1);
+    cr_expect_eq(number(admin, "SELECT count(*) FROM mailer.mails"), 1);
 }
 
 Test(delivery, what_cannot_be_delivered_is_not_stored)
@@ -322,7 +271,7 @@ Test(delivery, what_cannot_be_delivered_is_not_stored)
         cr_expect_eq(asked[i].code, BUSI_INVALID_ARGUMENT, "%d", i);
         cr_expect_gt(strlen(asked[i].message), 0);
     }
-    cr_expect_eq(number("SELECT count(*) FROM mailer.mails"), 0);
+    cr_expect_eq(number(admin, "SELECT count(*) FROM mailer.mails"), 0);
 }
 
 Test(delivery, several_mailers_share_the_queue)
@@ -339,9 +288,9 @@ Test(delivery, several_mailers_share_the_queue)
     }
     ask_all(asked, MAILS);
     WAIT_FOR(nothing_queued);
-    cr_expect_eq(count_files(), MAILS);
-    cr_expect_eq(number("SELECT count(*) FROM mailer.mails WHERE state = 'delivered' AND attempts = 1"),
-                 MAILS);
+    cr_expect_eq(count_files(folder), MAILS);
+    cr_expect_eq(
+        number(admin, "SELECT count(*) FROM mailer.mails WHERE state = 'delivered' AND attempts = 1"), MAILS);
 }
 
 Test(delivery, the_lease_of_a_dead_mailer_ends)
@@ -353,19 +302,24 @@ Test(delivery, the_lease_of_a_dead_mailer_ends)
     struct asked asked[2] = {mail_to("ann@example.com", "dead"), mail_to("bob@example.com", "alive")};
     ask_all(asked, 2);
     /* one was claimed by a mailer that died just now, one by a mailer that died a lease ago */
-    sql("UPDATE mailer.mails SET attempts = 1, due_at = now() + interval '55 s' WHERE idempotency_key = "
+    sql(admin,
+        "UPDATE mailer.mails SET attempts = 1, due_at = now() + interval '55 s' WHERE idempotency_key = "
         "'alive'");
-    sql("UPDATE mailer.mails SET attempts = 1, due_at = now() - interval '1 s' WHERE idempotency_key = "
+    sql(admin,
+        "UPDATE mailer.mails SET attempts = 1, due_at = now() - interval '1 s' WHERE idempotency_key = "
         "'dead'");
     mailers[1] = mailer_service.start(&process);
     WAIT_FOR(all_ready);
     cr_expect_not(within(1500, nothing_queued));
     cr_expect_eq(
-        number("SELECT attempts FROM mailer.mails WHERE state = 'delivered' AND idempotency_key = 'dead'"),
+        number(admin,
+               "SELECT attempts FROM mailer.mails WHERE state = 'delivered' AND idempotency_key = 'dead'"),
         2);
     cr_expect_eq(
-        number("SELECT attempts FROM mailer.mails WHERE state = 'queued' AND idempotency_key = 'alive'"), 1);
-    cr_expect_eq(count_files(), 1);
+        number(admin,
+               "SELECT attempts FROM mailer.mails WHERE state = 'queued' AND idempotency_key = 'alive'"),
+        1);
+    cr_expect_eq(count_files(folder), 1);
 }
 
 Test(delivery, without_its_folder_the_queue_waits)
@@ -382,13 +336,14 @@ Test(delivery, without_its_folder_the_queue_waits)
     cr_expect_not(mailer_service.ready(mailers[0]));
     cr_assert_eq(rename(away, folder), 0);
     WAIT_FOR(nothing_queued);
-    cr_expect_eq(count_files(), 1);
+    cr_expect_eq(count_files(folder), 1);
     WAIT_FOR(all_ready);
 }
 
 Test(delivery, a_poisoned_mail_stops_no_other)
 {
-    sql("INSERT INTO mailer.mails (caller, idempotency_key, kind, recipient, request, attempts)"
+    sql(admin,
+        "INSERT INTO mailer.mails (caller, idempotency_key, kind, recipient, request, attempts)"
         " VALUES ('x', 'poison', 'x', 'x', '\\xdeadbeef', 7), ('x', 'retried', 'x', 'x', '\\xdeadbeef', 0)");
     start_mailers(1);
     WAIT_FOR(all_ready);
@@ -397,11 +352,14 @@ Test(delivery, a_poisoned_mail_stops_no_other)
     WAIT_FOR(one_failed_attempt);
     WAIT_FOR(one_delivered);
     cr_expect_eq(
-        number("SELECT attempts FROM mailer.mails WHERE idempotency_key = 'poison' AND state = 'failed'"), 8);
+        number(admin,
+               "SELECT attempts FROM mailer.mails WHERE idempotency_key = 'poison' AND state = 'failed'"),
+        8);
     cr_expect_geq(
-        number("SELECT attempts FROM mailer.mails WHERE idempotency_key = 'retried' AND state = 'queued'"),
+        number(admin,
+               "SELECT attempts FROM mailer.mails WHERE idempotency_key = 'retried' AND state = 'queued'"),
         1);
-    cr_expect_eq(count_files(), 1);
+    cr_expect_eq(count_files(folder), 1);
 }
 
 Test(delivery, migrating_again_changes_nothing)
