@@ -103,6 +103,9 @@ void *busi_link_open(enum busi_link_kind kind, int most_queued, size_t max_bytes
 void busi_link_close(void **link)
 {
     if (*link) {
+        /* else the I/O thread may tell of the end of a connection when the monitor is already gone, and wait
+         * for ever for somebody to take it */
+        zmq_socket_monitor(*link, NULL, 0);
         set_int(*link, ZMQ_LINGER, 0);
         zmq_close(*link);
     }
