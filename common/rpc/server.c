@@ -55,7 +55,7 @@ static void answer_health(struct busi_rpc_server *server, const struct busi_peer
                                        .version = BUSI_STR(BUSI_VERSION),
                                        .ready = !o->ready || o->ready(o->state),
                                        .draining = server->draining,
-                                       .in_flight = (int64_t)server->in_flight};
+                                       .in_flight = (int64_t)server->in_flight - 1}; /* this one */
     busi_peers_note(&server->peers, peer, busi_now_ms());
     send_reply(server, peer, id, busi_desc_health_reply(), &health);
 }
