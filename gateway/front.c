@@ -116,8 +116,11 @@ static struct http_front *fail(struct http_front *front, const char **error, con
 
 struct http_front *front_start(const struct front_options *options, const char **error)
 {
-    struct http_front *front = calloc(1, sizeof(*front));
     struct mg_server_port port;
+    if (!raise_file_limit((rlim_t)(options->threads + options->queue + FILES_BESIDES)))
+        return fail(NULL, error,
+                    "the limit of open files is below BUSI_HTTP_THREADS + BUSI_HTTP_QUEUE + 256");
+    struct http_front *front = calloc(1, sizeof(*front));
     if (!front)
         return fail(front, error, "out of memory");
     front->app = options->app;

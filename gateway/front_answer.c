@@ -153,6 +153,19 @@ static bool wait_for_room(const struct front_worker *worker, int64_t *until_ms)
     }
 }
 
+/* Past n bytes that were taken. */
+static void step(struct iovec parts[2], size_t n)
+{
+    for (size_t i = 0; i < 2 && n > 0; i++) {
+        size_t taken = n < parts[i].iov_len ? n : parts[i].iov_len;
+        if (taken == 0)
+            continue;
+        parts[i].iov_base = (char *)parts[i].iov_base + taken;
+        parts[i].iov_len -= taken;
+        n -= taken;
+    }
+}
+
 /* Directly to the socket: CivetWeb's own write has no total deadline and throws answers away while it stops.
  */
 static bool send_all(const struct front_worker *worker, struct busi_str head, struct busi_str body)
@@ -174,12 +187,7 @@ static bool send_all(const struct front_worker *worker, struct busi_str head, st
         }
         if (n < 0)
             return false;
-        for (size_t i = 0, left = (size_t)n; i < 2; i++) {
-            size_t part = left < parts[i].iov_len ? left : parts[i].iov_len;
-            parts[i].iov_base = (char *)parts[i].iov_base + part;
-            parts[i].iov_len -= part;
-            left -= part;
-        }
+        step(parts, (size_t)n);
     }
     return true;
 }

@@ -177,7 +177,9 @@ static bool has_byte_order_mark(struct busi_str body)
 
 enum param_verdict params_json(struct busi_arena *arena, struct busi_str body, struct param **out)
 {
-    struct parser parser = {.arena = arena, .in = {body.ptr, body.ptr ? body.ptr + body.len : NULL}};
+    struct parser parser = {
+        .arena = arena,
+    };
     struct param *root = BUSI_NEW(arena, struct param), *value = new_node(&parser);
     if (!root || !value)
         return PARAMS_BAD;
@@ -185,6 +187,7 @@ enum param_verdict params_json(struct busi_arena *arena, struct busi_str body, s
     *out = root;
     if (body.len == 0)
         return PARAMS_OK;
+    parser.in = (struct json_reader){body.ptr, body.ptr + body.len};
     if (has_byte_order_mark(body))
         return PARAMS_BAD;
     if (!busi_utf8_valid(body))

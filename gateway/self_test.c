@@ -167,14 +167,15 @@ static const char *run(int port)
 
 const char *front_self_test(void)
 {
-    const struct front_options options = {.app = {NULL, body_limit, answer, refuse, done},
-                                          .listen = "127.0.0.1:0",
-                                          .address = htonl(INADDR_LOOPBACK),
-                                          .threads = 2,
-                                          .queue = 16,
-                                          .head_timeout_ms = WAIT_MS / 2,
-                                          .body_timeout_ms = WAIT_MS / 2,
-                                          .work_timeout_ms = WAIT_MS / 2};
+    const struct front_options options = {
+        .app = {NULL, body_limit, answer, refuse, done},
+        .listen = "127.0.0.1:0",
+        .address = htonl(INADDR_LOOPBACK),
+        .threads = 8, /* one connection that still closes must not make it look crowded */
+        .queue = 16,
+        .head_timeout_ms = WAIT_MS / 2,
+        .body_timeout_ms = WAIT_MS / 2,
+        .work_timeout_ms = WAIT_MS / 2};
     const char *fault = NULL;
     struct http_front *front = front_start(&options, &fault);
     if (!front)
