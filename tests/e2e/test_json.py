@@ -5,11 +5,6 @@ from raw import ask, alive, head, connect, read_answer
 import house
 
 
-@pytest.fixture(scope="module")
-def token():
-    return house.fresh_user()["token"]
-
-
 def send(body, token=None, target="/api/users/signin", kind="application/json", method="POST"):
     body = body if isinstance(body, bytes) else body.encode()
     headers = [f"Content-Length: {len(body)}"] + ([f"Content-Type: {kind}"] if kind else [])
@@ -50,8 +45,8 @@ def test_j05_invalid_utf8_is_415(junk):
 def test_j07_noncharacters_and_astral_in_free_text(token):
     text = "\ufffe\uffff\ue000\U0010ffff \U0001f468\u200d\U0001f469\u200d\U0001f467 e\u0301" + "\u0301" * 50 + " \u202e\u2066 <b>&amp;\"'\\/ \u2028\u2029"
     made = house.create_business(token, name=text[:200], description=text, tag="x")
-    status, _, answer = house.get_json(f"/api/businesses/{made['id']}", token)
-    assert status == 200 and answer["data"]["description"] == text
+    answer = house.expect_status(house.get(f"/api/businesses/{made['id']}", token), 200)
+    assert answer.json["data"]["description"] == text
 
 
 @pytest.mark.parametrize("value", [1, 1.5, True, [], {}, ["x"]])

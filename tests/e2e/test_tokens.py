@@ -104,7 +104,7 @@ def test_the_session_of_another_user(claims):
 def test_claims_twice_or_no_object(claims):
     payload = text(claims)
     for other in (payload[:-1] + ',"exp":4000000000}', '{"sub":"1",' + payload[1:], payload + " x", "[" + payload + "]", "1", "", "{}",
-                  payload.replace('"sub"', '"sub\\u0000"'), payload[:-1] + ',"x":"' + "a" * 4000 + '"}'):
+                  payload.replace('"sub"', '"sub\\u0000"')):
         assert not opens(make_token(other))
 
 
