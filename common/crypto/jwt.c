@@ -1,13 +1,12 @@
 #include "crypto/jwt.h"
 #include "base/buf.h"
 #include "base/text.h"
-#include <jansson.h>
+#include "crypto/jwt_claims.h"
 #include <sodium.h>
 
 enum {
     MOST_TOKEN_BYTES = 8192,
     MOST_PAYLOAD_BYTES = MOST_TOKEN_BYTES / 4 * 3,
-    MOST_DEPTH = 8,
     HEADER_LEN = 36,
     MOST_SIGNATURE_BYTES = 64,
 };
@@ -141,68 +140,35 @@ static bool well_signed(const struct parts *parts, const struct busi_jwt_key *ke
     return same;
 }
 
-/* Brackets nest at most MOST_DEPTH deep: jansson recurses, and this runs on a fiber's small stack. Brackets
- * inside strings count as well, which is strict but never wrong in the other direction. */
-static bool is_shallow(struct busi_str json)
+static bool is_time(int64_t seconds)
 {
-    int depth = 0;
-    for (size_t i = 0; i < json.len; i++) {
-        char c = json.ptr[i];
-        if ((c == '{' || c == '[') && ++depth > MOST_DEPTH)
-            return false;
-    }
-    return true;
+    return seconds >= 0 && seconds <= latest_s;
 }
 
-static bool read_time(const json_t *object, const char *name, int64_t *out)
+static bool is_said(struct busi_str text)
 {
-    const json_t *value = json_object_get(object, name);
-    if (!json_is_integer(value))
-        return false;
-    *out = json_integer_value(value);
-    return *out >= 0 && *out <= latest_s;
+    return text.ptr && text.len > 0;
 }
 
-static bool read_text(struct busi_arena *arena, const json_t *object, const char *name, struct busi_str *out)
+static bool is_expected(struct busi_str text, struct busi_str expected)
 {
-    const json_t *value = json_object_get(object, name);
-    if (!json_is_string(value) || json_string_length(value) == 0)
-        return false;
-    *out = busi_arena_dup(arena, (struct busi_str){json_string_value(value), json_string_length(value)});
-    return out->ptr != NULL;
+    return !expected.ptr || (text.ptr && busi_str_eq(text, expected));
 }
 
-static bool is_text(const json_t *object, const char *name, struct busi_str expected)
-{
-    const json_t *value = json_object_get(object, name);
-    return !expected.ptr ||
-           (json_is_string(value) &&
-            busi_str_eq((struct busi_str){json_string_value(value), json_string_length(value)}, expected));
-}
-
-static bool read_claims(struct busi_arena *arena, const struct busi_jwt_key *key, const json_t *object,
+static bool read_claims(struct busi_arena *arena, const struct busi_jwt_key *key, struct busi_str encoded,
                         struct busi_jwt_claims *claims)
 {
-    return json_is_object(object) && is_text(object, "iss", key->issuer) &&
-           is_text(object, "aud", key->audience) && read_time(object, "exp", &claims->expires_at) &&
-           read_time(object, "iat", &claims->issued_at) && read_time(object, "nbf", &claims->not_before) &&
-           read_text(arena, object, "jti", &claims->jti) &&
-           read_text(arena, object, "sub", &claims->subject) &&
-           read_text(arena, object, "typ", &claims->type) &&
-           read_text(arena, object, "sid", &claims->session_id);
-}
-
-static bool read_payload(struct busi_arena *arena, const struct busi_jwt_key *key, struct busi_str encoded,
-                         struct busi_jwt_claims *claims)
-{
-    char bytes[MOST_PAYLOAD_BYTES];
-    ptrdiff_t n = busi_base64url_decode(bytes, sizeof(bytes), encoded);
-    if (n < 0 || !is_shallow((struct busi_str){bytes, (size_t)n}))
+    struct busi_jwt_payload payload;
+    size_t room = encoded.len / 4 * 3 + 3;
+    char *bytes = busi_arena_alloc(arena, room);
+    ptrdiff_t n = bytes ? busi_base64url_decode(bytes, room, encoded) : -1;
+    if (n < 0 || !busi_jwt_payload_read(arena, (struct busi_str){bytes, (size_t)n}, &payload))
         return false;
-    json_t *object = json_loadb(bytes, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
-    bool good = read_claims(arena, key, object, claims);
-    json_decref(object);
-    return good;
+    *claims = payload.claims;
+    return is_expected(payload.issuer, key->issuer) && is_expected(payload.audience, key->audience) &&
+           is_time(claims->expires_at) && is_time(claims->issued_at) && is_time(claims->not_before) &&
+           is_said(claims->jti) && is_said(claims->subject) && is_said(claims->type) &&
+           is_said(claims->session_id);
 }
 
 enum busi_jwt_verdict busi_jwt_verify(struct busi_arena *arena, const struct busi_jwt_key *key,
@@ -211,7 +177,7 @@ enum busi_jwt_verdict busi_jwt_verify(struct busi_arena *arena, const struct bus
     struct parts parts;
     *claims = (struct busi_jwt_claims){0};
     if (!split(&parts, token) || !well_signed(&parts, key) ||
-        !read_payload(arena, key, parts.payload, claims)) {
+        !read_claims(arena, key, parts.payload, claims)) {
         *claims = (struct busi_jwt_claims){0};
         return BUSI_JWT_INVALID;
     }

@@ -1,5 +1,5 @@
 #include "base/text.h"
-#include "crypto/jwt.h"
+#include "crypto/jwt_claims.h"
 #include "crypto/secret.h"
 #include <criterion/criterion.h>
 #include <sodium.h>
@@ -442,5 +442,60 @@ Test(jwt, out_of_memory_is_no_token_and_no_verdict_of_ok)
         struct busi_jwt_claims read;
         cr_assert_eq(busi_jwt_verify(&small, &key, token, NOW, &read), BUSI_JWT_INVALID);
         busi_arena_fini(&small);
+    }
+}
+
+static bool same_text(struct busi_str a, struct busi_str b)
+{
+    return !a.ptr == !b.ptr && busi_str_eq(a, b);
+}
+
+Test(jwt, the_quick_reader_of_payloads_sees_what_the_thorough_one_sees)
+{
+    static const struct {
+        const char *json;
+        bool own; /* read by the quick one */
+    } cases[] = {
+        {payload, true},
+        {"{\"exp\":0}", true},
+        {"{\"sub\":\"\"}", true},
+        {"{\"typ\":\"a\",\"aud\":\"b {[\",\"exp\":999999999999999999}", true},
+        {"{}", false},
+        {"{\"exp\":1,}", false},
+        {"{\"exp\":1}}", false},
+        {"{\"exp\":1} ", false},
+        {"{\"exp\": 1}", false},
+        {"{\"exp\":01}", false},
+        {"{\"exp\":-1}", false},
+        {"{\"exp\":1.0}", false},
+        {"{\"exp\":9999999999999999999}", false},
+        {"{\"exp\":\"1\"}", false},
+        {"{\"exp\":}", false},
+        {"{\"exp\"}", false},
+        {"{\"exp", false},
+        {"{", false},
+        {"", false},
+        {"{\"sub\":1}", false},
+        {"{\"sub\":\"\\u0061\"}", false},
+        {"{\"sub\":\"\xc3\xa9\"}", false},
+        {"{\"sub\":\"a\nb\"}", false},
+        {"{\"sub\":\"a\",\"sub\":\"a\"}", false},
+        {"{\"sub\":\"a\",\"more\":\"b\"}", false},
+        {"{\"sub\":\"a\" ,\"typ\":\"b\"}", false},
+    };
+    struct busi_jwt_payload own, any;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct busi_str json = busi_str_of(cases[i].json);
+        cr_assert_eq(busi_jwt_payload_read_own(json, &own), cases[i].own, "%s", cases[i].json);
+        if (!cases[i].own)
+            continue;
+        cr_assert(busi_jwt_payload_read_any(&arena, json, &any), "%s", cases[i].json);
+        cr_assert(same_text(own.audience, any.audience) && same_text(own.issuer, any.issuer));
+        cr_assert(same_text(own.claims.subject, any.claims.subject) &&
+                  same_text(own.claims.type, any.claims.type) && same_text(own.claims.jti, any.claims.jti) &&
+                  same_text(own.claims.session_id, any.claims.session_id));
+        cr_assert(own.claims.expires_at == any.claims.expires_at &&
+                  own.claims.issued_at == any.claims.issued_at &&
+                  own.claims.not_before == any.claims.not_before);
     }
 }
