@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { EVERY_MS = 5000, LEAST_MS = 250, HOST_ROOM = 256 };
+enum { EVERY_MS = 5000, FAILED_MS = 1000, LEAST_MS = 250, HOST_ROOM = 256 };
 
 struct host {
     char name[HOST_ROOM];        /* what to look up */
@@ -86,9 +86,12 @@ static void note(struct host *host, bool found, const struct busi_addresses *add
 
 static void pause_until_next(struct busi_resolver *resolver) /* lock held */
 {
-    int64_t began_ms = busi_now_ms();
+    int64_t began_ms = busi_now_ms(), pause_ms = EVERY_MS;
+    for (size_t i = 0; i < resolver->n; i++)
+        if (resolver->hosts[i].failed)
+            pause_ms = FAILED_MS;
     while (!resolver->closed) {
-        int64_t until_ms = began_ms + (resolver->hurry ? LEAST_MS : EVERY_MS);
+        int64_t until_ms = began_ms + (resolver->hurry ? LEAST_MS : pause_ms);
         if (busi_now_ms() >= until_ms)
             break;
         struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000};

@@ -12,6 +12,7 @@ enum {
     PING_MS = 500,       /* pause between pings */
     DEAD_AFTER = 3,      /* missed in a row */
     SLOW_MS = 1000,      /* oldest call in flight for so long, and nothing heard for QUIET_MS: suspect */
+    OWN_STALL_MS = 400,  /* our own loop stood still: what it did not hear is not the worker's fault */
     QUIET_MS = 500,      /* no reply of any kind */
     MOVE_AFTER_MS = 250, /* a suspect's idempotent calls older than this are tried elsewhere */
     PING_SHIFT = 16      /* pings' ids have 0 in the bits where calls have their slot */
@@ -182,6 +183,9 @@ static void check_pings(struct busi_worker *worker, int64_t now_ms)
 void busi_worker_tick(struct busi_worker *worker, int64_t now_ms)
 {
     drop_abandoned(worker);
+    if (now_ms - worker->ticked_ms > OWN_STALL_MS)
+        worker->ping_ms = now_ms;
+    worker->ticked_ms = now_ms;
     if (worker->up)
         check_pings(worker, now_ms);
 }

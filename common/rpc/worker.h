@@ -25,6 +25,7 @@ struct busi_worker {
     uint64_t ping;                        /* number of the last ping */
     uint64_t pong;                        /* last answered */
     int64_t ping_ms;                      /* when the last ping was sent */
+    int64_t ticked_ms;                    /* last busi_worker_tick() */
     int64_t heard_ms;                     /* last reply of any kind */
 };
 
