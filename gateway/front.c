@@ -31,19 +31,26 @@ static void *on_thread(const struct mg_context *context, int type)
     return i < front->n_workers ? &front->workers[i] : NULL;
 }
 
+void front_set_socket(struct front_worker *worker, struct http_front *front, int socket)
+{
+    pthread_mutex_lock(&front->sockets);
+    worker->front = front;
+    worker->socket = socket;
+    pthread_mutex_unlock(&front->sockets);
+}
+
 static int on_connection(const struct mg_connection *connection, void **data)
 {
     struct front_worker *worker = mg_get_thread_pointer(connection);
+    struct http_front *front = mg_get_user_data(mg_get_context(connection));
     *data = NULL;
     if (!worker)
         return 0;
-    if (!worker->front) {
-        worker->front = mg_get_user_data(mg_get_context(connection));
+    if (worker->body.most == 0)
         busi_buf_init(&worker->body, FRONT_ANSWER_MAX);
-    }
-    worker->socket = front_view_socket(connection);
     worker->answered = 0;
-    atomic_fetch_add(&worker->front->connections, 1);
+    front_set_socket(worker, front, front_view_socket(connection));
+    atomic_fetch_add(&front->connections, 1);
     busi_metric_add(BUSI_METRIC_http_busy, 1);
     return 0;
 }
@@ -53,7 +60,6 @@ static void on_closed(const struct mg_connection *connection)
     struct front_worker *worker = mg_get_thread_pointer(connection);
     if (!worker)
         return;
-    worker->socket = -1;
     atomic_fetch_sub(&worker->front->connections, 1);
     busi_metric_add(BUSI_METRIC_http_busy, -1);
 }
@@ -123,6 +129,7 @@ struct http_front *front_start(const struct front_options *options, const char *
     struct http_front *front = calloc(1, sizeof(*front));
     if (!front)
         return fail(front, error, "out of memory");
+    pthread_mutex_init(&front->sockets, NULL);
     front->app = options->app;
     front->address = options->address;
     front->body_timeout_ms = options->body_timeout_ms;
@@ -224,11 +231,23 @@ static void *nudge_run(void *arg)
     return NULL;
 }
 
+/* Threads that wait for the next request of a kept connection, for two seconds otherwise, see its end at
+ * once. What is in work can still be answered. */
+static void hang_up(struct http_front *front)
+{
+    pthread_mutex_lock(&front->sockets);
+    for (size_t i = 0; i < front->n_workers; i++)
+        if (front->workers[i].front && front->workers[i].socket >= 0)
+            shutdown(front->workers[i].socket, SHUT_RD);
+    pthread_mutex_unlock(&front->sockets);
+}
+
 static void stop_server(struct http_front *front)
 {
     struct nudge nudge = {.address = front->address, .port = front->port};
     pthread_t thread;
     bool nudged = pthread_create(&thread, NULL, nudge_run, &nudge) == 0;
+    hang_up(front);
     mg_stop(front->server);
     atomic_store(&nudge.done, true);
     if (nudged)
@@ -245,8 +264,9 @@ void http_front_close(struct http_front **front_ptr)
     if (front->server)
         stop_server(front);
     for (size_t i = 0; front->workers && i < front->n_workers; i++)
-        if (front->workers[i].front)
+        if (front->workers[i].body.most > 0) /* others were never touched */
             busi_buf_fini(&front->workers[i].body);
+    pthread_mutex_destroy(&front->sockets);
     free(front->workers);
     free(front);
 }

@@ -28,9 +28,11 @@ static struct busi_str cut_path(const char *target)
     return head_target_valid(path, BUSI_STR("")) ? path : (struct busi_str){0};
 }
 
-/* No whole head came: why? */
+/* No request line could be read: why? */
 static int status_of_rest(const struct front_view *view)
 {
+    if (view->head_bytes > 0)
+        return 400; /* nothing but blank lines */
     for (size_t i = 0; i < view->received; i++) {
         unsigned char c = (unsigned char)view->buffer[i];
         if ((c < 0x20 && c != '\r' && c != '\n') || c == 0x7F)
@@ -110,8 +112,10 @@ void front_on_close(const struct mg_connection *connection)
     struct front_worker *worker = mg_get_thread_pointer(connection);
     const struct mg_request_info *info = mg_get_request_info(connection);
     struct front_view view;
-    if (!worker || !info || !front_view_read(connection, &view))
+    if (!worker)
         return;
-    if (view.received > 0 && view.requests > worker->answered && worker->socket >= 0)
+    if (info && front_view_read(connection, &view) && view.received > 0 && view.requests > worker->answered &&
+        worker->socket >= 0)
         answer_unasked(worker, 400, (struct busi_str){0}, info->remote_addr);
+    front_set_socket(worker, worker->front, -1); /* CivetWeb closes it next */
 }

@@ -18,11 +18,11 @@ enum {
     FRONT_LINGER_BYTES = 1024 * 1024, /* most bytes of his we read meanwhile */
 };
 
-/* One per CivetWeb thread; used by that thread only. */
+/* One per CivetWeb thread; used by that thread only (http_front_close() looks at socket). */
 struct front_worker {
-    struct http_front *front;    /* borrowed */
-    int socket;                  /* of the connection being served, or -1; owned by CivetWeb */
-    int answered;                /* heads of this connection that got an answer */
+    struct http_front *front; /* borrowed */
+    int socket;   /* of the connection being served, or -1; owned by CivetWeb; set under front->sockets */
+    int answered; /* heads of this connection that got an answer */
     uint64_t random[4];          /* state of the request id generator; all 0: not seeded yet */
     char request_id[33];         /* ours, when the client's is missing or unfit */
     time_t date_s;               /* the second `date` is right for */
@@ -42,6 +42,7 @@ struct http_front {
     int64_t work_timeout_ms;      /* http_timeout */
     struct front_worker *workers; /* owned; n_workers of them */
     size_t n_workers;
+    pthread_mutex_t sockets; /* held while a worker's socket comes or goes */
     atomic_size_t workers_made;
     atomic_size_t connections; /* being served, idle ones included */
     atomic_size_t busy;        /* requests being answered */
@@ -57,6 +58,9 @@ struct front_options {
 };
 /* front.c: http_front_open() without the self-test. */
 struct http_front *front_start(const struct front_options *options, const char **error);
+
+/* front.c: the connection a thread serves; -1: none any more. */
+void front_set_socket(struct front_worker *worker, struct http_front *front, int socket);
 
 /* front_request.c: CivetWeb's begin_request. */
 int front_on_request(struct mg_connection *connection);

@@ -1,5 +1,5 @@
-/* One HTTP request and its answer, as the surfaces see them: already checked (strict head, target, length), body read
- * whole within its deadline. The front (front.c) is the only file that knows CivetWeb. */
+/* One HTTP request and its answer, as the surfaces see them: already checked (strict head, target, length),
+ * body read whole within its deadline. Only the front (front*.c) knows CivetWeb. */
 #pragma once
 #include "base/buf.h"
 #include "rpc/call.h"
@@ -21,16 +21,16 @@ struct http_header {
 };
 
 struct http_request {
-    enum http_method method;      /* of the request line; HEAD stays HEAD */
-    struct busi_str path;         /* raw bytes before '?', starts with '/' */
-    struct busi_str query;        /* raw bytes after '?', or absent */
+    enum http_method method; /* as sent; HEAD stays HEAD. 0 in done(): the head was refused */
+    struct busi_str path;    /* raw bytes before '?', starts with '/' */
+    struct busi_str query;   /* raw bytes after '?', or absent */
     struct http_header headers[HTTP_MAX_HEADERS];
     size_t n_headers;
-    struct busi_str remote_addr;  /* text, "203.0.113.9" */
-    int64_t content_length;       /* -1: none announced */
-    struct busi_str body;         /* whole, wiped after the answer; absent when there was none */
-    struct busi_call call;        /* request id, deadline, arena */
-    const void *note;             /* the application's own, from answer() for done(); NULL at first */
+    struct busi_str remote_addr; /* text, "203.0.113.9" */
+    int64_t content_length;      /* -1: none announced */
+    struct busi_str body;        /* whole, wiped after the answer; absent when there was none */
+    struct busi_call call;       /* request id, deadline, arena */
+    const void *note;            /* the application's own, from answer() for done(); NULL at first */
 };
 
 /* NULL when absent. Name regardless of case. */
@@ -44,24 +44,27 @@ struct http_response {
     struct busi_buf body;          /* the front adds Content-Length, and leaves the body out for HEAD */
     struct http_header headers[8]; /* further ones: location, link, allow ...; values without CR, LF */
     size_t n_headers;
-    bool no_store;                 /* Cache-Control: no-store instead of the default */
-    bool close;                    /* end the connection after this answer */
+    bool no_store; /* Cache-Control: no-store instead of the default */
+    bool close;    /* end the connection after this answer */
 };
 void http_add_header(struct http_response *response, const char *name, struct busi_str value);
 
-/* What the front asks of the application before it reads the body, and after. Both run on the connection's thread.
- * route must be quick and wait for nothing. */
+/* What the front asks of the application before it reads the body, and after. All run on the connection's
+ * thread, whose stack is 100 KiB (Debian's CivetWeb fixes it): no large arrays. body_limit must be quick and
+ * wait for nothing. */
 struct http_app {
     void *state;
     /* Largest body this request may have (the front answers 413 itself, by refuse). */
     int64_t (*body_limit)(void *state, const struct http_request *request);
     /* Answers the checked request. */
     void (*answer)(void *state, struct http_request *request, struct http_response *response);
-    /* Shapes an error of the front itself (400, 405, 408, 413, 414, 415, 417, 431, 501, 503): status is set already. path may be
-     * absent when it could not be read. */
+    /* Shapes an error of the front itself (400, 405, 408, 413, 414, 415, 417, 431, 501, 503): status is set
+     * already. path may be absent when it could not be read. */
     void (*refuse)(void *state, struct busi_str path, struct http_response *response);
-    /* After the answer was written: the application counts it (its route is in request->note). */
-    void (*done)(void *state, const struct http_request *request, const struct http_response *response, int64_t us);
+    /* After every answer was written, the front's own too: the application counts it (its route is in
+     * request->note). */
+    void (*done)(void *state, const struct http_request *request, const struct http_response *response,
+                 int64_t us);
 };
 
 struct http_front;
@@ -69,9 +72,10 @@ struct http_front_options {
     const struct busi_settings *settings;
     struct http_app app;
 };
-/* Starts CivetWeb and proves the strict head check on loopback (a table of known requests): NULL and *error when a verdict
- * differs, the port is taken, or threads cannot be made. */
-[[nodiscard]] struct http_front *http_front_open(const struct http_front_options *options, const char **error);
+/* Starts CivetWeb and proves the strict head check on loopback (a table of known requests): NULL and *error
+ * when a verdict differs, the port is taken, or threads cannot be made. */
+[[nodiscard]] struct http_front *http_front_open(const struct http_front_options *options,
+                                                 const char **error);
 int http_front_port(const struct http_front *front);
 /* New requests are answered 503 with Connection: close and Retry-After; those in work go on. */
 void http_front_drain(struct http_front *front);

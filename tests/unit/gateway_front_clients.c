@@ -1,0 +1,279 @@
+/* The front and slow, greedy or vanishing clients (bad-input S); its drain and its end. */
+#include "base/clock.h"
+#include "gateway_front_kit.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+TestSuite(front_clients, .init = start_front, .fini = stop_front, .timeout = 30);
+
+/* ---- bodies ---- */
+
+Test(front_clients, reads_bodies_in_pieces)
+{
+    static char text[BODY_LIMIT + 1];
+    char head[128];
+    memset(text, 'x', BODY_LIMIT);
+    int s = dial();
+    snprintf(head, sizeof(head), POST "Content-Length: %d\r\n\r\n", BODY_LIMIT);
+    say(s, head);
+    for (int i = 0; i < 10; i++) {
+        usleep(5000);
+        say_bytes(s, text, BODY_LIMIT / 10);
+    }
+    say(s, BEHIND);
+    hear(s, 300);
+    cr_expect_str_eq(statuses(), "200 200");
+    cr_expect(memcmp(body(), "/a||xxxx", 8) == 0);
+    close(s);
+}
+
+Test(front_clients, answers_expectations)
+{
+    int s = dial();
+    say(s, POST "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    hear(s, 100);
+    cr_expect_str_eq(got, "HTTP/1.1 100 Continue\r\n\r\n");
+    say(s, "{}");
+    hear(s, 100);
+    cr_expect_str_eq(body(), "/a||{}");
+    close(s);
+    ask(POST "Content-Length: 100001\r\nExpect: 100-continue\r\n\r\n");
+    cr_expect_str_eq(statuses(), "413");
+}
+
+Test(front_clients, refuses_long_bodies_before_they_come)
+{
+    int64_t begun = busi_now_ms();
+    int s = dial();
+    say(s, POST "Content-Length: 9999999999\r\n\r\n");
+    static char junk[65536];
+    bool cut = false;
+    while (!cut && busi_now_ms() - begun < 5000)
+        cut = send(s, junk, sizeof(junk), MSG_NOSIGNAL) < 0;
+    cr_expect(cut);
+    cr_expect(busi_now_ms() - begun < 1000, "%d ms", (int)(busi_now_ms() - begun));
+    close(s);
+    s = dial();
+    say(s, POST "Content-Length: 100001\r\n\r\n");
+    hear(s, 1000);
+    cr_expect_str_eq(statuses(), "413");
+    cr_expect_str_eq(body(), "refused 413 /a");
+    cr_expect(was_closed);
+    close(s);
+}
+
+/* Sends text, then one byte every so often until the front closes; how long that took. */
+static int64_t drip(const char *text, char byte, int every_ms)
+{
+    int64_t begun = busi_now_ms();
+    int s = dial();
+    say(s, text);
+    for (was_closed = false; !was_closed && busi_now_ms() - begun < 8000;) {
+        if (send(s, &byte, 1, MSG_NOSIGNAL) < 0)
+            break;
+        hear(s, every_ms);
+        if (got_len > 0)
+            break;
+    }
+    int64_t took = busi_now_ms() - begun;
+    close(s);
+    return took;
+}
+
+Test(front_clients, ends_dripped_heads)
+{
+    int64_t took = drip("GET / HTTP/1.1\r\nX: ", 'a', 50);
+    cr_expect(took < HEAD_MS + 1000, "%d ms", (int)took);
+    cr_expect_str_eq(statuses(), "408");
+}
+
+Test(front_clients, ends_dripped_bodies)
+{
+    int before = atomic_load(&answered);
+    int64_t took = drip(POST "Content-Length: 1000\r\n\r\n", 'a', 50);
+    cr_expect(took >= BODY_MS - 10 && took < BODY_MS + 500, "%d ms", (int)took);
+    cr_expect_str_eq(statuses(), "408");
+    expect_header("Connection: close");
+    cr_expect(atomic_load(&answered) == before);
+    cr_expect(http_front_busy(front) == 0);
+}
+
+Test(front_clients, acts_on_no_short_body)
+{
+    int s = dial();
+    say(s, POST "Content-Length: 10\r\n\r\nshort");
+    shutdown(s, SHUT_WR);
+    hear(s, 1000);
+    cr_expect_str_eq(statuses(), "400");
+    cr_expect(was_closed);
+    close(s);
+    s = dial();
+    say(s, POST "Content-Length: 10\r\n\r\nshort");
+    usleep(20000);
+    struct linger reset = {1, 0};
+    setsockopt(s, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    close(s);
+    s = dial();
+    say(s, POST "Content-Length: 10\r\n\r\nshort");
+    hear(s, BODY_MS * 2);
+    cr_expect_str_eq(statuses(), "408");
+    close(s);
+    cr_expect(atomic_load(&answered) == 0);
+    ask(BEHIND);
+    cr_expect_str_eq(statuses(), "200");
+}
+
+/* ---- slow and many clients ---- */
+
+Test(front_clients, delivers_after_a_half_close)
+{
+    int s = dial();
+    say(s, "GET /big HTTP/1.1\r\n" HOST "\r\n");
+    shutdown(s, SHUT_WR);
+    hear(s, 1000);
+    cr_expect(was_closed);
+    cr_expect(strlen(body()) == BIG_BYTES);
+    close(s);
+}
+
+Test(front_clients, gives_up_clients_that_do_not_read)
+{
+    int s = dial();
+    say(s, "GET /big HTTP/1.1\r\n" HOST "\r\n");
+    usleep(100 * 1000);
+    cr_expect(http_front_busy(front) == 1);
+    usleep((BODY_MS + 300) * 1000);
+    cr_expect(http_front_busy(front) == 0);
+    close(s);
+}
+
+Test(front_clients, keeps_no_connection_when_crowded)
+{
+    int crowd[8];
+    for (int i = 0; i < 8; i++)
+        crowd[i] = dial();
+    usleep(50 * 1000);
+    ask(BEHIND BEHIND);
+    cr_expect_str_eq(statuses(), "200");
+    expect_header("Connection: close");
+    cr_expect(was_closed);
+    for (int i = 0; i < 8; i++)
+        close(crowd[i]);
+    usleep(50 * 1000);
+    ask(BEHIND BEHIND);
+    cr_expect_str_eq(statuses(), "200 200");
+}
+
+Test(front_clients, survives_clients_that_come_and_go)
+{
+    for (int i = 0; i < 500; i++) {
+        int s = dial();
+        struct linger reset = {1, 0};
+        if (i % 2)
+            setsockopt(s, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        if (i % 3 == 0)
+            say(s, "GET / HT");
+        close(s);
+    }
+    ask(BEHIND);
+    cr_expect_str_eq(statuses(), "200");
+}
+
+static void *ask_slow(void *arg)
+{
+    int s = dial();
+    say(s, "GET /slow HTTP/1.1\r\n" HOST "\r\n");
+    char text[512];
+    ssize_t n = recv(s, text, sizeof(text) - 1, 0);
+    text[n > 0 ? n : 0] = 0;
+    *(bool *)arg = strncmp(text, "HTTP/1.1 200", 12) == 0 && strstr(text, "/slow||");
+    close(s);
+    return NULL;
+}
+
+Test(front_clients, drains)
+{
+    pthread_t thread;
+    bool served = false;
+    cr_assert(pthread_create(&thread, NULL, ask_slow, &served) == 0);
+    usleep(100 * 1000);
+    http_front_drain(front);
+    cr_expect(http_front_busy(front) == 1);
+    ask(BEHIND BEHIND);
+    cr_expect_str_eq(statuses(), "503");
+    expect_header("Connection: close");
+    expect_header("Retry-After: 1");
+    cr_expect(was_closed);
+    pthread_join(thread, NULL);
+    cr_expect(served, "a request in work is answered");
+    usleep(10 * 1000);
+    cr_expect(http_front_busy(front) == 0);
+}
+
+/* CivetWeb's parser looks past what was received, at what earlier connections left in the thread's buffer. */
+Test(front_clients, never_meets_what_another_left_behind)
+{
+    char text[1024];
+    for (int i = 0; i < THREADS * 2; i++) {
+        snprintf(text, sizeof(text),
+                 POST "Connection: close\r\nContent-Length: 500\r\n\r\n%400s" BEHIND "%100s", "", "");
+        text[sizeof(POST "Connection: close\r\nContent-Length: 500\r\n\r\n") - 1 + 500] = 0;
+        ask(text);
+        cr_assert_str_eq(statuses(), "200");
+    }
+    int before = atomic_load(&answered);
+    for (int i = 0; i < THREADS * 2; i++) {
+        ask("\r\n\r\n");
+        cr_expect_str_eq(statuses(), "400");
+    }
+    cr_expect(atomic_load(&answered) == before);
+}
+
+Test(front_clients, closes_at_once_although_connections_are_kept)
+{
+    int kept[4];
+    for (int i = 0; i < 4; i++) {
+        kept[i] = dial();
+        say(kept[i], BEHIND);
+        hear(kept[i], 20);
+        cr_expect_not(was_closed);
+    }
+    int64_t begun = busi_now_ms();
+    http_front_close(&front);
+    cr_expect(busi_now_ms() - begun < HEAD_MS / 2, "%d ms", (int)(busi_now_ms() - begun));
+    for (int i = 0; i < 4; i++)
+        close(kept[i]);
+}
+
+/* What is in work when the front closes is answered too. */
+Test(front_clients, closes_behind_the_last_answer)
+{
+    pthread_t thread;
+    bool served = false;
+    cr_assert(pthread_create(&thread, NULL, ask_slow, &served) == 0);
+    usleep(100 * 1000);
+    http_front_close(&front);
+    pthread_join(thread, NULL);
+    cr_expect(served);
+    const char *error = NULL;
+    front = open_front(&error);
+    cr_expect(front, "the port is free again: %s", error);
+}
+
+Test(front_clients, starts_only_where_it_can)
+{
+    const char *error = NULL;
+    cr_expect_null(open_front(&error));
+    cr_expect(strstr(error, "cannot listen"), "%s", error);
+    settings.http_bind = BUSI_STR("127.0.0.1:80s,0.0.0.0");
+    cr_expect_null(open_front(&error));
+    cr_expect_str_eq(error, "BUSI_HTTP_BIND is no IPv4 address");
+    settings.http_bind = BUSI_STR("::1");
+    cr_expect_null(open_front(&error));
+    settings.http_bind = BUSI_STR("127.0.0.1");
+    settings.http_threads = 1 << 30;
+    cr_expect_null(open_front(&error));
+    settings.http_threads = THREADS;
+}
