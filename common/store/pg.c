@@ -107,7 +107,8 @@ void busi_pg_finish(struct busi_pg *pg, struct pg_request *request, enum busi_co
 
 static bool same_params(const struct busi_pg *pg, const struct pg_request *a, const struct pg_request *b)
 {
-    if (!a->fiber || a->statement != b->statement)
+    /* one whose fiber gave up has no parameters any more */
+    if (!a->fiber || !b->fiber || a->statement != b->statement)
         return false;
     for (int i = 0; i < pg->statements[a->statement].n_params; i++)
         if (!busi_str_eq(a->params[i], b->params[i]) || !a->params[i].ptr != !b->params[i].ptr)
