@@ -1,5 +1,6 @@
 #include "auth.h"
 #include "base/log.h"
+#include "journal.h"
 #include "outbox.h"
 #include "passwords.h"
 #include <stdlib.h>
@@ -41,6 +42,13 @@ static bool open_passwords(struct auth *auth, struct busi_loop *loop, const stru
     return auth->passwords != NULL;
 }
 
+static bool open_journal(struct auth *auth, struct busi_fibers *fibers, const char **error)
+{
+    *error = "no fiber for the journal of revocations";
+    auth->journal = auth_journal_new(auth, fibers);
+    return auth->journal != NULL;
+}
+
 static bool open_outbox(struct auth *auth, struct busi_loop *loop, const struct auth_options *options,
                         const char **error)
 {
@@ -66,7 +74,8 @@ struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options
         auth->token_hash_key = settings->token_hash_key;
     }
     if (!auth || !open_stores(auth, loop, settings, &error) ||
-        !open_passwords(auth, loop, settings, &error) || !open_outbox(auth, loop, options, &error)) {
+        !open_passwords(auth, loop, settings, &error) || !open_journal(auth, options->fibers, &error) ||
+        !open_outbox(auth, loop, options, &error)) {
         busi_log(BUSI_ERR, "cannot_start", BUSI_C("why", error));
         auth_free(&auth);
     }
@@ -79,6 +88,7 @@ void auth_free(struct auth **auth)
         return;
     auth_passwords_free(&(*auth)->passwords);
     auth_outbox_free(&(*auth)->outbox);
+    auth_journal_free(&(*auth)->journal);
     busi_redis_free(&(*auth)->redis);
     busi_pg_free(&(*auth)->pg);
     free(*auth);
@@ -87,15 +97,16 @@ void auth_free(struct auth **auth)
 
 bool auth_ready(const struct auth *auth)
 {
-    return busi_pg_ready(auth->pg) && busi_redis_ready(auth->redis);
+    return busi_pg_ready(auth->pg) && busi_redis_ready(auth->redis) && auth_journal_applied(auth->journal);
 }
 
 void auth_drain(struct auth *auth)
 {
     auth_outbox_stop(auth->outbox);
+    auth_journal_stop(auth->journal);
 }
 
 bool auth_idle(const struct auth *auth)
 {
-    return auth_outbox_stopped(auth->outbox);
+    return auth_outbox_stopped(auth->outbox) && auth_journal_stopped(auth->journal);
 }

@@ -18,6 +18,7 @@ struct auth {
     struct busi_pg *pg;               /* owned: users and the outbox */
     struct busi_redis *redis;         /* owned: sessions */
     struct auth_passwords *passwords; /* owned: the threads that hash */
+    struct auth_journal *journal;     /* owned: tells Redis again what was revoked */
     struct auth_outbox *outbox;       /* owned: hands mails to the mailer */
     struct auth_door doors[AUTH_DOORS];
     struct busi_str token_hash_key; /* of what is stored of tokens; borrowed from the settings */

@@ -1,6 +1,7 @@
 #include "sessions.h"
 #include "base/log.h"
 #include "crypto/secret.h"
+#include "journal.h"
 #include "tokens.h"
 
 enum { SESSION_ID_BYTES = 16, RETRY_AFTER_MS = 1000, END_AT_ONCE = 100 };
@@ -8,14 +9,17 @@ enum { SESSION_ID_BYTES = 16, RETRY_AFTER_MS = 1000, END_AT_ONCE = 100 };
 /* ---- Redis ---- */
 
 /* What went wrong below never says anything about a token: clients must keep it and try again. */
+static enum busi_code away(struct busi_call *call)
+{
+    call->retry_after_ms = RETRY_AFTER_MS;
+    return busi_call_fail(call, BUSI_UNAVAILABLE, "the session store is away");
+}
+
 static enum busi_code run(struct auth *self, struct busi_call *call, int argc, const struct busi_str *argv,
                           struct busi_redis_reply *reply)
 {
     enum busi_code code = busi_redis_run(self->redis, &call->arena, argc, argv, call->until_ms, reply);
-    if (code == BUSI_OK)
-        return BUSI_OK;
-    call->retry_after_ms = RETRY_AFTER_MS;
-    return busi_call_fail(call, BUSI_UNAVAILABLE, "the session store is away");
+    return code == BUSI_OK ? BUSI_OK : away(call);
 }
 
 #define RUN(self, call, reply, ...)                                                                          \
@@ -142,9 +146,13 @@ enum busi_code auth_session_check(struct auth *self, struct busi_call *call,
     struct busi_str key = session_key(call, session->id);
     if (!key.ptr)
         return no_memory(call);
+    if (!auth_journal_applied(self->journal))
+        return away(call);
     enum busi_code code = RUN(self, call, &reply, BUSI_STR("GET"), key);
     if (code != BUSI_OK)
         return code;
+    if (!auth_journal_applied(self->journal)) // another Redis has answered
+        return away(call);
     size_t len = auth_session_record(record, session, self->token_hash_key);
     bool lives = reply.type == BUSI_REDIS_TEXT && reply.text.len == len &&
                  busi_same_bytes(reply.text.ptr, record, len);
@@ -152,6 +160,21 @@ enum busi_code auth_session_check(struct auth *self, struct busi_call *call,
 }
 
 /* ---- ending ---- */
+
+enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
+                                   const struct auth_session *session)
+{
+    struct busi_pg_result result;
+    const struct busi_str params[] = {number(call, session->user_id), session->id,
+                                      number(call, session->expires_s)};
+    if (!params[0].ptr || !params[2].ptr)
+        return no_memory(call);
+    enum busi_code code = busi_pg_run(self->pg, AUTH_REVOKE, params, call->until_ms, &result);
+    busi_pg_clear(&result);
+    if (code == BUSI_UNKNOWN)
+        return busi_call_fail(call, BUSI_UNAVAILABLE, "the database went away; the session may live");
+    return code == BUSI_OK ? auth_session_end(self, call, session->id, session->user_id) : code;
+}
 
 enum busi_code auth_session_end(struct auth *self, struct busi_call *call, struct busi_str session_id,
                                 int64_t user_id)

@@ -16,13 +16,17 @@ struct auth_session {
  * deletes or blocks it meanwhile misses no session: UNAUTHENTICATED then. Fills out but for the names. */
 [[nodiscard]] enum busi_code auth_session_open(struct auth *self, struct busi_call *call, int64_t user_id,
                                                const struct auth_door *door, struct busi_session_reply *out);
-/* OK: this very session lives. UNAUTHENTICATED: it does not. */
+/* OK: this very session lives. UNAUTHENTICATED: it does not. UNAVAILABLE also while Redis has not been told
+ * yet of all that was revoked (journal.h). */
 [[nodiscard]] enum busi_code auth_session_check(struct auth *self, struct busi_call *call,
                                                 const struct auth_session *session);
-/* OK also when there was none. */
+/* Ends a session for good: in the journal, then in Redis. OK also when it had ended before. */
+[[nodiscard]] enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
+                                                 const struct auth_session *session);
+/* In Redis alone; OK also when there was none. */
 [[nodiscard]] enum busi_code auth_session_end(struct auth *self, struct busi_call *call,
                                               struct busi_str session_id, int64_t user_id);
-/* Every session of a user; may be asked again after a failure. */
+/* Every session of a user, in Redis alone; may be asked again after a failure. */
 [[nodiscard]] enum busi_code auth_session_end_all(struct auth *self, struct busi_call *call, int64_t user_id);
 
 /* The session as stored, which holds nothing that opens it:

@@ -67,5 +67,5 @@ enum busi_code auth_sign_out(struct auth *self, struct busi_call *call,
     (void)out;
     if (auth_token_read(self, &call->arena, in->token, &session) == BUSI_JWT_INVALID)
         return BUSI_OK;
-    return auth_session_end(self, call, session.id, session.user_id);
+    return auth_session_revoke(self, call, &session);
 }

@@ -196,7 +196,7 @@ enum busi_code auth_delete_user(struct auth *self, struct busi_call *call,
     if (!id.ptr)
         return busi_call_fail(call, BUSI_INTERNAL, "the call's memory is used up");
     enum busi_code code = busi_pg_run(self->pg, AUTH_DELETE_USER, &id, call->until_ms, &result);
-    out->count = result.affected;
+    out->count = busi_pg_int(&result, 0, 0);
     busi_pg_clear(&result);
     if (code == BUSI_UNKNOWN)
         return busi_call_fail(call, BUSI_UNAVAILABLE, "the database went away; the account may be gone");

@@ -1,0 +1,228 @@
+#include "journal.h"
+#include "base/log.h"
+#include "sessions.h"
+#include <stdlib.h>
+
+#define MARK BUSI_STR("busi:journal")
+
+enum {
+    BATCH = 500, /* revocations read at once */
+    ARENA_BYTES = 1024 * 1024,
+    STEP_MS = 5000,    /* longest for one batch */
+    EAGER_MS = 10,     /* between looks while tokens cannot be judged */
+    LOOK_MS = 250,     /* between looks at the connection */
+    ADVANCE_MS = 2000, /* between moves of the mark */
+    PURGE_MS = 60000,
+    /* A number is handed out before its row can be seen. Rows of this age have no unseen row before them: no
+     * statement runs for so long. */
+    SETTLED_S = 5
+};
+
+struct auth_journal {
+    struct auth *auth;        /* borrowed */
+    struct busi_fiber *fiber; /* works; NULL before and after */
+    uint64_t applied;         /* generation of the connection whose Redis knows all; 0: none */
+    int64_t advance_ms;       /* when the mark is moved next; busi_now_ms() scale */
+    int64_t purge_ms;         /* when expired rows are deleted next */
+    bool resting;             /* waits for time to pass */
+    bool stopping;            /* leave at the next occasion */
+    bool stopped;             /* the fiber has ended */
+};
+
+bool auth_journal_applied(const struct auth_journal *journal)
+{
+    return journal->applied != 0 && journal->applied == busi_redis_generation(journal->auth->redis);
+}
+
+/* ---- the mark ---- */
+
+static bool run(struct auth_journal *journal, struct busi_call *call, int argc, const struct busi_str *argv,
+                struct busi_redis_reply *reply)
+{
+    return busi_redis_run(journal->auth->redis, &call->arena, argc, argv, call->until_ms, reply) == BUSI_OK;
+}
+
+/* 0 when there is none. */
+static bool read_mark(struct auth_journal *journal, struct busi_call *call, int64_t *mark)
+{
+    struct busi_redis_reply reply;
+    *mark = 0;
+    if (!run(journal, call, 2, (const struct busi_str[]){BUSI_STR("GET"), MARK}, &reply))
+        return false;
+    if (reply.type == BUSI_REDIS_TEXT && (!busi_str_int(reply.text, mark) || *mark < 0))
+        *mark = 0; // damaged: everything is told again
+    return true;
+}
+
+static bool write_mark(struct auth_journal *journal, struct busi_call *call, int64_t mark)
+{
+    struct busi_redis_reply reply;
+    struct busi_str number = busi_arena_printf(&call->arena, "%lld", (long long)mark);
+    return number.ptr &&
+           run(journal, call, 3, (const struct busi_str[]){BUSI_STR("SET"), MARK, number}, &reply);
+}
+
+/* ---- telling again ---- */
+
+static bool tell(struct auth_journal *journal, struct busi_call *call, const struct busi_pg_result *result,
+                 int row)
+{
+    enum { ID, USER_ID, SESSION_ID };
+    int64_t user_id = busi_pg_int(result, row, USER_ID);
+    struct busi_str session_id = busi_pg_value(result, row, SESSION_ID);
+    return (session_id.ptr ? auth_session_end(journal->auth, call, session_id, user_id)
+                           : auth_session_end_all(journal->auth, call, user_id)) == BUSI_OK;
+}
+
+/* One batch after *mark, which moves on. False: a store is away. */
+static bool tell_batch(struct auth_journal *journal, int64_t *mark, int64_t age_s, int *told)
+{
+    struct busi_call call;
+    struct busi_pg_result result;
+    busi_call_init(&call, ARENA_BYTES);
+    call.until_ms = busi_now_ms() + STEP_MS;
+    const struct busi_str params[] = {busi_arena_printf(&call.arena, "%lld", (long long)*mark),
+                                      busi_arena_printf(&call.arena, "%lld", (long long)age_s),
+                                      busi_arena_printf(&call.arena, "%d", (int)BATCH)};
+    bool good =
+        busi_pg_run(journal->auth->pg, AUTH_LIST_REVOCATIONS, params, call.until_ms, &result) == BUSI_OK;
+    for (int row = 0; good && row < result.rows; row++)
+        good = tell(journal, &call, &result, row);
+    *told = good ? result.rows : 0;
+    if (*told > 0)
+        *mark = busi_pg_int(&result, *told - 1, 0);
+    busi_pg_clear(&result);
+    busi_call_fini(&call);
+    return good;
+}
+
+/* All after mark that are at least so old; *mark becomes the last told. */
+static bool tell_all(struct auth_journal *journal, int64_t *mark, int64_t age_s)
+{
+    int told = BATCH;
+    int64_t sum = 0, since_ms = busi_now_ms();
+    while (told == BATCH) {
+        if (journal->stopping || !tell_batch(journal, mark, age_s, &told))
+            return false;
+        sum += told;
+    }
+    if (age_s == 0 && sum > 0)
+        busi_log(BUSI_INFO, "revocations_told_again", BUSI_I("number", sum),
+                 BUSI_I("took_ms", busi_now_ms() - since_ms));
+    return true;
+}
+
+/* ---- a new connection, and time passing ---- */
+
+/* A Redis that holds nothing needs to hear of nothing that was: what it will hold is younger. */
+static bool start_of(struct auth_journal *journal, struct busi_call *call, int64_t *mark)
+{
+    struct busi_redis_reply reply;
+    struct busi_pg_result result;
+    if (!run(journal, call, 1, &BUSI_STR("DBSIZE"), &reply))
+        return false;
+    if (reply.type != BUSI_REDIS_INT || reply.number > 0)
+        return read_mark(journal, call, mark);
+    bool good =
+        busi_pg_run(journal->auth->pg, AUTH_LAST_REVOCATION, NULL, call->until_ms, &result) == BUSI_OK;
+    *mark = busi_pg_int(&result, 0, 0);
+    busi_pg_clear(&result);
+    return good && write_mark(journal, call, *mark);
+}
+
+static void apply(struct auth_journal *journal)
+{
+    struct busi_call call;
+    int64_t mark;
+    uint64_t generation = busi_redis_generation(journal->auth->redis);
+    if (!busi_redis_ready(journal->auth->redis) || !busi_pg_ready(journal->auth->pg))
+        return;
+    busi_call_init(&call, ARENA_BYTES);
+    call.until_ms = busi_now_ms() + STEP_MS;
+    bool good = start_of(journal, &call, &mark) && tell_all(journal, &mark, 0);
+    busi_call_fini(&call);
+    if (good && generation == busi_redis_generation(journal->auth->redis))
+        journal->applied = generation;
+}
+
+/* Tells the settled ones once more, which heals what failed half-way, and moves the mark behind them. */
+static void advance(struct auth_journal *journal)
+{
+    struct busi_call call;
+    int64_t mark, before;
+    uint64_t generation = journal->applied;
+    busi_call_init(&call, ARENA_BYTES);
+    call.until_ms = busi_now_ms() + STEP_MS;
+    bool good = read_mark(journal, &call, &mark);
+    before = mark;
+    // In a Redis other than the one that was told, the mark would lie.
+    if (good && tell_all(journal, &mark, SETTLED_S) && mark != before && auth_journal_applied(journal) &&
+        generation == journal->applied)
+        (void)!write_mark(journal, &call, mark);
+    busi_call_fini(&call);
+    journal->advance_ms = busi_now_ms() + ADVANCE_MS;
+}
+
+static void purge(struct auth_journal *journal)
+{
+    struct busi_pg_result result;
+    if (busi_pg_run(journal->auth->pg, AUTH_PURGE_REVOCATIONS, NULL, busi_now_ms() + STEP_MS, &result) ==
+            BUSI_OK &&
+        result.affected > 0)
+        busi_log(BUSI_DEBUG, "revocations_purged", BUSI_I("number", result.affected));
+    busi_pg_clear(&result);
+    journal->purge_ms = busi_now_ms() + PURGE_MS;
+}
+
+static void rest(struct auth_journal *journal)
+{
+    journal->resting = true;
+    (void)busi_fiber_wait(busi_now_ms() + (auth_journal_applied(journal) ? LOOK_MS : EAGER_MS));
+    journal->resting = false;
+}
+
+static void work(void *arg)
+{
+    struct auth_journal *journal = arg;
+    journal->fiber = busi_fiber_self();
+    while (!journal->stopping) {
+        if (!auth_journal_applied(journal))
+            apply(journal);
+        else if (busi_now_ms() >= journal->advance_ms)
+            advance(journal);
+        else if (busi_now_ms() >= journal->purge_ms)
+            purge(journal);
+        if (!journal->stopping)
+            rest(journal);
+    }
+    journal->stopped = true;
+}
+
+struct auth_journal *auth_journal_new(struct auth *auth, struct busi_fibers *fibers)
+{
+    struct auth_journal *journal = calloc(1, sizeof(*journal));
+    if (!journal)
+        return NULL;
+    journal->auth = auth;
+    if (!busi_fiber_start(fibers, work, journal))
+        auth_journal_free(&journal);
+    return journal;
+}
+
+void auth_journal_stop(struct auth_journal *journal)
+{
+    journal->stopping = true;
+    if (journal->resting)
+        busi_fiber_wake(journal->fiber);
+}
+
+bool auth_journal_stopped(const struct auth_journal *journal)
+{
+    return journal->stopped;
+}
+
+void auth_journal_free(struct auth_journal **journal)
+{
+    free(*journal);
+    *journal = NULL;
+}

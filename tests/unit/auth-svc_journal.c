@@ -1,0 +1,170 @@
+#include "auth-svc_kit.h"
+
+/* T-33, I3: what was revoked stays revoked, whatever happens to Redis. */
+TestSuite(journal, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static const char *key_of(struct busi_str token)
+{
+    struct auth_session session;
+    cr_assert_eq(auth_token_read(world.auth, &world.arena, token, &session), BUSI_JWT_OK);
+    return busi_arena_printf(&world.arena, "busi:s:{%.*s}", BUSI_ARG(session.id)).ptr;
+}
+
+/* Puts a session back as an old snapshot would, and lets the service meet that Redis anew. */
+static void restore(const char *key, struct busi_str record)
+{
+    struct busi_redis_reply reply;
+    const struct busi_str set[] = {BUSI_STR("SET"), busi_str_of(key), record};
+    cr_assert_eq(busi_redis_run(world.auth->redis, &world.arena, 3, set, busi_now_ms() + 5000, &reply),
+                 BUSI_OK);
+}
+
+static void reconnect(void)
+{
+    redis("CLIENT", "KILL", "SKIPME", "no");
+}
+
+/* The first verdict after a restart; it must not come before the journal was applied. */
+static enum busi_code first_verdict(struct busi_str token)
+{
+    struct busi_principal who;
+    enum busi_code code = BUSI_UNAVAILABLE;
+    for (int64_t until_ms = busi_now_ms() + 10000; code == BUSI_UNAVAILABLE && busi_now_ms() < until_ms;) {
+        code = check(token, &who);
+        busi_fiber_sleep(1);
+    }
+    return code;
+}
+
+static void sign_out_survives(void)
+{
+    struct busi_principal who;
+    struct busi_str token = new_session("a@b.co", NULL), other = new_session("a@b.co", NULL);
+    const char *key = key_of(token);
+    struct busi_str record = redis("GET", key, NULL, NULL).text;
+    cr_assert_eq(sign_out(token), BUSI_OK);
+    restore(key, record);
+    cr_assert_eq(check(token, &who), BUSI_OK); // the snapshot did revive it
+    reconnect();
+    cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);
+    cr_assert_eq(first_verdict(other), BUSI_OK);
+}
+
+Test(journal, a_sign_out_survives_a_redis_from_an_old_snapshot)
+{
+    run(sign_out_survives);
+}
+
+static void deletion_survives(void)
+{
+    int64_t id, count;
+    struct busi_str token = new_session("a@b.co", &id);
+    const char *key = key_of(token);
+    struct busi_str record = redis("GET", key, NULL, NULL).text;
+    struct busi_jwt_claims claims;
+    cr_assert_eq(
+        busi_jwt_verify(&world.arena, &world.auth->doors[0].key, token, busi_wall_us() / 1000000, &claims),
+        BUSI_JWT_OK);
+    cr_assert_eq(delete_user(id, &count), BUSI_OK);
+    restore(key, record);
+    redis("ZADD", "busi:u:{1}", "9999999999", busi_arena_dup(&world.arena, claims.session_id).ptr);
+    reconnect();
+    cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);
+}
+
+Test(journal, a_deletion_survives_it_too)
+{
+    run(deletion_survives);
+}
+
+static void many(void)
+{
+    struct busi_str token = new_session("a@b.co", NULL);
+    const char *key = key_of(token);
+    struct busi_str record = redis("GET", key, NULL, NULL).text;
+    admin("INSERT INTO auth.revocations(user_id, session_id, expires_at)"
+          " SELECT 9, 'gone' || i, now() + interval '1 day' FROM generate_series(1, 1200) AS i");
+    cr_assert_eq(sign_out(token), BUSI_OK);
+    restore(key, record);
+    reconnect();
+    cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);
+}
+
+Test(journal, more_than_a_batch)
+{
+    run(many);
+}
+
+static bool becomes(const char *key, int64_t expected, int64_t within_ms)
+{
+    int64_t number = -1;
+    for (int64_t until_ms = busi_now_ms() + within_ms; busi_now_ms() < until_ms; busi_fiber_sleep(20)) {
+        struct busi_redis_reply reply = redis("GET", key, NULL, NULL);
+        if (reply.type == BUSI_REDIS_TEXT && busi_str_int(reply.text, &number) && number == expected)
+            return true;
+    }
+    return false;
+}
+
+static void the_mark(void)
+{
+    struct busi_str token = new_session("a@b.co", NULL);
+    cr_assert_eq(sign_out(token), BUSI_OK);
+    int64_t id = admin_int("SELECT id FROM auth.revocations");
+    cr_assert_not(becomes("busi:journal", id, 1000)); // not before it is certain that none is missing
+    cr_assert(becomes("busi:journal", id, 15000));
+    // What is behind the mark is not told again.
+    const char *key = key_of(token);
+    restore(key, BUSI_STR("revived"));
+    reconnect();
+    cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);
+    cr_assert_eq(redis("EXISTS", key, NULL, NULL).number, 1);
+    // A mark that is none: everything is.
+    redis("SET", "busi:journal", "x", NULL);
+    reconnect();
+    cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);
+    cr_assert_eq(redis("EXISTS", key, NULL, NULL).number, 0);
+}
+
+Test(journal, the_mark_follows_what_is_settled)
+{
+    run(the_mark);
+}
+
+static void half_done(void)
+{
+    struct busi_principal who;
+    struct busi_str token = new_session("a@b.co", NULL);
+    struct auth_session session;
+    cr_assert_eq(auth_token_read(world.auth, &world.arena, token, &session), BUSI_JWT_OK);
+    admin(busi_arena_printf(&world.arena,
+                            "INSERT INTO auth.revocations(user_id, session_id, expires_at, created_at)"
+                            " VALUES (1, '%.*s', now() + interval '1 day', now() - interval '1 minute')",
+                            BUSI_ARG(session.id))
+              .ptr);
+    enum busi_code code = BUSI_OK;
+    for (int64_t until_ms = busi_now_ms() + 10000; code == BUSI_OK && busi_now_ms() < until_ms;
+         busi_fiber_sleep(20))
+        code = check(token, &who);
+    cr_assert_eq(code, BUSI_UNAUTHENTICATED);
+}
+
+Test(journal, what_redis_was_not_told_of_is_told_later)
+{
+    run(half_done);
+}
+
+static void purged(void)
+{
+    for (int i = 0; i < 500 && admin_int("SELECT count(*) FROM auth.revocations") > 1; i++)
+        busi_fiber_sleep(20);
+    cr_assert_eq(admin_int("SELECT min(user_id) FROM auth.revocations"), 2);
+}
+
+Test(journal, rows_go_when_their_sessions_would_have_expired)
+{
+    admin("INSERT INTO auth.revocations(user_id, session_id, expires_at) VALUES (1, 'x', now() - interval '1 "
+          "second'),"
+          " (2, 'y', now() + interval '1 hour')");
+    run(purged);
+}
