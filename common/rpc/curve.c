@@ -79,8 +79,7 @@ static bool set_bytes(void *zmq_socket, int option, const void *bytes, size_t n)
 bool busi_curve_serve(struct busi_curve *curve, void *zmq_socket)
 {
     int yes = 1;
-    return curve->allow && set_bytes(zmq_socket, ZMQ_ZAP_DOMAIN, "busi", 4) &&
-           set_bytes(zmq_socket, ZMQ_CURVE_SERVER, &yes, sizeof yes) &&
+    return curve->allow && set_bytes(zmq_socket, ZMQ_CURVE_SERVER, &yes, sizeof yes) &&
            set_bytes(zmq_socket, ZMQ_CURVE_SECRETKEY, curve->own.secret_key, BUSI_KEY_BYTES);
 }
 
