@@ -48,7 +48,7 @@ static struct busi_arena_chunk *grow(struct busi_arena *arena, size_t size)
 
 void *busi_arena_alloc(struct busi_arena *arena, size_t size)
 {
-    if (size > arena->most - arena->used)
+    if (size > arena->most - arena->used || size > PTRDIFF_MAX / 2) /* what follows cannot overflow */
         return NULL;
     size_t step = (size + (size == 0) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     struct busi_arena_chunk *chunk = arena->chunks;

@@ -1,5 +1,4 @@
 #include "base/buf.h"
-#include "base/text.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,16 +8,23 @@ void busi_buf_init(struct busi_buf *buf, size_t max_bytes)
     *buf = (struct busi_buf){.most = max_bytes};
 }
 
-void busi_buf_fini(struct busi_buf *buf)
+static void wipe(struct busi_buf *buf)
 {
     if (buf->ptr)
-        explicit_bzero(buf->ptr, buf->len);
+        explicit_bzero(buf->ptr, buf->used > buf->len ? buf->used : buf->len);
+}
+
+void busi_buf_fini(struct busi_buf *buf)
+{
+    wipe(buf);
     free(buf->ptr);
     *buf = (struct busi_buf){.most = buf->most};
 }
 
 void busi_buf_clear(struct busi_buf *buf)
 {
+    if (buf->used < buf->len)
+        buf->used = buf->len;
     buf->len = 0;
     buf->failed = false;
 }
@@ -36,49 +42,25 @@ static bool grow(struct busi_buf *buf, size_t need)
         return false;
     if (buf->len)
         memcpy(bytes, buf->ptr, buf->len);
-    if (buf->ptr)
-        explicit_bzero(buf->ptr, buf->len);
+    wipe(buf);
     free(buf->ptr);
     buf->ptr = bytes;
     buf->room = room;
+    buf->used = 0;
     return true;
 }
 
-char *busi_buf_reserve(struct busi_buf *buf, size_t n)
+char *busi_buf_grow(struct busi_buf *buf, size_t n)
 {
-    if (buf->failed)
-        return NULL;
-    if (n <= buf->room - buf->len)
+    if (!buf->failed && n <= buf->most - buf->len && grow(buf, buf->len + n))
         return buf->ptr + buf->len;
-    if (n > buf->most - buf->len || !grow(buf, buf->len + n)) {
-        buf->failed = true;
-        return NULL;
-    }
-    return buf->ptr + buf->len;
-}
-
-void busi_buf_add(struct busi_buf *buf, const void *bytes, size_t n)
-{
-    char *to = n ? busi_buf_reserve(buf, n) : NULL;
-    if (!to)
-        return;
-    memcpy(to, bytes, n);
-    buf->len += n;
-}
-
-void busi_buf_str(struct busi_buf *buf, struct busi_str s)
-{
-    busi_buf_add(buf, s.ptr, s.len);
-}
-
-void busi_buf_char(struct busi_buf *buf, char c)
-{
-    busi_buf_add(buf, &c, 1);
+    buf->failed = true;
+    return NULL;
 }
 
 void busi_buf_int(struct busi_buf *buf, int64_t n)
 {
-    char digits[20];
+    char digits[20]; /* and the sign: INT64_MIN has 19 */
     size_t at = sizeof digits;
     uint64_t rest = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
     do {
@@ -86,23 +68,30 @@ void busi_buf_int(struct busi_buf *buf, int64_t n)
         rest /= 10;
     } while (rest);
     if (n < 0)
-        busi_buf_char(buf, '-');
+        digits[--at] = '-';
     busi_buf_add(buf, digits + at, sizeof digits - at);
 }
 
 void busi_buf_printf(struct busi_buf *buf, const char *format, ...)
 {
+    if (buf->failed)
+        return;
     va_list arguments;
+    size_t room = buf->room - buf->len;
     va_start(arguments, format);
-    int n = vsnprintf(NULL, 0, format, arguments);
+    int n = vsnprintf(room ? buf->ptr + buf->len : NULL, room, format, arguments);
     va_end(arguments);
-    char *to = n >= 0 ? busi_buf_reserve(buf, (size_t)n + 1) : NULL;
-    if (!to) {
+    if (n < 0) {
         buf->failed = true;
         return;
     }
-    va_start(arguments, format);
-    vsnprintf(to, (size_t)n + 1, format, arguments);
-    va_end(arguments);
+    if ((size_t)n >= room) {
+        char *to = busi_buf_reserve(buf, (size_t)n + 1);
+        if (!to)
+            return;
+        va_start(arguments, format);
+        vsnprintf(to, (size_t)n + 1, format, arguments);
+        va_end(arguments);
+    }
     buf->len += (size_t)n;
 }

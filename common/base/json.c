@@ -10,6 +10,32 @@ static bool plain(unsigned char c)
     return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
 }
 
+/* The same for eight bytes at once. Each term sets the high bit of some byte if and only if a byte is: beyond
+ * ASCII, DEL, a control byte, '"', '\\'. */
+static bool all_plain(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
+    uint64_t found = word | (word + ones) | ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) |
+                     ((slash - ones) & ~slash);
+    return !(found & highs);
+}
+
+/* Copies plain bytes up to the first that is none; how many. */
+static size_t copy_plain(char *to, const char *from, size_t n)
+{
+    size_t i = 0;
+    for (uint64_t word; i + sizeof word <= n; i += sizeof word) {
+        memcpy(&word, from + i, sizeof word);
+        if (!all_plain(word))
+            break;
+        memcpy(to + i, &word, sizeof word);
+    }
+    for (; i < n && plain((unsigned char)from[i]); i++)
+        to[i] = from[i];
+    return i;
+}
+
 static void escape(struct busi_buf *out, unsigned char c)
 {
     static const char short_forms[] = {
@@ -42,13 +68,14 @@ static size_t beyond_ascii(struct busi_buf *out, struct busi_str rest)
 void busi_buf_json(struct busi_buf *out, struct busi_str s)
 {
     busi_buf_char(out, '"');
-    size_t i = 0;
-    while (i < s.len) {
-        size_t run = i;
-        while (run < s.len && plain((unsigned char)s.ptr[run]))
-            run++;
-        busi_buf_add(out, s.ptr + i, run - i);
-        i = run;
+    for (size_t i = 0; i < s.len;) {
+        /* no byte of s becomes less than a byte, so this much is needed in any case */
+        char *to = busi_buf_reserve(out, s.len - i);
+        if (!to)
+            return;
+        size_t run = copy_plain(to, s.ptr + i, s.len - i);
+        out->len += run;
+        i += run;
         if (i == s.len)
             break;
         if ((unsigned char)s.ptr[i] < 0x80)

@@ -1,5 +1,6 @@
 /* JSON lines on stderr, written by a thread of their own: a caller never waits for the pipe. Lines
- * that do not fit the queue are dropped and counted (busi_log_lines_dropped_total). Any thread. */
+ * that do not fit the queue, or that stderr does not take, are dropped and counted
+ * (busi_log_lines_dropped_total). Any thread. */
 #pragma once
 #include "base/str.h"
 
@@ -24,9 +25,10 @@ struct busi_log_field {
 #define BUSI_I(field, value)                                                                                 \
     ((struct busi_log_field){.name = (field), .kind = BUSI_LOG_INT, .number = (value)})
 
-/* {"ts":"...","level":"info","service":"...","event":"<event>",<fields>}. Never pass a secret, a
- * token, a password or a query string. */
-void busi_log_write(enum busi_log_level level, const char *event, const struct busi_log_field *fields);
+/* {"ts":"...","level":"info","service":"...","event":"<event>",<fields>}. Fields that would make the line
+ * longer than 8 KiB are left out, and "cut":true says so. Never pass a secret, a token, a password or a query
+ * string. */
+void busi_log_write(enum busi_log_level level, const char *event, const struct busi_log_field *field);
 #define busi_log(level, event, ...)                                                                          \
     do {                                                                                                     \
         if (busi_log_enabled(level))                                                                         \

@@ -63,6 +63,17 @@ size_t busi_utf8_length(struct busi_str s)
     return n;
 }
 
+struct busi_str busi_utf8_cut(struct busi_str s, size_t max_bytes)
+{
+    if (s.len <= max_bytes)
+        return s;
+    size_t n = max_bytes;
+    while (n > 0 && max_bytes - n < 3 && continues((unsigned char)s.ptr[n]))
+        n--;
+    s.len = n;
+    return s;
+}
+
 /* Bytes of the white space (Unicode's White_Space property) that s begins with, 0 for anything else. */
 static size_t white_space(struct busi_str s)
 {

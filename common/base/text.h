@@ -6,6 +6,9 @@
 bool busi_utf8_valid(struct busi_str s);
 /* Code points of a valid UTF-8 text. */
 size_t busi_utf8_length(struct busi_str s);
+/* The longest beginning of s that has at most max_bytes and does not end within a code point. Total: of
+ * invalid UTF-8 at most three bytes more are cut off. */
+struct busi_str busi_utf8_cut(struct busi_str s, size_t max_bytes);
 /* Empty or nothing but Unicode white space; s must be valid UTF-8. */
 bool busi_utf8_blank(struct busi_str s);
 

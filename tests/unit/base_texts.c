@@ -81,6 +81,29 @@ Test(base_utf8, length_counts_code_points)
     cr_assert_eq(busi_utf8_length(BUSI_STR("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80")), 4);
 }
 
+Test(base_utf8, cuts_between_code_points)
+{
+    static const struct {
+        const char *text;
+        size_t most, left;
+    } cuts[] = {
+        {"", 0, 0},
+        {"abc", 3, 3},
+        {"abc", 4, 3},
+        {"abc", 2, 2},
+        {"abc", 0, 0},
+        {"a\xC3\xA9", 3, 3},
+        {"a\xC3\xA9", 2, 1},
+        {"\xE2\x82\xAC", 2, 0},
+        {"a\xE2\x82\xAC\xE2\x82\xAC", 6, 4},
+        {"a\xF0\x9F\x98\x80", 4, 1},
+        {"a\xF0\x9F\x98\x80", 5, 5},
+        {"a\x80\x80\x80\x80\x80\x80", 6, 3}, /* no text; three bytes are given up at most */
+    };
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++)
+        cr_expect_eq(busi_utf8_cut(busi_str_of(cuts[i].text), cuts[i].most).len, cuts[i].left, "case %zu", i);
+}
+
 Test(base_base64url, round_trip_of_every_length)
 {
     unsigned char bytes[67], back[67];
