@@ -1,4 +1,5 @@
 #include "wire/codec.h"
+#include "wire/field.h"
 
 struct decoding {
     struct busi_reader *reader;
@@ -58,11 +59,8 @@ static bool decode_nested(const struct decoding *d, const struct busi_field *fie
 
 static bool decode_number(const struct decoding *d, const struct busi_field *field, int64_t *to)
 {
-    int64_t limit = field->limit;
     *to = busi_read_int(d->reader);
-    if (limit && (*to > limit || *to < -limit))
-        return refuse(d, field->name, "out of range");
-    return true;
+    return busi_field_within(field, *to) || refuse(d, field->name, "out of range");
 }
 
 /* False when *bad has been said; an error of the reader is said by the caller. */

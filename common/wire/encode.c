@@ -1,31 +1,6 @@
 #include "wire/codec.h"
 #include "wire/field.h"
 
-static bool scalar_present(const struct busi_field *field, const void *at)
-{
-    switch (field->kind) {
-    case BUSI_TEXT:
-    case BUSI_SECRET:
-    case BUSI_BYTES:
-        return ((const struct busi_str *)at)->ptr != NULL;
-    case BUSI_BOOL:
-        return *(const bool *)at;
-    case BUSI_LIST:
-        return ((const struct busi_list *)at)->n > 0;
-    case BUSI_NESTED:
-        return *(void *const *)at != NULL;
-    default:
-        return *(const int64_t *)at != 0;
-    }
-}
-
-bool busi_field_present(const struct busi_field *field, const void *message)
-{
-    bool is_number = field->kind == BUSI_INT || field->kind == BUSI_TIME || field->kind == BUSI_BOOL;
-    return (is_number && field->need == BUSI_REQUIRED) ||
-           scalar_present(field, busi_field_at(field, message));
-}
-
 static void encode_list(msgpack_packer *pk, struct busi_buf *buf, const struct busi_field *field,
                         const struct busi_list *list)
 {
@@ -63,21 +38,24 @@ static void encode_field(msgpack_packer *pk, struct busi_buf *buf, const struct 
         busi_encode(pk, buf, field->sub(), *(void *const *)at);
         break;
     default:
+        buf->failed |= !busi_field_within(field, *(const int64_t *)at);
         msgpack_pack_int64(pk, *(const int64_t *)at);
     }
 }
 
 void busi_encode(msgpack_packer *pk, struct busi_buf *buf, const struct busi_desc *desc, const void *message)
 {
-    uint64_t present = 0;
+    uint64_t present = 0; /* a bit for each field that is written */
+    size_t n = 0;
     for (size_t i = 0; i < desc->n_fields; i++) {
         const struct busi_field *field = &desc->fields[i];
-        if (busi_field_present(field, message))
+        if (busi_field_present(field, message)) {
             present |= (uint64_t)1 << i;
-        else if (field->need == BUSI_REQUIRED)
+            n++;
+        } else if (field->need == BUSI_REQUIRED)
             buf->failed = true;
     }
-    msgpack_pack_map(pk, (size_t)__builtin_popcountll(present));
+    msgpack_pack_map(pk, n);
     for (; present; present &= present - 1) {
         const struct busi_field *field = &desc->fields[__builtin_ctzll(present)];
         msgpack_pack_int8(pk, (int8_t)field->key);

@@ -1,4 +1,5 @@
 /* Messages as JSON: for answers at the edge, and masked for logs. */
+#include "base/text.h"
 #include "wire/codec.h"
 #include "wire/field.h"
 
@@ -15,8 +16,7 @@ static void write_text(struct busi_buf *out, const struct busi_field *field, str
         return;
     }
     if (masked && text.len > DUMP_MAX_BYTES) {
-        text.len = DUMP_MAX_BYTES; /* a cut code point comes out as U+FFFD */
-        busi_buf_json(out, text);
+        busi_buf_json(out, busi_utf8_cut(text, DUMP_MAX_BYTES));
         if (!out->failed)
             out->len--;
         busi_buf_str(out, BUSI_STR("...\""));
@@ -60,6 +60,20 @@ static void write_field(struct busi_buf *out, const struct busi_field *field, co
     }
 }
 
+static void write_name(struct busi_buf *out, char before, const char *name)
+{
+    size_t n = strlen(name);
+    char *to = busi_buf_reserve(out, n + 4);
+    if (!to)
+        return;
+    to[0] = before;
+    to[1] = '"';
+    memcpy(to + 2, name, n);
+    to[n + 2] = '"';
+    to[n + 3] = ':';
+    out->len += n + 4;
+}
+
 /* Nesting is bounded by the rows, not by input. */
 static void write_message(struct busi_buf *out, const struct busi_desc *desc, const void *message,
                           bool masked)
@@ -69,9 +83,7 @@ static void write_message(struct busi_buf *out, const struct busi_desc *desc, co
         const struct busi_field *field = &desc->fields[i];
         if (field->kind != BUSI_LIST && !busi_field_present(field, message))
             continue;
-        busi_buf_add(out, (char[]){before, '"'}, 2);
-        busi_buf_add(out, field->name, strlen(field->name));
-        busi_buf_add(out, "\":", 2);
+        write_name(out, before, field->name);
         write_field(out, field, busi_field_at(field, message), masked);
         before = ',';
     }

@@ -145,7 +145,7 @@ int64_t busi_read_int(struct busi_reader *r)
     uint8_t c = peek(r);
     if (c < FIXMAP || c >= NEGATIVE_FIXINT) {
         take(r);
-        return (int8_t)c;
+        return r->error ? 0 : (int8_t)c;
     }
     if (c >= UINT8 && c < INT8) {
         take(r);
@@ -173,7 +173,7 @@ bool busi_read_bool(struct busi_reader *r)
         return false;
     }
     take(r);
-    return c == TRUE_;
+    return c == TRUE_ && !r->error;
 }
 
 bool busi_read_nil(struct busi_reader *r)
@@ -181,7 +181,7 @@ bool busi_read_nil(struct busi_reader *r)
     if (r->error || r->at == r->end || *r->at != NIL)
         return false;
     take(r);
-    return true;
+    return !r->error;
 }
 
 static struct busi_str any_text(struct busi_reader *r)
