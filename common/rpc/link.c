@@ -13,8 +13,8 @@ enum {
     HANDSHAKE_MS = 2000,
     CONNECT_MS = 2000,
     RECONNECT_MS = 100,
-    RECONNECT_MAX_MS = 2000,
-    CURVE_OVERHEAD = 64, /* MAXMSGSIZE counts the encrypted frame */
+    RECONNECT_MAX_MS = 500, /* a restarted worker is back at once */
+    CURVE_OVERHEAD = 64,    /* MAXMSGSIZE counts the encrypted frame */
     BACKLOG = 512
 };
 
