@@ -153,6 +153,7 @@ static void *start(struct busi_process *process)
     gateway->settings = process->settings;
     struct router_options options = gateway_router_options(process->settings);
     router_init(&gateway->router, &options);
+    seen_init(&gateway->seen);
     if (open_histograms(gateway) && open_client(gateway, process, &error) && open_front(gateway, &error)) {
         busi_log(BUSI_INFO, "listening", BUSI_S("bind", process->settings->http_bind),
                  BUSI_I("port", http_front_port(gateway->front)));

@@ -1,11 +1,13 @@
 /* The gateway process: routes, workers' client and front in one place. */
 #pragma once
 #include "router.h"
+#include "seen.h"
 #include "service/service.h"
 
 struct gateway {
     const struct busi_settings *settings; /* borrowed, lives as long as the process */
     struct router router;
+    struct seen seen;                          /* tokens found good not long ago */
     struct busi_rpc_client *rpc;               /* owned */
     struct http_front *front;                  /* owned */
     struct busi_histogram *histograms[ROUTES]; /* by row of routes.def; kept by the metrics */

@@ -1,6 +1,21 @@
 /* Lets only requests with a valid token of a living session pass. */
 #pragma once
 #include "exchange.h"
+#include "rpc/client.h"
 
-/* True: call.user_id says who asks. False: answered. */
-bool guard_admit(struct exchange *x);
+/* A check of a token, under way until guard_wait(). Stays where it is meanwhile. */
+struct guard {
+    struct busi_str token; /* borrowed from the request */
+    struct busi_call call; /* its own: it overlaps with the request's */
+    struct busi_check_token_request request;
+    struct busi_principal principal;
+    struct busi_rpc_started started;
+};
+
+/* Begins the check. False: answered already, there is nothing to wait for. */
+[[nodiscard]] bool guard_begin(struct exchange *x, struct guard *guard);
+/* May the request be worked on before the check is done? Only for what changes nothing, and only for tokens
+ * that were good not long ago. */
+bool guard_may_overlap(const struct exchange *x, const struct guard *guard);
+/* True: call.user_id says who asks. False: answered, whatever was in the answer before. */
+[[nodiscard]] bool guard_wait(struct exchange *x, struct guard *guard);

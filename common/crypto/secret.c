@@ -20,6 +20,11 @@ void busi_crypto_harden(void)
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){.rlim_cur = 0, .rlim_max = 0});
 }
 
+void busi_random_bytes(void *out, size_t n)
+{
+    randombytes_buf(out, n);
+}
+
 struct busi_str busi_random_text(struct busi_arena *arena, size_t n)
 {
     struct busi_str none = {0};
@@ -97,4 +102,12 @@ int busi_gen_secret(int argc, char **argv)
     sodium_memzero(bytes, sizeof(bytes));
     sodium_memzero(text, sizeof(text));
     return written ? 0 : 1;
+}
+
+uint64_t busi_short_hash(const uint8_t key[16], struct busi_str message)
+{
+    uint64_t hash = 0;
+    _Static_assert(crypto_shorthash_KEYBYTES == 16 && crypto_shorthash_BYTES == sizeof hash, "SipHash-2-4");
+    crypto_shorthash((unsigned char *)&hash, (const unsigned char *)message.ptr, message.len, key);
+    return hash;
 }

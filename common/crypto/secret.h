@@ -6,12 +6,15 @@
 [[nodiscard]] bool busi_crypto_init(void);
 /* Process hardening: no core dumps, not ptraceable by the same user. */
 void busi_crypto_harden(void);
+void busi_random_bytes(void *out, size_t n);
 /* n random bytes as unpadded base64url. */
 [[nodiscard]] struct busi_str busi_random_text(struct busi_arena *arena, size_t n);
 /* A UUIDv4 in text form, 36 characters and a NUL. */
 void busi_uuid4(char out[37]);
 /* BLAKE2b-256 of message under key (32..64 bytes), for looking secrets up without storing them. */
 void busi_keyed_hash(uint8_t out[32], struct busi_str key, struct busi_str message);
+/* SipHash-2-4 under a random key: for tables that clients must not be able to fill at one place. */
+uint64_t busi_short_hash(const uint8_t key[16], struct busi_str message);
 bool busi_same_bytes(const void *a, const void *b, size_t n); /* constant time */
 void busi_wipe(void *bytes, size_t n);
 /* gen-secret [bytes]: prints one line of base64url; exit code. */
