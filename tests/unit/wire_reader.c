@@ -111,3 +111,28 @@ Test(wire_reader, raw_gives_the_bytes_of_one_value)
     cr_assert_eq(busi_read_int(&r), 5);
     cr_assert(busi_reader_done(&r));
 }
+
+Test(wire_reader, containers_are_entered_eight_deep)
+{
+    READER(arrays, "\x91\x91\x91\x91\x91\x91\x91\x91\x91\x00");
+    READER(maps, "\x81\x81\x81\x81\x81\x81\x81\x81\x81\x00\x00\x00\x00\x00\x00\x00\x00\x00");
+    for (int depth = 1; depth <= 8; depth++)
+        cr_expect(busi_read_array(&arrays) == 1 && busi_read_map(&maps) == 1, "depth %d", depth);
+    cr_assert(busi_reader_ok(&arrays) && busi_reader_ok(&maps));
+    cr_expect(busi_read_array(&arrays) == 0 && busi_read_map(&maps) == 0);
+    cr_assert_str_eq(arrays.error, "too deep");
+    cr_assert_str_eq(maps.error, "too deep");
+}
+
+Test(wire_reader, leaving_a_container_makes_room_for_another)
+{
+    static char many[100];
+    struct busi_reader r;
+    memset(many, 0x90, sizeof many);
+    busi_reader_init(&r, many, sizeof many);
+    for (size_t i = 0; i < sizeof many; i++) {
+        cr_expect_eq(busi_read_array(&r), 0);
+        busi_read_leave(&r);
+    }
+    cr_assert(busi_reader_done(&r), "%s", r.error ? r.error : "bytes left");
+}
