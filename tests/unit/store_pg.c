@@ -459,8 +459,8 @@ Test(pg, resolves_host_names)
 {
     PGconn *admin = fixture.admin;
     snprintf(fixture.conninfo, sizeof fixture.conninfo,
-             "host=localhost,localhost port=%s user=%s dbname=%s options='-c search_path=%s'", PQport(admin),
-             PQuser(admin), PQdb(admin), fixture.schema);
+             "host=localhost,localhost port=%s user=%s password='%s' dbname=%s options='-c search_path=%s'",
+             PQport(admin), PQuser(admin), PQpass(admin), PQdb(admin), fixture.schema);
     run_with_pg(&fixture, resolves_host_names);
 }
 
