@@ -86,7 +86,9 @@ static void handle_guarded(struct exchange *x)
     if (!guard_begin(x, &guard))
         return;
     if (guard_may_overlap(x, &guard)) {
+        x->request->call.beside = &guard.started;
         x->route->handler(x);
+        x->request->call.beside = NULL;
         (void)!guard_wait(x, &guard);
     } else if (guard_wait(x, &guard)) {
         x->route->handler(x);

@@ -7,6 +7,8 @@
 #include "base/code.h"
 #include "wire/messages.h"
 
+struct busi_rpc_started;
+
 struct busi_call {
     struct busi_arena arena;         /* memory of the call, wiped after the reply */
     struct busi_str request_id;      /* <= 64 bytes [A-Za-z0-9._-]; X-Request-Id of every hop */
@@ -15,6 +17,10 @@ struct busi_call {
     struct busi_str caller;          /* server side: name of the client's CURVE certificate, "gateway" */
     int64_t user_id;                 /* on whose behalf, 0: nobody's */
     struct busi_str idempotency_key; /* <= 255 bytes, or absent */
+
+    /* Client side: a call of the same thread, started and not yet finished, whose answer it will want next.
+     * The thread is woken once for both. Or NULL. */
+    const struct busi_rpc_started *beside;
 
     /* why it failed; goes into the reply */
     struct busi_str message; /* for developers, never with personal data */

@@ -94,22 +94,50 @@ static void stop_worker(struct worker *worker)
 
 /* ---- callers ---- */
 
-static void call_once(struct busi_rpc_client *client, int64_t id)
+static void note(enum busi_code code, int64_t id, const struct busi_business *out)
 {
-    struct busi_call call;
-    struct busi_business out;
-    busi_call_init(&call, 65536);
-    call.until_ms = busi_now_ms() + 1 + id % 40;
-    enum busi_code code =
-        busi_rpc_directory_get_business(client, &call, &(struct busi_business_id_request){.id = id}, &out);
-    if (code == BUSI_OK && out.id != id)
+    if (code == BUSI_OK && out->id != id)
         wrong++;
     atomic_fetch_add(code == BUSI_OK                                               ? &ok
                      : code == BUSI_DEADLINE_EXCEEDED                              ? &late
                      : code == BUSI_UNAVAILABLE || code == BUSI_RESOURCE_EXHAUSTED ? &gone
                                                                                    : &other,
                      1);
+}
+
+static void begin_call(struct busi_call *call, int64_t id)
+{
+    busi_call_init(call, 65536);
+    call->until_ms = busi_now_ms() + 1 + id % 40;
+}
+
+static void call_once(struct busi_rpc_client *client, int64_t id)
+{
+    struct busi_call call;
+    struct busi_business out;
+    begin_call(&call, id);
+    note(busi_rpc_directory_get_business(client, &call, &(struct busi_business_id_request){.id = id}, &out),
+         id, &out);
     busi_call_fini(&call);
+}
+
+/* A call while another is on its way: one sleep for both, and two answers. */
+static void call_beside(struct busi_rpc_client *client, int64_t id)
+{
+    struct busi_call call, other_call;
+    struct busi_business out, other_out;
+    struct busi_rpc_started started;
+    const struct busi_business_id_request other_request = {.id = id * 7 + 3};
+    begin_call(&call, id);
+    begin_call(&other_call, id + 11);
+    busi_rpc_start(&started, client, &other_call, BUSI_METHOD_directory_get_business, &other_request,
+                   &other_out);
+    call.beside = &started;
+    note(busi_rpc_directory_get_business(client, &call, &(struct busi_business_id_request){.id = id}, &out),
+         id, &out);
+    note(busi_rpc_finish(&started), other_request.id, &other_out);
+    busi_call_fini(&call);
+    busi_call_fini(&other_call);
 }
 
 struct thread {
@@ -122,14 +150,14 @@ static void *call_on(void *arg)
 {
     struct thread *self = arg;
     for (int64_t i = 1; !stop; i++)
-        call_once(self->client, i * THREADS + self->number);
+        (i % 2 ? call_once : call_beside)(self->client, i * THREADS + self->number);
     return NULL;
 }
 
 static void fiber(void *client)
 {
     for (int64_t i = 1; !stop; i++)
-        call_once(client, 1000000000 + i);
+        (i % 2 ? call_once : call_beside)(client, 1000000000 + i);
     fibers_left--;
 }
 
