@@ -1,5 +1,5 @@
 """The words the end-to-end tests are written in: requests to the running gateway, and what is expected of the answers."""
-import base64, hashlib, hmac, http.client, itertools, json, os, pathlib, re, time, uuid
+import base64, contextlib, hashlib, hmac, http.client, itertools, json, os, pathlib, re, sys, time, uuid
 
 URL = os.environ["BUSI_TEST_URL"]
 HOST, PORT = re.match(r"http://([^:/]+):(\d+)", URL).groups()
@@ -120,6 +120,37 @@ BUSINESS = {"name": "Company 1", "description": "Short description 1", "tag": "I
 def create_business(token, **fields):
     answer = post_json("/api/businesses", {"business": {**BUSINESS, **fields}}, token)
     return expect_status(answer, 201).json["data"]
+
+
+# ---- behind the gateway ----
+def port(name):
+    return int(re.findall(rf"^{name}=(\d+)", (VAR / "ports").read_text(), re.M)[-1])
+
+
+@contextlib.contextmanager
+def worker(service):
+    """A client of one of the workers, with the gateway's own key."""
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "wire"))
+    from client import Client
+    client = Client(f"tcp://127.0.0.1:{port(service + '-1')}", VAR / "keys/gateway.key", VAR / f"keys/servers/{service}-svc.pub")
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def logs():
+    """Everything the services have logged so far."""
+    return {path.name: path.read_text(errors="replace") for path in (VAR / "logs").glob("*.log")
+            if re.match(r"(gateway|auth|directory|mailer)", path.name)}
+
+
+def metrics(name):
+    connection = http.client.HTTPConnection(HOST, port(name + "-health"), timeout=5)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return text
 
 
 # ---- tokens ----

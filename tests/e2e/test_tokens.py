@@ -128,3 +128,32 @@ def test_a_token_in_other_case(token):
 def test_no_answer_shows_a_token(token):
     for answer in get("/api/businesses?limit=1", token), get("/nowhere", token), get("/api/businesses", token[:-1]):
         assert token[-20:-1].encode() not in answer.raw and token[-20:-1] not in str(answer.headers)
+
+
+# ---- tokens that were good ----
+def test_a_token_is_as_good_as_its_session(token, business):
+    path, email = f"/api/businesses/{business['id']}", new_email()
+    first, second = sign_up(email), sign_in(email)
+    for mine in first, second:
+        for _ in range(3):
+            expect_status(get(path, mine), 200)
+    with worker("auth") as auth:
+        auth.call("auth.SignOut", {1: first})
+    for _ in range(3):
+        expect_invalid_token(get(path, first))
+        expect_invalid_token(ask("DELETE", path, token=first))
+        expect_status(get(path, second), 200)
+
+
+def test_the_tokens_of_a_deleted_user(business):
+    path, email = f"/api/businesses/{business['id']}", new_email()
+    tokens = [sign_up(email), sign_in(email)]
+    for mine in tokens:
+        expect_status(get(path, mine), 200)
+    with worker("auth") as auth:
+        assert auth.call("auth.DeleteUser", {1: int(claims_of(tokens[0])["sub"])})[1] == 1
+    for mine in tokens:
+        expect_invalid_token(get(path, mine))
+    expect_detail(post_json("/api/users/signin", {"email": email, "password": PASSWORD}), 401, "Unauthorized")
+    sign_up(email)
+    expect_invalid_token(get(path, tokens[0]))
