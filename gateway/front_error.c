@@ -67,7 +67,6 @@ static void answer_unasked(struct front_worker *worker, int status, struct busi_
     struct http_request *request = &worker->request;
     struct http_response response;
     int64_t begun_us = busi_now_us();
-    atomic_fetch_add(&worker->front->busy, 1);
     busi_metric_add(BUSI_METRIC_http_refused_head, 1);
     front_request_init(worker, remote_addr);
     front_identify(worker, request);
@@ -80,7 +79,6 @@ static void answer_unasked(struct front_worker *worker, int status, struct busi_
     busi_call_fini(&request->call);
     if (sent && status != 408)
         front_linger(worker);
-    atomic_fetch_sub(&worker->front->busy, 1);
 }
 
 int front_on_error(struct mg_connection *connection, int status, const char *text)

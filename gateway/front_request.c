@@ -143,10 +143,15 @@ int front_on_request(struct mg_connection *connection)
         mg_disable_connection_keep_alive(connection);
         return 503;
     }
-    atomic_fetch_add(&worker->front->busy,
-                     1); /* before looking whether we drain: one of both sees the other */
+    struct http_front *front = worker->front;
+    /* Who comes during the drain is refused and not waited for: else those who come back at once could hold
+     * it up. All others are counted before admit() looks: it and the drain cannot both miss the other. */
+    bool counts = !atomic_load(&front->draining);
+    if (counts)
+        atomic_fetch_add(&front->busy, 1);
     worker->answered++;
     int status = serve(worker, connection, busi_now_us());
-    atomic_fetch_sub(&worker->front->busy, 1);
+    if (counts)
+        atomic_fetch_sub(&front->busy, 1);
     return status;
 }

@@ -212,6 +212,23 @@ Test(front_clients, drains)
     cr_expect(http_front_busy(front) == 0);
 }
 
+/* Clients that come back at once would otherwise hold up the drain for ever. */
+Test(front_clients, does_not_wait_for_those_it_refuses_while_it_drains)
+{
+    http_front_drain(front);
+    int refused[3];
+    for (int i = 0; i < 3; i++) {
+        char text[512] = "";
+        refused[i] = dial();
+        say(refused[i], i == 2 ? "nonsense\r\n\r\n" : BEHIND);
+        cr_expect(recv(refused[i], text, sizeof(text) - 1, 0) > 0); /* and now the front lingers */
+        cr_expect_str_neq(text, "");
+    }
+    cr_expect(http_front_busy(front) == 0);
+    for (int i = 0; i < 3; i++)
+        close(refused[i]);
+}
+
 /* CivetWeb's parser looks past what was received, at what earlier connections left in the thread's buffer. */
 Test(front_clients, never_meets_what_another_left_behind)
 {
