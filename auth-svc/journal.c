@@ -57,7 +57,7 @@ static bool read_mark(struct auth_journal *journal, struct busi_call *call, int6
 static bool write_mark(struct auth_journal *journal, struct busi_call *call, int64_t mark)
 {
     struct busi_redis_reply reply;
-    struct busi_str number = busi_arena_printf(&call->arena, "%lld", (long long)mark);
+    struct busi_str number = busi_arena_int(&call->arena, mark);
     return number.ptr &&
            run(journal, call, 3, (const struct busi_str[]){BUSI_STR("SET"), MARK, number}, &reply);
 }
@@ -81,9 +81,8 @@ static bool tell_batch(struct auth_journal *journal, int64_t *mark, int64_t age_
     struct busi_pg_result result;
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
-    const struct busi_str params[] = {busi_arena_printf(&call.arena, "%lld", (long long)*mark),
-                                      busi_arena_printf(&call.arena, "%lld", (long long)age_s),
-                                      busi_arena_printf(&call.arena, "%d", (int)BATCH)};
+    const struct busi_str params[] = {busi_arena_int(&call.arena, *mark), busi_arena_int(&call.arena, age_s),
+                                      busi_arena_int(&call.arena, BATCH)};
     bool good =
         busi_pg_run(journal->auth->pg, AUTH_LIST_REVOCATIONS, params, call.until_ms, &result) == BUSI_OK;
     for (int row = 0; good && row < result.rows; row++)

@@ -38,11 +38,6 @@ static struct busi_str index_key(struct busi_call *call, int64_t user_id)
     return busi_arena_printf(&call->arena, "busi:u:{%lld}", (long long)user_id);
 }
 
-static struct busi_str number(struct busi_call *call, int64_t n)
-{
-    return busi_arena_printf(&call->arena, "%lld", (long long)n);
-}
-
 static enum busi_code no_memory(struct busi_call *call)
 {
     return busi_call_fail(call, BUSI_INTERNAL, "the call's memory is used up");
@@ -56,8 +51,9 @@ static enum busi_code enter_index(struct auth *self, struct busi_call *call,
                                   const struct auth_session *session)
 {
     struct busi_redis_reply reply;
-    struct busi_str key = index_key(call, session->user_id), expires = number(call, session->expires_s),
-                    now = number(call, session->created_s);
+    struct busi_str key = index_key(call, session->user_id),
+                    expires = busi_arena_int(&call->arena, session->expires_s),
+                    now = busi_arena_int(&call->arena, session->created_s);
     if (!key.ptr || !expires.ptr || !now.ptr)
         return no_memory(call);
     enum busi_code code = RUN(self, call, &reply, BUSI_STR("ZADD"), key, expires, session->id);
@@ -75,7 +71,8 @@ static enum busi_code store(struct auth *self, struct busi_call *call, const str
     char record[AUTH_RECORD_MOST_BYTES];
     struct busi_redis_reply reply;
     size_t len = auth_session_record(record, session, self->token_hash_key);
-    struct busi_str key = session_key(call, session->id), expires = number(call, session->expires_s);
+    struct busi_str key = session_key(call, session->id),
+                    expires = busi_arena_int(&call->arena, session->expires_s);
     if (!key.ptr || !expires.ptr)
         return no_memory(call);
     return RUN(self, call, &reply, BUSI_STR("SET"), key, (struct busi_str){record, len}, BUSI_STR("EXAT"),
@@ -85,7 +82,7 @@ static enum busi_code store(struct auth *self, struct busi_call *call, const str
 static enum busi_code still_welcome(struct auth *self, struct busi_call *call, int64_t user_id)
 {
     struct busi_pg_result result;
-    struct busi_str id = number(call, user_id);
+    struct busi_str id = busi_arena_int(&call->arena, user_id);
     if (!id.ptr)
         return no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, AUTH_USER_WELCOME, &id, call->until_ms, &result);
@@ -165,8 +162,8 @@ enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
                                    const struct auth_session *session)
 {
     struct busi_pg_result result;
-    const struct busi_str params[] = {number(call, session->user_id), session->id,
-                                      number(call, session->expires_s)};
+    const struct busi_str params[] = {busi_arena_int(&call->arena, session->user_id), session->id,
+                                      busi_arena_int(&call->arena, session->expires_s)};
     if (!params[0].ptr || !params[2].ptr)
         return no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, AUTH_REVOKE, params, call->until_ms, &result);
@@ -193,7 +190,7 @@ enum busi_code auth_session_end(struct auth *self, struct busi_call *call, struc
 enum busi_code auth_session_end_all(struct auth *self, struct busi_call *call, int64_t user_id)
 {
     struct busi_redis_reply reply;
-    struct busi_str index = index_key(call, user_id), last = number(call, END_AT_ONCE - 1);
+    struct busi_str index = index_key(call, user_id), last = busi_arena_int(&call->arena, END_AT_ONCE - 1);
     if (!index.ptr || !last.ptr)
         return no_memory(call);
     for (;;) {

@@ -6,7 +6,7 @@ struct busi_str auth_token_make(struct busi_arena *arena, const struct auth_sess
 {
     struct busi_jwt_claims claims = {
         .jti = session->token_id,
-        .subject = busi_arena_printf(arena, "%lld", (long long)session->user_id),
+        .subject = busi_arena_int(arena, session->user_id),
         .type = TYPE,
         .session_id = session->id,
         .issued_at = session->created_s,

@@ -38,11 +38,6 @@ static enum busi_code need_sessions(struct auth *self, struct busi_call *call)
     return busi_call_fail(call, BUSI_UNAVAILABLE, "the session store is away");
 }
 
-static struct busi_str number(struct busi_call *call, int64_t n)
-{
-    return busi_arena_printf(&call->arena, "%lld", (long long)n);
-}
-
 /* ---- looking up ---- */
 
 static enum busi_code find(struct auth *self, struct busi_call *call, enum auth_statement statement,
@@ -143,7 +138,8 @@ static void replace_hash(struct auth *self, struct busi_call *call, const struct
                          const char *better)
 {
     struct busi_pg_result result;
-    const struct busi_str params[] = {number(call, user->id), user->hash, busi_str_of(better)};
+    const struct busi_str params[] = {busi_arena_int(&call->arena, user->id), user->hash,
+                                      busi_str_of(better)};
     enum busi_code code = BUSI_INTERNAL;
     if (*better && params[0].ptr) {
         code = busi_pg_run(self->pg, AUTH_REPLACE_HASH, params, call->until_ms, &result);
@@ -192,7 +188,7 @@ enum busi_code auth_delete_user(struct auth *self, struct busi_call *call,
                                 const struct busi_user_id_request *in, struct busi_count_reply *out)
 {
     struct busi_pg_result result;
-    struct busi_str id = number(call, in->user_id);
+    struct busi_str id = busi_arena_int(&call->arena, in->user_id);
     if (!id.ptr)
         return busi_call_fail(call, BUSI_INTERNAL, "the call's memory is used up");
     enum busi_code code = busi_pg_run(self->pg, AUTH_DELETE_USER, &id, call->until_ms, &result);

@@ -50,11 +50,6 @@ struct batch {
     size_t n_files;
 };
 
-static struct busi_str number(struct busi_arena *arena, int64_t n)
-{
-    return busi_arena_printf(arena, "%" PRId64, n);
-}
-
 static int64_t statement_deadline(const struct delivery *delivery)
 {
     return busi_now_ms() + delivery->options.process->settings->statement_timeout_ms;
@@ -88,7 +83,8 @@ static void open_parcel(struct batch *batch, int row)
 static bool claim(struct batch *batch)
 {
     struct delivery *delivery = batch->delivery;
-    struct busi_str params[] = {number(&batch->arena, BATCH), number(&batch->arena, LEASE_MS)};
+    struct busi_str params[] = {busi_arena_int(&batch->arena, BATCH),
+                                busi_arena_int(&batch->arena, LEASE_MS)};
     batch->claimed_ms = busi_now_ms();
     enum busi_code code = busi_pg_run(delivery->options.pg, MAIL_SQL_claim, params,
                                       statement_deadline(delivery), &batch->result);
@@ -132,9 +128,9 @@ static void put_back(struct batch *batch, const struct parcel *parcel, const cha
 {
     struct delivery *delivery = batch->delivery;
     struct busi_pg_result result = {0};
-    struct busi_str params[] = {number(&batch->arena, parcel->mail.id),
-                                number(&batch->arena, parcel->attempts), busi_str_of(error),
-                                number(&batch->arena, most_attempts)};
+    struct busi_str params[] = {busi_arena_int(&batch->arena, parcel->mail.id),
+                                busi_arena_int(&batch->arena, parcel->attempts), busi_str_of(error),
+                                busi_arena_int(&batch->arena, most_attempts)};
     busi_log(BUSI_WARN, "mail_not_delivered", BUSI_I("mail_id", parcel->mail.id),
              BUSI_I("attempts", parcel->attempts), BUSI_C("why", error));
     /* when this fails, the end of the lease puts it back */

@@ -93,3 +93,8 @@ struct busi_str busi_arena_printf(struct busi_arena *arena, const char *format, 
     va_end(arguments);
     return (struct busi_str){text, (size_t)n};
 }
+
+struct busi_str busi_arena_int(struct busi_arena *arena, int64_t n)
+{
+    return busi_arena_printf(arena, "%lld", (long long)n);
+}

@@ -23,6 +23,8 @@ void busi_arena_fini(struct busi_arena *arena);
 
 /* A copy with a NUL behind it (not counted). ptr NULL when out of memory or s.ptr is NULL. */
 [[nodiscard]] struct busi_str busi_arena_dup(struct busi_arena *arena, struct busi_str s);
+/* n as a decimal, NUL behind. ptr NULL when out of memory. */
+[[nodiscard]] struct busi_str busi_arena_int(struct busi_arena *arena, int64_t n);
 /* printf into the arena, NUL behind. ptr NULL when out of memory. */
 [[nodiscard, gnu::format(printf, 2, 3)]] struct busi_str busi_arena_printf(struct busi_arena *arena,
                                                                            const char *format, ...);
