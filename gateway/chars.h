@@ -2,15 +2,6 @@
 #pragma once
 #include "base/str.h"
 
-/* 0..15, or -1. */
-static inline int chars_hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = busi_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static inline bool chars_is_alphanumeric(char c)
 {
     return (c >= '0' && c <= '9') || (busi_lower(c) >= 'a' && busi_lower(c) <= 'z');

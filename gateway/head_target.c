@@ -6,7 +6,7 @@ static int escaped_byte(struct busi_str s, size_t i)
 {
     if (s.len - i < 3)
         return -1;
-    int high = chars_hex(s.ptr[i + 1]), low = chars_hex(s.ptr[i + 2]);
+    int high = busi_hex_digit(s.ptr[i + 1]), low = busi_hex_digit(s.ptr[i + 2]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
@@ -72,7 +72,7 @@ static bool name_valid(struct busi_str name)
 static bool ipv6_valid(struct busi_str text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if (chars_hex(text.ptr[i]) < 0 && text.ptr[i] != ':' && text.ptr[i] != '.')
+        if (busi_hex_digit(text.ptr[i]) < 0 && text.ptr[i] != ':' && text.ptr[i] != '.')
             return false;
     return text.len >= 2 && text.len <= 45;
 }

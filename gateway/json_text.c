@@ -40,7 +40,7 @@ static int32_t take_unit(struct json_reader *in)
     if (in->end - in->at < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        int digit = chars_hex(*in->at++);
+        int digit = busi_hex_digit(*in->at++);
         if (digit < 0)
             return -1;
         unit = unit * 16 + digit;

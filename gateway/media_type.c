@@ -11,11 +11,7 @@ struct busi_str media_type_name(struct busi_str value)
     const char *semicolon = value.len > 0 ? memchr(value.ptr, ';', value.len) : NULL;
     if (semicolon)
         value.len = (size_t)(semicolon - value.ptr);
-    while (value.len > 0 && is_space(value.ptr[0]))
-        value = (struct busi_str){value.ptr + 1, value.len - 1};
-    while (value.len > 0 && is_space(value.ptr[value.len - 1]))
-        value.len--;
-    return value;
+    return busi_str_trim(value, " \t");
 }
 
 struct reader {

@@ -15,8 +15,8 @@ static enum param_verdict decode(struct busi_arena *arena, struct busi_str raw, 
     for (size_t i = 0; i < raw.len; i++) {
         char c = raw.ptr[i];
         if (c == '%') {
-            int high = raw.len - i > 2 ? chars_hex(raw.ptr[i + 1]) : -1;
-            int low = high >= 0 ? chars_hex(raw.ptr[i + 2]) : -1;
+            int high = raw.len - i > 2 ? busi_hex_digit(raw.ptr[i + 1]) : -1;
+            int low = high >= 0 ? busi_hex_digit(raw.ptr[i + 2]) : -1;
             if (low < 0)
                 return PARAMS_BAD;
             c = (char)(high * 16 + low);

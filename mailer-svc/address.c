@@ -41,15 +41,6 @@ bool mail_address_valid(struct busi_str address)
     return local.len <= LOCAL_MAX_BYTES && is_dot_atom(local) && is_domain(domain);
 }
 
-static struct busi_str trim(struct busi_str s)
-{
-    while (s.len > 0 && s.ptr[0] == ' ')
-        s = (struct busi_str){s.ptr + 1, s.len - 1};
-    while (s.len > 0 && s.ptr[s.len - 1] == ' ')
-        s.len--;
-    return s;
-}
-
 static bool is_name(struct busi_str s)
 {
     for (size_t i = 0; i < s.len; i++)
@@ -60,14 +51,14 @@ static bool is_name(struct busi_str s)
 
 bool mail_sender_parse(struct busi_str text, struct mail_sender *out)
 {
-    struct mail_sender sender = {.address = trim(text)};
+    struct mail_sender sender = {.address = busi_str_trim(text, " ")};
     const char *open = memchr(text.ptr, '<', text.len);
     if (open) {
         size_t before = (size_t)(open - text.ptr);
-        struct busi_str rest = trim((struct busi_str){open + 1, text.len - before - 1});
+        struct busi_str rest = busi_str_trim((struct busi_str){open + 1, text.len - before - 1}, " ");
         if (rest.len == 0 || rest.ptr[rest.len - 1] != '>')
             return false;
-        sender.name = trim((struct busi_str){text.ptr, before});
+        sender.name = busi_str_trim((struct busi_str){text.ptr, before}, " ");
         sender.address = (struct busi_str){rest.ptr, rest.len - 1};
     }
     if (!is_name(sender.name) || !mail_address_valid(sender.address))

@@ -1,5 +1,19 @@
 #include "base/str.h"
 
+static bool is_one_of(char c, const char *set)
+{
+    return c != 0 && strchr(set, c);
+}
+
+struct busi_str busi_str_trim(struct busi_str s, const char *blanks)
+{
+    while (s.len > 0 && is_one_of(s.ptr[0], blanks))
+        s = (struct busi_str){s.ptr + 1, s.len - 1};
+    while (s.len > 0 && is_one_of(s.ptr[s.len - 1], blanks))
+        s.len--;
+    return s;
+}
+
 bool busi_str_int(struct busi_str s, int64_t *out)
 {
     size_t i = 0;

@@ -45,6 +45,17 @@ static inline bool busi_str_starts(struct busi_str s, struct busi_str prefix)
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 
+/* Value of a hexadecimal digit in either case, or -1. */
+static inline int busi_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = busi_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* s without the bytes of blanks at both ends. */
+struct busi_str busi_str_trim(struct busi_str s, const char *blanks);
 /* Whole string as a canonical decimal (no sign but '-', no leading zero). False on anything else
  * and on overflow; *out is then untouched. */
 bool busi_str_int(struct busi_str s, int64_t *out);

@@ -8,20 +8,9 @@ void busi_config_lines_init(struct busi_config_lines *lines, struct busi_str tex
     *lines = (struct busi_config_lines){.rest = text};
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
 static struct busi_str trim(struct busi_str s)
 {
-    while (s.len > 0 && is_blank(s.ptr[0])) {
-        s.ptr++;
-        s.len--;
-    }
-    while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
-        s.len--;
-    return s;
+    return busi_str_trim(s, " \t\r");
 }
 
 static bool is_key(struct busi_str s)

@@ -4,14 +4,6 @@
 
 enum { DEFAULT_PORT = 6379, DB_MOST = 65535 };
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = busi_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* A NUL-terminated copy with %XX decoded; NULL: malformed or out of memory. */
 static char *decode(struct busi_str text)
 {
@@ -20,8 +12,8 @@ static char *decode(struct busi_str text)
     for (size_t i = 0; out && i < text.len; i++) {
         int c = (unsigned char)text.ptr[i];
         if (c == '%') {
-            int high = i + 2 < text.len ? hex(text.ptr[i + 1]) : -1;
-            int low = high >= 0 ? hex(text.ptr[i + 2]) : -1;
+            int high = i + 2 < text.len ? busi_hex_digit(text.ptr[i + 1]) : -1;
+            int low = high >= 0 ? busi_hex_digit(text.ptr[i + 2]) : -1;
             c = low >= 0 ? high * 16 + low : 0;
             i += 2;
         }
