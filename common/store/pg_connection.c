@@ -28,7 +28,7 @@ static void on_connect_deadline(void *arg)
     busi_pg_connection_lose(connection, "connecting took too long", "");
 }
 
-static void connect_now(struct pg_connection *connection, const struct busi_addresses *found)
+static void connect_now(struct pg_connection *connection, const struct busi_resolved *found)
 {
     struct busi_pg *pg = connection->pg;
     connection->state = PG_CONNECTING;
@@ -42,7 +42,7 @@ static void connect_now(struct pg_connection *connection, const struct busi_addr
     watch(connection, BUSI_WRITABLE);
 }
 
-static void on_resolved(void *arg, const struct busi_addresses *found)
+static void on_resolved(void *arg, const struct busi_resolved *found)
 {
     struct pg_connection *connection = arg;
     connection->resolve = NULL;

@@ -80,7 +80,7 @@ static void append(char *list, struct busi_str item, bool first)
 /* host=a,b with two addresses of a: host=a,a,b hostaddr=1,2,3 (and the ports likewise). The name stays for
  * certificate checks. */
 static void name_addresses(struct keywords *keywords, const PQconninfoOption *conninfo,
-                           const struct busi_addresses *found, struct lists *lists)
+                           const struct busi_resolved *found, struct lists *lists)
 {
     const char *host = busi_pg_conninfo_get(conninfo, "host"), *port = busi_pg_conninfo_get(conninfo, "port");
     for (size_t i = 0; i < found->n; i++) {
@@ -101,7 +101,7 @@ static void ignore_notice(void *arg, const PGresult *notice)
     (void)notice;
 }
 
-PGconn *busi_pg_conninfo_connect(const struct busi_pg *pg, const struct busi_addresses *found)
+PGconn *busi_pg_conninfo_connect(const struct busi_pg *pg, const struct busi_resolved *found)
 {
     struct keywords keywords = {0};
     set(&keywords, "connect_timeout", "2");

@@ -144,7 +144,7 @@ void busi_pg_conninfo_free(PQconninfoOption **conninfo);
 const char *busi_pg_conninfo_get(const PQconninfoOption *conninfo, const char *keyword); /* NULL: not given */
 /* Starts connecting without blocking; found: addresses of the conninfo's hosts, NULL when none needs a
  * look-up. NULL: out of memory. */
-PGconn *busi_pg_conninfo_connect(const struct busi_pg *pg, const struct busi_addresses *found);
+PGconn *busi_pg_conninfo_connect(const struct busi_pg *pg, const struct busi_resolved *found);
 
 /* pg_result.c */
 enum pg_kind busi_pg_kind(Oid type); /* PG_OTHER: not one of ours */

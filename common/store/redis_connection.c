@@ -42,7 +42,7 @@ static void connect_now(struct busi_redis *redis, const char *address)
         busi_redis_lose(redis, "no watch");
 }
 
-static void on_resolved(void *arg, const struct busi_addresses *found)
+static void on_resolved(void *arg, const struct busi_resolved *found)
 {
     struct busi_redis *redis = arg;
     redis->resolve = NULL;

@@ -15,13 +15,13 @@
 /* Shared by the loop and the thread: whoever lets go last frees it, so that neither waits for the other (a
  * dead name server can hold getaddrinfo() for half a minute). */
 struct busi_resolve {
-    atomic_int owners;           /* 2: loop and thread */
-    int done_fd;                 /* eventfd; written by the thread when found is complete */
-    struct busi_watch *watch;    /* loop side */
-    busi_resolve_fn *fn;         /* loop side */
-    void *arg;                   /* loop side */
-    struct busi_addresses found; /* the thread's until done_fd is readable */
-    char hosts[];                /* copy; the thread cuts it at the commas */
+    atomic_int owners;          /* 2: loop and thread */
+    int done_fd;                /* eventfd; written by the thread when found is complete */
+    struct busi_watch *watch;   /* loop side */
+    busi_resolve_fn *fn;        /* loop side */
+    void *arg;                  /* loop side */
+    struct busi_resolved found; /* the thread's until done_fd is readable */
+    char hosts[];               /* copy; the thread cuts it at the commas */
 };
 
 static void let_go(struct busi_resolve *resolve)
@@ -40,7 +40,7 @@ bool busi_resolve_needed(const char *host)
     return inet_pton(AF_INET, host, address) != 1 && inet_pton(AF_INET6, host, address) != 1;
 }
 
-static void add(struct busi_addresses *found, size_t host, const struct addrinfo *info)
+static void add(struct busi_resolved *found, size_t host, const struct addrinfo *info)
 {
     if (found->n == BUSI_RESOLVE_MOST)
         return;
@@ -51,7 +51,7 @@ static void add(struct busi_addresses *found, size_t host, const struct addrinfo
     found->items[found->n++].host = host;
 }
 
-static void look_up(struct busi_addresses *found, size_t index, const char *host)
+static void look_up(struct busi_resolved *found, size_t index, const char *host)
 {
     if (!busi_resolve_needed(host) && (!*host || *host == '/' || *host == '@')) {
         add(found, index, NULL);

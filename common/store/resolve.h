@@ -8,14 +8,14 @@ enum { BUSI_RESOLVE_MOST = 16, BUSI_RESOLVE_ADDRESS = 64 };
 
 struct busi_resolve;
 /* What was found; valid during the callback. */
-struct busi_addresses {
+struct busi_resolved {
     size_t n;
     struct {
         size_t host;                     /* which of the names, from 0 */
         char text[BUSI_RESOLVE_ADDRESS]; /* numeric; "" for a name that is a Unix socket's path */
     } items[BUSI_RESOLVE_MOST];
 };
-typedef void busi_resolve_fn(void *arg, const struct busi_addresses *found);
+typedef void busi_resolve_fn(void *arg, const struct busi_resolved *found);
 
 /* hosts: names or numeric addresses, comma separated; copied. fn runs once on the loop, with n 0 when nothing
  * was found; the handle is gone by then. NULL: no thread or descriptor to be had. */

@@ -11,7 +11,7 @@ enum { ROUNDS = 50 };
 static struct busi_loop *loop;
 static int answered;
 
-static void on_answer(void *arg, const struct busi_addresses *found)
+static void on_answer(void *arg, const struct busi_resolved *found)
 {
     (void)arg;
     if (found->n < 2 || found->items[found->n - 1].host != 1) {
@@ -22,7 +22,7 @@ static void on_answer(void *arg, const struct busi_addresses *found)
         busi_loop_stop(loop);
 }
 
-static void on_no_answer(void *arg, const struct busi_addresses *found)
+static void on_no_answer(void *arg, const struct busi_resolved *found)
 {
     (void)arg;
     (void)found;
