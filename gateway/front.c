@@ -13,11 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    STACK_BYTES =
-        256 * 1024,      /* a thread per connection: the default 8 MiB would count against memory limits */
-    FILES_BESIDES = 256, /* descriptors for everything but clients */
-};
+enum { FILES_BESIDES = 256 }; /* descriptors for everything but clients */
 
 /* ---- CivetWeb's callbacks that are not about one request ---- */
 
@@ -139,9 +135,6 @@ struct http_front *front_start(const struct front_options *options, const char *
     front->workers = calloc(front->n_workers, sizeof(*front->workers));
     if (!front->workers)
         return fail(front, error, "out of memory");
-    if (!raise_file_limit((rlim_t)(options->threads + options->queue + FILES_BESIDES)))
-        return fail(front, error,
-                    "the limit of open files is below BUSI_HTTP_THREADS + BUSI_HTTP_QUEUE + 256");
     front->server = start_server(front, options);
     if (!front->server)
         return fail(front, error,
