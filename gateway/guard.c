@@ -1,6 +1,7 @@
 #include "guard.h"
 #include "bearer.h"
 #include "gateway.h"
+#include "media_type.h"
 
 enum { ARENA_BYTES = 16 * 1024 };
 
@@ -8,9 +9,8 @@ enum { ARENA_BYTES = 16 * 1024 };
 static bool sent_twice(const struct exchange *x)
 {
     const struct http_header *type = http_find_header(x->request, BUSI_STR("content-type"));
-    struct busi_str form = BUSI_STR("application/x-www-form-urlencoded");
-    bool is_form = type && type->value.len >= form.len &&
-                   busi_str_ieq((struct busi_str){type->value.ptr, form.len}, form);
+    bool is_form =
+        type && busi_str_ieq(media_type_name(type->value), BUSI_STR("application/x-www-form-urlencoded"));
     return param_find(x->query, "access_token") || (is_form && param_find(x->body, "access_token"));
 }
 
