@@ -1,8 +1,8 @@
 #include "mailer.h"
 #include "base/text.h"
+#include "database.h"
 #include "delivery.h"
 #include "mail.h"
-#include "migrations.h"
 #include "statements.h"
 #include "wire/codec.h"
 #include <stdlib.h>
@@ -171,7 +171,7 @@ static void stop(void *state)
 }
 
 static const struct busi_command commands[] = {
-    {"migrate", "[--status]", "bring the schema up to date, or say what is missing", mailer_migrate, false},
+    {"migrate", "[--status]", "bring the schema up to date, or list what is pending", mailer_migrate, false},
 };
 
 const struct busi_service mailer_service = {

@@ -1,9 +1,9 @@
 /* mailer-svc against a real Postgres, with the rights of its own role. */
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "database.h"
 #include "mailer-svc_house.h"
 #include "mailer.h"
-#include "migrations.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

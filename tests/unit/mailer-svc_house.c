@@ -1,5 +1,5 @@
 #include "mailer-svc_house.h"
-#include "migrations.h"
+#include "database.h"
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <stdio.h>

@@ -1,0 +1,19 @@
+#include "database.h"
+#include "store/embed.h"
+#include "store/migrate.h"
+
+#define MIGRATION(name) BUSI_EMBED(mailer_migration_##name, "migrations/" #name ".sql");
+#include "migrations.def"
+#undef MIGRATION
+
+static const struct busi_migration migrations[] = {
+#define MIGRATION(name) {#name, mailer_migration_##name},
+#include "migrations.def"
+#undef MIGRATION
+};
+
+int mailer_migrate(const struct busi_settings *settings, int argc, char **argv)
+{
+    return busi_migrate_command(settings->migrate_database, "mailer", migrations,
+                                sizeof migrations / sizeof migrations[0], argc, argv);
+}
