@@ -70,6 +70,11 @@ void busi_keyed_hash(uint8_t out[32], struct busi_str key, struct busi_str messa
     sodium_memzero(folded, sizeof(folded));
 }
 
+void busi_sha256(uint8_t out[32], struct busi_str message)
+{
+    crypto_hash_sha256(out, (const uint8_t *)message.ptr, message.len);
+}
+
 bool busi_same_bytes(const void *a, const void *b, size_t n)
 {
     return sodium_memcmp(a, b, n) == 0;

@@ -1,9 +1,9 @@
 #include "store/migrate.h"
 
 #include "base/text.h"
+#include "crypto/secret.h"
 
 #include <libpq-fe.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,8 +39,8 @@ static bool run(PGconn *conn, const char *what, const char *sql, int n, const ch
 
 static void hash(char hex[SHA_HEX], const char *sql)
 {
-    unsigned char sum[crypto_hash_sha256_BYTES];
-    crypto_hash_sha256(sum, (const unsigned char *)sql, strlen(sql));
+    uint8_t sum[32];
+    busi_sha256(sum, busi_str_of(sql));
     busi_hex_encode(hex, sum, sizeof sum);
     hex[SHA_HEX - 1] = '\0';
 }
@@ -124,7 +124,8 @@ static void ignore_notice(void *arg, const char *message)
     (void)message;
 }
 
-int busi_migrate(const char *conninfo, const char *schema, const struct busi_migration *migrations, size_t n)
+static int bring_up_to_date(const char *conninfo, const char *schema, const struct busi_migration *migrations,
+                            size_t n)
 {
     PGconn *conn = schema_fits(schema) ? open_database(conninfo) : NULL;
     if (!conn)
@@ -151,8 +152,8 @@ static bool print_status(PGconn *conn, const char *schema, const struct busi_mig
     return fine;
 }
 
-int busi_migrate_status(const char *conninfo, const char *schema, const struct busi_migration *migrations,
-                        size_t n)
+static int print_all(const char *conninfo, const char *schema, const struct busi_migration *migrations,
+                     size_t n)
 {
     PGconn *conn = schema_fits(schema) ? open_database(conninfo) : NULL;
     if (!conn)
@@ -174,7 +175,7 @@ int busi_migrate_status(const char *conninfo, const char *schema, const struct b
     return pending ? EXIT_PENDING : EXIT_SUCCESS;
 }
 
-int busi_migrate_script(const char *conninfo, const char *name, const char *sql)
+static int run_script(const char *conninfo, const char *name, const char *sql)
 {
     PGconn *conn = open_database(conninfo);
     if (!conn)
@@ -216,7 +217,7 @@ int busi_migrate_command(struct busi_str conninfo, const char *schema,
     if (!copy)
         return EXIT_CONFIG;
     int code =
-        status ? busi_migrate_status(copy, schema, migrations, n) : busi_migrate(copy, schema, migrations, n);
+        status ? print_all(copy, schema, migrations, n) : bring_up_to_date(copy, schema, migrations, n);
     drop_conninfo(copy);
     return code;
 }
@@ -226,7 +227,7 @@ int busi_seed_command(struct busi_str conninfo, const char *sql)
     char *copy = copy_conninfo(conninfo);
     if (!copy)
         return EXIT_CONFIG;
-    int code = busi_migrate_script(copy, "seed", sql);
+    int code = run_script(copy, "seed", sql);
     drop_conninfo(copy);
     return code;
 }

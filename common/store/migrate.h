@@ -7,17 +7,11 @@ struct busi_migration {
     const char *name; /* "0001_users" */
     const char *sql;  /* NUL-terminated; run in one transaction with its record */
 };
-/* schema: name of the service's schema; the record is <schema>.migrations(name, sha256, applied_at). A
- * migration whose text changed after it was applied is an error. Progress and errors go to stdout/stderr for
- * a person. Returns an exit code. */
-int busi_migrate(const char *conninfo, const char *schema, const struct busi_migration *migrations, size_t n);
-/* Prints name and applied_at or "pending"; exit code 0 when none is pending, 3 when some are. */
-int busi_migrate_status(const char *conninfo, const char *schema, const struct busi_migration *migrations,
-                        size_t n);
-/* Runs an embedded script (seed) in one transaction; exit code. */
-int busi_migrate_script(const char *conninfo, const char *name, const char *sql);
-/* The sub-command `migrate [--status]` of every service. */
+/* The sub-command `migrate [--status]` of every service: brings the schema of that name up to date, or prints
+ * for each migration when it was applied or "pending". The record is <schema>.migrations(name, sha256,
+ * applied_at); a migration whose text changed after it was applied is an error. Progress and errors go to
+ * stdout and stderr for a person. Returns an exit code; of --status 3 when some are pending. */
 int busi_migrate_command(struct busi_str conninfo, const char *schema,
                          const struct busi_migration *migrations, size_t n, int argc, char **argv);
-/* The sub-command `seed`. */
+/* The sub-command `seed`: runs the script in one transaction; exit code. */
 int busi_seed_command(struct busi_str conninfo, const char *sql);
