@@ -62,8 +62,7 @@ static void log_failure(const struct exchange *x, enum busi_code code)
 void exchange_fail(struct exchange *x, enum busi_code code)
 {
     const struct busi_call *call = &x->request->call;
-    /* nobody of ours cancels: a worker that says so has lost the call */
-    int status = code == BUSI_CANCELLED ? 503 : busi_code_http(code);
+    int status = busi_code_http(code);
     if (status >= 500)
         log_failure(x, code);
     if (call->n_violations && status < 500) {

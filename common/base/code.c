@@ -1,13 +1,12 @@
 #include "base/code.h"
 
 struct code_row {
-    const char *name, *text;
+    const char *name;
     int http;
-    bool retryable;
 };
 
 static const struct code_row rows[] = {
-#define ERROR(name, number, http, retry, text) [number] = {#name, text, http, retry},
+#define ERROR(name, number, http, retry) [number] = {#name, http},
 #include "proto/errors.def"
 #undef ERROR
 };
@@ -23,19 +22,9 @@ const char *busi_code_name(int code)
     return row(code)->name;
 }
 
-const char *busi_code_text(int code)
-{
-    return row(code)->text;
-}
-
 int busi_code_http(int code)
 {
     return row(code)->http;
-}
-
-bool busi_code_retryable(int code)
-{
-    return row(code)->retryable;
 }
 
 const char *busi_rule_text(int rule)

@@ -216,9 +216,10 @@ Test(busi, errors_say_the_phrase_of_their_status)
     error_is(504, "{\"errors\":{\"detail\":\"Gateway Timeout\"}}");
 }
 
-Test(busi, a_status_says_the_same_here_and_in_the_protocol)
+Test(busi, every_code_of_the_protocol_has_a_phrase)
 {
-#define ERROR(name, number, http, retry, text) cr_assert_str_eq(status_phrase(http), text);
+#define ERROR(name, number, http, retry)                                                                     \
+    cr_expect(http == 500 || strcmp(status_phrase(http), status_phrase(500)) != 0, #name);
 #include "proto/errors.def"
 #undef ERROR
 }
