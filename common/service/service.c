@@ -218,6 +218,8 @@ static int parse_config(struct order *order, int *argc, char **argv)
 static int parse(struct order *order, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
+        if (i > 1) /* an option stands alone: `--check-config migrate` must not migrate */
+            return misuse(order, "too many arguments:", argv[i]);
         if (argv[i][0] != '-') {
             order->command = find_command(order->service, argv[i]);
             order->argc = argc - i;

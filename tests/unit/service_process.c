@@ -235,6 +235,9 @@ Test(process, wrong_usage_is_said_and_exits_with_2)
     cr_expect_str_eq(contents("err"), "toy: unknown command 'dance'; see 'toy --help'\n");
     cr_expect_eq(run(ARGUMENTS("--config")), BUSI_EXIT_USAGE);
     cr_expect_eq(run(ARGUMENTS("plain", "more")), BUSI_EXIT_USAGE);
+    cr_expect_eq(run(ARGUMENTS("--help", "plain")), BUSI_EXIT_USAGE);
+    cr_expect_str_eq(contents("err"), "toy: too many arguments: 'plain'; see 'toy --help'\n");
+    cr_expect_eq(run(ARGUMENTS("--check-config", "--version")), BUSI_EXIT_USAGE);
     cr_expect_eq(run(ARGUMENTS("gen-keys", "only-one")), BUSI_EXIT_USAGE);
 }
 
