@@ -26,9 +26,17 @@ static bool need(struct busi_buf *errors, bool fine, const char *line)
 
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)
 {
+    const char *fault = settings->redis.len ? busi_redis_url_fault(settings->redis) : "is not set";
     bool fine = need(errors, settings->auth_database.len > 0,
                      "BUSI_AUTH_DATABASE: is not set; it must name the database\n");
-    fine &= need(errors, settings->redis.len > 0, "BUSI_REDIS: is not set; it must name the session store\n");
+    fine &= need(errors, busi_pg_conninfo_valid(settings->auth_database),
+                 "BUSI_AUTH_DATABASE: is not a connection string of Postgres\n");
+    if (fault)
+        busi_buf_printf(errors, "BUSI_REDIS: %s; it must name the session store\n", fault);
+    fine &= !fault;
+    fine &= need(errors,
+                 settings->mailer_endpoints.len == 0 || busi_rpc_endpoints_valid(settings->mailer_endpoints),
+                 "BUSI_MAILER_ENDPOINTS: must name workers, as host:port,host:port\n");
     fine &= need(errors, settings->jwt_secret.len >= JWT_SECRET_LEAST_BYTES,
                  "BUSI_JWT_SECRET: must have at least 64 bytes; make one with 'auth-svc gen-secret'\n");
     fine &=

@@ -19,9 +19,11 @@ static const struct busi_command commands[] = {
 
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)
 {
-    if (settings->directory_database.len > 0)
+    if (settings->directory_database.len > 0 && busi_pg_conninfo_valid(settings->directory_database))
         return true;
-    busi_buf_str(errors, BUSI_STR("BUSI_DIRECTORY_DATABASE: must name the database\n"));
+    busi_buf_str(errors,
+                 BUSI_STR("BUSI_DIRECTORY_DATABASE: must name the database, as a connection string of "
+                          "Postgres\n"));
     return false;
 }
 

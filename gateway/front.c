@@ -145,19 +145,30 @@ struct http_front *front_start(const struct front_options *options, const char *
     return front;
 }
 
-/* "address:port"; the address must be plain IPv4 and the port digits, because CivetWeb reads more into other
- * texts (a list, TLS, redirections). */
+/* Plain IPv4 only, because CivetWeb reads more into other texts (a list, TLS, redirections). */
+static bool bind_text(struct busi_str bind, char out[INET_ADDRSTRLEN], struct in_addr *parsed)
+{
+    if (bind.len == 0)
+        bind = BUSI_STR("0.0.0.0");
+    if (bind.len >= INET_ADDRSTRLEN)
+        return false;
+    memcpy(out, bind.ptr, bind.len);
+    out[bind.len] = 0;
+    return inet_pton(AF_INET, out, parsed) == 1;
+}
+
+bool http_front_bind_valid(struct busi_str bind)
+{
+    char address[INET_ADDRSTRLEN];
+    struct in_addr parsed;
+    return bind_text(bind, address, &parsed);
+}
+
+/* "address:port" */
 static bool listen_text(const struct busi_settings *settings, char *out, size_t room, struct in_addr *parsed)
 {
     char address[INET_ADDRSTRLEN];
-    struct busi_str bind = settings->http_bind;
-    if (bind.len == 0)
-        bind = BUSI_STR("0.0.0.0");
-    if (bind.len >= sizeof(address))
-        return false;
-    memcpy(address, bind.ptr, bind.len);
-    address[bind.len] = 0;
-    if (inet_pton(AF_INET, address, parsed) != 1)
+    if (!bind_text(settings->http_bind, address, parsed))
         return false;
     snprintf(out, room, "%s:%lld", address, (long long)settings->http_port);
     return true;

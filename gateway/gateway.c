@@ -58,9 +58,10 @@ static int run_routes(const struct busi_settings *settings, int argc, char **arg
 
 static bool check_endpoints(struct busi_str value, const char *name, struct busi_buf *errors)
 {
-    if (value.len == 0)
-        busi_buf_printf(errors, "%s: must name at least one worker, as host:port\n", name);
-    return value.len != 0;
+    bool valid = busi_rpc_endpoints_valid(value);
+    if (!valid)
+        busi_buf_printf(errors, "%s: must name at least one worker, as host:port,host:port\n", name);
+    return valid;
 }
 
 static bool check_prefix(struct busi_str value, const char *surface, struct busi_buf *errors)
@@ -80,6 +81,11 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     struct router_options options = gateway_router_options(settings);
     bool ok = check_endpoints(settings->auth_endpoints, "BUSI_AUTH_ENDPOINTS", errors);
     ok = check_endpoints(settings->directory_endpoints, "BUSI_DIRECTORY_ENDPOINTS", errors) && ok;
+    if (!http_front_bind_valid(settings->http_bind)) {
+        busi_buf_printf(errors, "BUSI_HTTP_BIND: '%.*s' is not an IPv4 address\n",
+                        BUSI_ARG(settings->http_bind));
+        ok = false;
+    }
     if (settings->curve_key_file.len && !settings->curve_server_dir.len) {
         busi_buf_printf(errors, "BUSI_CURVE_SERVER_DIR: needed together with BUSI_CURVE_KEY_FILE\n");
         ok = false;

@@ -76,6 +76,8 @@ struct http_front_options {
  * when a verdict differs, the port is taken, or threads cannot be made. */
 [[nodiscard]] struct http_front *http_front_open(const struct http_front_options *options,
                                                  const char **error);
+/* Whether it can be listened on: IPv4, or empty for every address. */
+bool http_front_bind_valid(struct busi_str bind);
 int http_front_port(const struct http_front *front);
 /* New requests are answered 503 with Connection: close and Retry-After; those in work go on. */
 void http_front_drain(struct http_front *front);

@@ -102,6 +102,8 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     if (settings->mailer_database.len == 0)
         busi_buf_str(errors,
                      BUSI_STR("BUSI_MAILER_DATABASE: is not set; name the database as role busi_mailer\n"));
+    else if (!busi_pg_conninfo_valid(settings->mailer_database))
+        busi_buf_str(errors, BUSI_STR("BUSI_MAILER_DATABASE: is not a connection string of Postgres\n"));
     if (settings->mail_folder.len == 0)
         busi_buf_str(errors, BUSI_STR("BUSI_MAIL_FOLDER: is not set; name a folder for the mails\n"));
     if (!mail_sender_parse(settings->mail_from, &from))

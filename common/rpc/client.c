@@ -299,19 +299,37 @@ static bool parse_name(struct busi_str text, struct name *name)
            !memchr(name->host.ptr, ' ', name->host.len);
 }
 
+/* Takes the first of the list. False: there is none, or it makes no sense. */
+static bool next_name(struct busi_str *list, struct name *name)
+{
+    const char *comma = list->len ? memchr(list->ptr, ',', list->len) : NULL;
+    size_t len = comma ? (size_t)(comma - list->ptr) : list->len;
+    if (!parse_name((struct busi_str){list->ptr, len}, name))
+        return false;
+    len += comma != NULL;
+    *list = (struct busi_str){list->ptr + len, list->len - len};
+    return true;
+}
+
+bool busi_rpc_endpoints_valid(struct busi_str endpoints)
+{
+    struct name name;
+    size_t n = 0;
+    while (endpoints.len > 0)
+        if (n++ == MOST_NAMES || !next_name(&endpoints, &name))
+            return false;
+    return n > 0;
+}
+
 static bool add_names(struct busi_rpc_client *client, struct target *target, struct busi_str endpoints)
 {
     size_t before = client->n_names;
     while (endpoints.len > 0) {
-        const char *comma = memchr(endpoints.ptr, ',', endpoints.len);
-        size_t len = comma ? (size_t)(comma - endpoints.ptr) : endpoints.len;
         struct name *name = &client->names[client->n_names];
-        if (client->n_names == MOST_NAMES || !parse_name((struct busi_str){endpoints.ptr, len}, name))
+        if (client->n_names == MOST_NAMES || !next_name(&endpoints, name))
             return false;
         name->target = target;
         client->n_names++;
-        len += comma != NULL;
-        endpoints = (struct busi_str){endpoints.ptr + len, endpoints.len - len};
     }
     return client->n_names > before;
 }

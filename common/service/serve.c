@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* pthread_setattr_default_np */
+#define _GNU_SOURCE /* pthread_setattr_default_np, memrchr */
 #include "service/serve.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -6,12 +6,15 @@
 #include "service/drain.h"
 #include "service/process_metrics.h"
 #include "service/side_port.h"
+#include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -41,6 +44,45 @@ struct serving {
 };
 
 /* ---- what is asked of the settings ---- */
+
+/* What the server binds to: a port of an address, or a path. */
+static bool is_endpoint(struct busi_str bind)
+{
+    int64_t port = 0;
+    if (busi_str_starts(bind, BUSI_STR("ipc://")))
+        return bind.len > strlen("ipc://");
+    const char *colon = bind.len ? memrchr(bind.ptr, ':', bind.len) : NULL;
+    size_t before = colon ? (size_t)(colon - bind.ptr) : 0;
+    if (!busi_str_starts(bind, BUSI_STR("tcp://")) || before <= strlen("tcp://"))
+        return false;
+    struct busi_str digits = {colon + 1, bind.len - before - 1};
+    return busi_str_eq(digits, BUSI_STR("*")) ||
+           (busi_str_int(digits, &port) && port >= 0 && port <= UINT16_MAX);
+}
+
+static bool is_folder(struct busi_str path)
+{
+    char text[PATH_MAX];
+    struct stat stat_;
+    snprintf(text, sizeof(text), "%.*s", BUSI_ARG(path));
+    return stat(text, &stat_) == 0 && S_ISDIR(stat_.st_mode) && access(text, R_OK | X_OK) == 0;
+}
+
+static bool check_server(const struct busi_settings *settings, struct busi_buf *errors)
+{
+    bool fine = true;
+    if (!is_endpoint(settings->rpc_bind)) {
+        busi_buf_printf(errors, "BUSI_RPC_BIND: '%.*s' is not like tcp://127.0.0.1:5001\n",
+                        BUSI_ARG(settings->rpc_bind));
+        fine = false;
+    }
+    if (settings->curve_allow_dir.len > 0 && !is_folder(settings->curve_allow_dir)) {
+        busi_buf_printf(errors, "BUSI_CURVE_ALLOW_DIR: %.*s: is not a folder that can be read\n",
+                        BUSI_ARG(settings->curve_allow_dir));
+        fine = false;
+    }
+    return fine;
+}
 
 static bool check_keys(const struct busi_service *service, const struct busi_settings *settings,
                        struct busi_buf *errors)
@@ -81,6 +123,8 @@ bool busi_serve_check(const struct busi_service *service, const struct busi_sett
                         BUSI_ARG(settings->health_bind));
         fine = false;
     }
+    if (service->rpc_name && !check_server(settings, errors))
+        fine = false;
     if (service->check && !service->check(settings, errors))
         fine = false;
     return fine;

@@ -34,6 +34,8 @@ struct busi_pg_options {
 /* Returns at once; connects in the background, resolving host names off the loop. NULL (and a log line): the
  * conninfo is malformed, or out of memory. */
 [[nodiscard]] struct busi_pg *busi_pg_new(struct busi_loop *loop, const struct busi_pg_options *options);
+/* Whether libpq understands it ("host=.. dbname=.." or postgresql://..). Any thread. */
+bool busi_pg_conninfo_valid(struct busi_str conninfo);
 /* Only when no fiber waits in busi_pg_run() and the loop will not turn again. */
 void busi_pg_free(struct busi_pg **pg);
 /* A connection is up and its statements are prepared. Any thread. */

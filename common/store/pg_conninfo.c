@@ -35,6 +35,15 @@ void busi_pg_conninfo_free(PQconninfoOption **conninfo)
     *conninfo = NULL;
 }
 
+bool busi_pg_conninfo_valid(struct busi_str text)
+{
+    PQconninfoOption *conninfo = busi_pg_conninfo_parse(text);
+    bool valid = conninfo != NULL;
+    if (valid)
+        busi_pg_conninfo_free(&conninfo);
+    return valid;
+}
+
 const char *busi_pg_conninfo_get(const PQconninfoOption *conninfo, const char *keyword)
 {
     for (const PQconninfoOption *option = conninfo; option->keyword; option++)

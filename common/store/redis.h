@@ -13,6 +13,8 @@ struct busi_redis;
  * *error (static) when the url is malformed or memory is short. */
 [[nodiscard]] struct busi_redis *busi_redis_new(struct busi_loop *loop, struct busi_str url,
                                                 int64_t timeout_ms, const char **error);
+/* NULL, or what is wrong with the url (static; repeats nothing of it). Any thread. */
+const char *busi_redis_url_fault(struct busi_str url);
 /* Only when no fiber waits in busi_redis_run() and the loop will not turn again. */
 void busi_redis_free(struct busi_redis **redis);
 /* Connected, authenticated and answering. Any thread. */

@@ -124,6 +124,15 @@ bool busi_redis_url_parse(struct redis_url *url, struct busi_str text, const cha
     return !*error;
 }
 
+const char *busi_redis_url_fault(struct busi_str text)
+{
+    struct redis_url url;
+    const char *fault = NULL;
+    if (busi_redis_url_parse(&url, text, &fault))
+        busi_redis_url_fini(&url);
+    return fault;
+}
+
 void busi_redis_url_fini(struct redis_url *url)
 {
     if (url->password)

@@ -1,0 +1,46 @@
+"""--check-config on the running house's own files, with one line made wrong: what could not start is refused by name."""
+import os, pathlib, subprocess
+
+import pytest
+
+from house import VAR
+
+BIN = pathlib.Path(os.environ["BUSI_TEST_BIN"])
+
+
+def check(tmp_path, process, binary, line=None):
+    """(exit code, what was said) with this line in place of the file's own."""
+    lines = (VAR / f"config/{process}.conf").read_text().splitlines()
+    if line:
+        lines = [l for l in lines if l.split(" =")[0] != line.split(" =")[0]] + [line]
+    file = tmp_path / "own.conf"
+    file.touch(mode=0o600)
+    file.write_text("\n".join(lines) + "\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BUSI_")}
+    done = subprocess.run([BIN / binary, "--config", file, "--check-config"], env=environment, text=True, capture_output=True, timeout=20)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("process, binary", [("gateway", "gateway"), ("auth-1", "auth-svc"), ("directory-1", "directory-svc"),
+                                             ("mailer-1", "mailer-svc")])
+def test_the_files_in_use_are_fine(tmp_path, process, binary):
+    assert check(tmp_path, process, binary) == (0, "configuration is fine\n")
+
+
+WRONG = {
+    ("gateway", "gateway"): [
+        "http_bind = ::1", "http_bind = localhost", "http_bind = 127.0.0.1:80", "auth_endpoints = ", "auth_endpoints = host",
+        "auth_endpoints = 127.0.0.1:0", "directory_endpoints = tcp://127.0.0.1:5001", "directory_endpoints = a:1,,b:2"],
+    ("auth-1", "auth-svc"): [
+        "redis = ", "redis = http://127.0.0.1", "redis = redis://127.0.0.1:99999", "auth_database = ", "auth_database = colour=blue",
+        "mailer_endpoints = host", "rpc_bind = 127.0.0.1:5001", "rpc_bind = tcp://127.0.0.1", "rpc_bind = tcp://127.0.0.1:99999",
+        "curve_allow_dir = /no/such/folder", "jwt_secret = short"],
+    ("directory-1", "directory-svc"): ["directory_database = ", "directory_database = colour=blue", "curve_allow_dir = /etc/passwd"],
+    ("mailer-1", "mailer-svc"): ["mailer_database = ", "mailer_database = colour=blue", "rpc_bind = udp://127.0.0.1:1"],
+}
+
+
+@pytest.mark.parametrize("process, binary, line", [(*who, line) for who, lines in WRONG.items() for line in lines])
+def test_what_could_not_start_is_refused_by_name(tmp_path, process, binary, line):
+    code, said = check(tmp_path, process, binary, line)
+    assert code == 78 and f"BUSI_{line.split(' =')[0].upper()}" in said, said
