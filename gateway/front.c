@@ -4,14 +4,13 @@
 #include "front_state.h"
 #include "front_view.h"
 #include "service/settings.h"
+#include "service/web_stop.h"
 #include <arpa/inet.h>
 #include <civetweb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum { FILES_BESIDES = 256 }; /* descriptors for everything but clients */
 
@@ -127,7 +126,6 @@ struct http_front *front_start(const struct front_options *options, const char *
         return fail(front, error, "out of memory");
     pthread_mutex_init(&front->sockets, NULL);
     front->app = options->app;
-    front->address = options->address;
     front->body_timeout_ms = options->body_timeout_ms;
     front->answer_timeout_ms = options->body_timeout_ms;
     front->work_timeout_ms = options->work_timeout_ms;
@@ -146,29 +144,29 @@ struct http_front *front_start(const struct front_options *options, const char *
 }
 
 /* Plain IPv4 only, because CivetWeb reads more into other texts (a list, TLS, redirections). */
-static bool bind_text(struct busi_str bind, char out[INET_ADDRSTRLEN], struct in_addr *parsed)
+static bool bind_text(struct busi_str bind, char out[INET_ADDRSTRLEN])
 {
+    struct in_addr parsed;
     if (bind.len == 0)
         bind = BUSI_STR("0.0.0.0");
     if (bind.len >= INET_ADDRSTRLEN)
         return false;
     memcpy(out, bind.ptr, bind.len);
     out[bind.len] = 0;
-    return inet_pton(AF_INET, out, parsed) == 1;
+    return inet_pton(AF_INET, out, &parsed) == 1;
 }
 
 bool http_front_bind_valid(struct busi_str bind)
 {
     char address[INET_ADDRSTRLEN];
-    struct in_addr parsed;
-    return bind_text(bind, address, &parsed);
+    return bind_text(bind, address);
 }
 
 /* "address:port" */
-static bool listen_text(const struct busi_settings *settings, char *out, size_t room, struct in_addr *parsed)
+static bool listen_text(const struct busi_settings *settings, char *out, size_t room)
 {
     char address[INET_ADDRSTRLEN];
-    if (!bind_text(settings->http_bind, address, parsed))
+    if (!bind_text(settings->http_bind, address))
         return false;
     snprintf(out, room, "%s:%lld", address, (long long)settings->http_port);
     return true;
@@ -178,15 +176,13 @@ struct http_front *http_front_open(const struct http_front_options *options, con
 {
     const struct busi_settings *settings = options->settings;
     char text[64];
-    struct in_addr address;
-    if (!listen_text(settings, text, sizeof(text), &address))
+    if (!listen_text(settings, text, sizeof(text)))
         return fail(NULL, error, "BUSI_HTTP_BIND is no IPv4 address");
     const char *fault = front_self_test();
     if (fault)
         return fail(NULL, error, fault);
     const struct front_options own = {.app = options->app,
                                       .listen = text,
-                                      .address = address.s_addr,
                                       .threads = settings->http_threads,
                                       .queue = settings->http_queue,
                                       .head_timeout_ms = settings->http_head_timeout_ms,
@@ -212,29 +208,6 @@ size_t http_front_busy(const struct http_front *front)
     return atomic_load(&front->busy);
 }
 
-struct nudge {
-    uint32_t address; /* network order */
-    int port;
-    atomic_bool done;
-};
-
-/* CivetWeb's accepting thread looks at its stop flag only every two seconds, or when somebody connects. */
-static void *nudge_run(void *arg)
-{
-    struct nudge *nudge = arg;
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)nudge->port)};
-    to.sin_addr.s_addr = nudge->address ? nudge->address : htonl(INADDR_LOOPBACK);
-    while (!atomic_load(&nudge->done)) {
-        usleep(2000);
-        int s = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (s < 0)
-            continue;
-        (void)connect(s, (struct sockaddr *)&to, sizeof(to));
-        close(s);
-    }
-    return NULL;
-}
-
 /* Threads that wait for the next request of a kept connection, for two seconds otherwise, see its end at
  * once. What is in work can still be answered. */
 static void hang_up(struct http_front *front)
@@ -246,18 +219,6 @@ static void hang_up(struct http_front *front)
     pthread_mutex_unlock(&front->sockets);
 }
 
-static void stop_server(struct http_front *front)
-{
-    struct nudge nudge = {.address = front->address, .port = front->port};
-    pthread_t thread;
-    bool nudged = pthread_create(&thread, NULL, nudge_run, &nudge) == 0;
-    hang_up(front);
-    mg_stop(front->server);
-    atomic_store(&nudge.done, true);
-    if (nudged)
-        pthread_join(thread, NULL);
-}
-
 void http_front_close(struct http_front **front_ptr)
 {
     struct http_front *front = *front_ptr;
@@ -265,8 +226,10 @@ void http_front_close(struct http_front **front_ptr)
     if (!front)
         return;
     atomic_store(&front->stopping, true);
-    if (front->server)
-        stop_server(front);
+    if (front->server) {
+        hang_up(front);
+        busi_web_stop(front->server);
+    }
     for (size_t i = 0; front->workers && i < front->n_workers; i++)
         if (front->workers[i].body.most > 0) /* others were never touched */
             busi_buf_fini(&front->workers[i].body);

@@ -35,7 +35,6 @@ struct front_worker {
 struct http_front {
     struct http_app app;
     struct mg_context *server; /* owned */
-    uint32_t address;          /* listened on, network order */
     int port;                  /* bound */
     int64_t body_timeout_ms;
     int64_t answer_timeout_ms;    /* until a client must have taken an answer */
@@ -53,7 +52,6 @@ struct http_front {
 struct front_options {
     struct http_app app;
     const char *listen; /* "127.0.0.1:4000" */
-    uint32_t address;   /* the same, network order */
     int64_t threads, queue, head_timeout_ms, body_timeout_ms, work_timeout_ms;
 };
 /* front.c: http_front_open() without the self-test. */

@@ -170,7 +170,6 @@ const char *front_self_test(void)
     const struct front_options options = {
         .app = {NULL, body_limit, answer, refuse, done},
         .listen = "127.0.0.1:0",
-        .address = htonl(INADDR_LOOPBACK),
         .threads = 8, /* one connection that still closes must not make it look crowded */
         .queue = 16,
         .head_timeout_ms = WAIT_MS / 2,
