@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 enum {
-    LONGEST_SLEEP_MS = 1000, /* the liveness probe looks at the turns */
+    LONGEST_SLEEP_MS = 1000, /* bounds what a missed wake-up would cost */
     SOON_PER_TURN = 1024,    /* so that fibers waking each other cannot keep the loop from its descriptors */
 };
 

@@ -41,7 +41,6 @@ void busi_pg_free(struct busi_pg **pg);
 /* A connection is up and its statements are prepared. Any thread. */
 bool busi_pg_ready(const struct busi_pg *pg);
 
-/* A parameter in text format; ptr NULL is SQL NULL. Must hold no NUL byte (INVALID_ARGUMENT). */
 struct busi_pg_result {
     int rows, columns;
     int64_t affected;    /* of INSERT/UPDATE/DELETE */
@@ -49,7 +48,8 @@ struct busi_pg_result {
     char constraint[64]; /* the violated constraint's name, or "" */
     void *handle;        /* the rows, perhaps shared; cleared by busi_pg_clear */
 };
-/* Runs statement `index` and suspends the fiber. OK with *result filled (clear it in every case);
+/* Runs statement `index` and suspends the fiber. params are in text format; ptr NULL is SQL NULL, a NUL byte
+ * within is INVALID_ARGUMENT. OK with *result filled (clear it in every case);
  *   ALREADY_EXISTS 23505, FAILED_PRECONDITION 23503/23514, INVALID_ARGUMENT 22xxx,
  *   ABORTED 40001/40P01 after retries, DEADLINE_EXCEEDED 57014/55P03, until_ms or the statement timeout,
  *   UNAVAILABLE not connected / server gone or without resources; for a WRITE already sent, UNKNOWN: outcome
