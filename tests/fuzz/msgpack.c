@@ -1,21 +1,11 @@
 /* The reader and the decoder of every message; the first byte chooses the message. What decodes must encode,
  * and decode again to the same bytes; as JSON and in a dump it must be UTF-8 on one line. */
+#include "../unit/every_message.h"
 #include "base/text.h"
 #include "wire/codec.h"
-#include "wire/messages.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-typedef const struct busi_desc *describe(void);
-static describe *const all[] = {
-#define MESSAGE(name) busi_desc_##name,
-#define FIELD(...)
-#define LIST(...)
-#define NESTED(...)
-#define END(name)
-#include "proto/messages.def"
-};
 
 static void encode(struct busi_buf *out, const struct busi_desc *desc, const void *message)
 {
@@ -67,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct busi_arena arena;
     if (size == 0)
         return 0;
-    const struct busi_desc *desc = all[data[0] % (sizeof all / sizeof all[0])]();
+    const struct busi_desc *desc = every_message[data[0] % EVERY_MESSAGE]();
     struct busi_str bytes = {(const char *)data + 1, size - 1};
     skip_alone(bytes);
     busi_arena_init(&arena, 8 << 20);

@@ -6,8 +6,9 @@
 #include "base/metrics.h"
 #include "crypto/secret.h"
 #include "database.h"
+#include "loop/fiber.h"
+#include "postgres_admin.h"
 #include "sessions.h"
-#include "store_fixture.h"
 #include "tokens.h"
 
 #define JWT_SECRET "a-secret-of-sixty-four-bytes-for-tests-0123456789-0123456789-012"
@@ -27,19 +28,14 @@ static struct {
 
 static inline void admin(const char *sql)
 {
-    PGresult *result = PQexec(world.admin, sql);
-    ExecStatusType status = PQresultStatus(result);
-    cr_assert(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql,
-              PQerrorMessage(world.admin));
-    PQclear(result);
+    postgres_run(world.admin, sql);
 }
 
 /* The first column of the first row. */
 static inline struct busi_str admin_text(const char *sql)
 {
-    PGresult *result = PQexec(world.admin, sql);
-    cr_assert(PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1, "%s: %s", sql,
-              PQerrorMessage(world.admin));
+    PGresult *result = postgres_ask(world.admin, sql);
+    cr_assert_eq(PQntuples(result), 1, "%s", sql);
     struct busi_str text = busi_arena_dup(&world.arena, busi_str_of(PQgetvalue(result, 0, 0)));
     PQclear(result);
     return text;
@@ -47,7 +43,7 @@ static inline struct busi_str admin_text(const char *sql)
 
 static inline int64_t admin_int(const char *sql)
 {
-    return strtoll(admin_text(sql).ptr, NULL, 10);
+    return postgres_number(world.admin, sql);
 }
 
 /* Settings as the process reads them, then the test's own: NULL-ended "BUSI_X=y" texts. */
@@ -85,9 +81,7 @@ static inline void set_up(void)
 {
     busi_arena_init(&world.arena, 16 << 20);
     cr_assert(busi_crypto_init());
-    world.admin = PQconnectdb(must_have("BUSI_TEST_POSTGRES"));
-    cr_assert_eq(PQstatus(world.admin), CONNECTION_OK, "%s", PQerrorMessage(world.admin));
-    PQsetNoticeProcessor(world.admin, ignore_notices, NULL);
+    world.admin = postgres_open();
     admin("SELECT pg_advisory_lock(4712)");
     admin("DO $$ BEGIN CREATE ROLE busi_auth; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
     admin("DROP SCHEMA IF EXISTS auth CASCADE; CREATE SCHEMA auth");

@@ -2,8 +2,8 @@
 
 #include "business.h"
 #include "database.h"
+#include "postgres_admin.h"
 #include "store/migrate.h"
-#include "store_fixture.h"
 
 /* The schema's name is fixed, so tests take turns on it. */
 static struct {
@@ -18,11 +18,7 @@ static struct {
 
 static void admin(const char *sql)
 {
-    PGresult *result = PQexec(world.admin, sql);
-    ExecStatusType status = PQresultStatus(result);
-    cr_assert(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql,
-              PQerrorMessage(world.admin));
-    PQclear(result);
+    postgres_run(world.admin, sql);
 }
 
 static int command(int (*run)(const struct busi_settings *, int, char **), const char *argument)
@@ -35,9 +31,7 @@ static int command(int (*run)(const struct busi_settings *, int, char **), const
 static void set_up(void)
 {
     snprintf(world.conninfo, sizeof world.conninfo, "%s", must_have("BUSI_TEST_POSTGRES"));
-    world.admin = PQconnectdb(world.conninfo);
-    cr_assert_eq(PQstatus(world.admin), CONNECTION_OK, "%s", PQerrorMessage(world.admin));
-    PQsetNoticeProcessor(world.admin, ignore_notices, NULL);
+    world.admin = postgres_open();
     admin("SELECT pg_advisory_lock(4711)");
     admin("DO $$ BEGIN CREATE ROLE busi_directory; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
     admin("DROP SCHEMA IF EXISTS directory CASCADE; CREATE SCHEMA directory");

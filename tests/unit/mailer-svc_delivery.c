@@ -166,18 +166,19 @@ static struct asked mail_to(const char *recipient, const char *key)
 
 static bool nothing_queued(void)
 {
-    return number(admin, "SELECT count(*) FROM mailer.mails WHERE state = 'queued'") == 0;
+    return postgres_number(admin, "SELECT count(*) FROM mailer.mails WHERE state = 'queued'") == 0;
 }
 
 static bool one_delivered(void)
 {
-    return number(admin, "SELECT count(*) FROM mailer.mails WHERE state = 'delivered'") == 1;
+    return postgres_number(admin, "SELECT count(*) FROM mailer.mails WHERE state = 'delivered'") == 1;
 }
 
 static bool one_failed_attempt(void)
 {
-    return number(admin,
-                  "SELECT count(*) FROM mailer.mails WHERE state = 'queued' AND last_error IS NOT NULL") == 1;
+    return postgres_number(
+               admin,
+               "SELECT count(*) FROM mailer.mails WHERE state = 'queued' AND last_error IS NOT NULL") == 1;
 }
 
 Test(delivery, a_mail_is_stored_and_becomes_a_file)
@@ -188,7 +189,7 @@ Test(delivery, a_mail_is_stored_and_becomes_a_file)
     ask_all(&asked, 1);
     cr_assert_eq(asked.code, BUSI_OK, "%s", asked.message);
     cr_expect_not(asked.reply.duplicate);
-    cr_expect_eq(number(admin, "SELECT count(*) FROM mailer.mails"), 1);
+    cr_expect_eq(postgres_number(admin, "SELECT count(*) FROM mailer.mails"), 1);
     WAIT_FOR(nothing_queued);
     char path[128], text[4096] = "", id[64];
     snprintf(path, sizeof(path), "%s/%lld-account_created.eml", folder, (long long)asked.reply.mail_id);
@@ -199,10 +200,11 @@ Test(delivery, a_mail_is_stored_and_becomes_a_file)
     snprintf(id, sizeof(id), "\r\nMessage-ID: <mail-%lld@localhost>\r\n", (long long)asked.reply.mail_id);
     cr_expect_not_null(strstr(text, id));
     cr_expect_not_null(strstr(text, "\r\nTo: ann@example.com\r\n"));
-    cr_expect_eq(number(admin,
+    cr_expect_eq(
+        postgres_number(admin,
                         "SELECT count(*) FROM mailer.mails WHERE state = 'delivered' AND request IS NULL AND "
                         "delivered_at IS NOT NULL"),
-                 1, "arguments are wiped");
+        1, "arguments are wiped");
     cr_expect_eq(busi_metric_get(BUSI_METRIC_mails_delivered), 1);
 }
 
@@ -255,7 +257,7 @@ Test(delivery, a_key_is_one_mails_only)
     ask_all(&other, 1);
     cr_expect_eq(one.code, BUSI_OK);
     cr_expect_eq(other.code, BUSI_INVALID_ARGUMENT);
-    cr_expect_eq(number(admin, "SELECT count(*) FROM mailer.mails"), 1);
+    cr_expect_eq(postgres_number(admin, "SELECT count(*) FROM mailer.mails"), 1);
 }
 
 Test(delivery, what_cannot_be_delivered_is_not_stored)
@@ -271,7 +273,7 @@ Test(delivery, what_cannot_be_delivered_is_not_stored)
         cr_expect_eq(asked[i].code, BUSI_INVALID_ARGUMENT, "%d", i);
         cr_expect_gt(strlen(asked[i].message), 0);
     }
-    cr_expect_eq(number(admin, "SELECT count(*) FROM mailer.mails"), 0);
+    cr_expect_eq(postgres_number(admin, "SELECT count(*) FROM mailer.mails"), 0);
 }
 
 Test(delivery, several_mailers_share_the_queue)
@@ -289,8 +291,9 @@ Test(delivery, several_mailers_share_the_queue)
     ask_all(asked, MAILS);
     WAIT_FOR(nothing_queued);
     cr_expect_eq(count_files(folder), MAILS);
-    cr_expect_eq(
-        number(admin, "SELECT count(*) FROM mailer.mails WHERE state = 'delivered' AND attempts = 1"), MAILS);
+    cr_expect_eq(postgres_number(
+                     admin, "SELECT count(*) FROM mailer.mails WHERE state = 'delivered' AND attempts = 1"),
+                 MAILS);
 }
 
 Test(delivery, the_lease_of_a_dead_mailer_ends)
@@ -302,22 +305,25 @@ Test(delivery, the_lease_of_a_dead_mailer_ends)
     struct asked asked[2] = {mail_to("ann@example.com", "dead"), mail_to("bob@example.com", "alive")};
     ask_all(asked, 2);
     /* one was claimed by a mailer that died just now, one by a mailer that died a lease ago */
-    sql(admin,
+    postgres_run(
+        admin,
         "UPDATE mailer.mails SET attempts = 1, due_at = now() + interval '55 s' WHERE idempotency_key = "
         "'alive'");
-    sql(admin,
+    postgres_run(
+        admin,
         "UPDATE mailer.mails SET attempts = 1, due_at = now() - interval '1 s' WHERE idempotency_key = "
         "'dead'");
     mailers[1] = mailer_service.start(&process);
     WAIT_FOR(all_ready);
     cr_expect_not(within(1500, nothing_queued));
     cr_expect_eq(
-        number(admin,
-               "SELECT attempts FROM mailer.mails WHERE state = 'delivered' AND idempotency_key = 'dead'"),
+        postgres_number(
+            admin,
+            "SELECT attempts FROM mailer.mails WHERE state = 'delivered' AND idempotency_key = 'dead'"),
         2);
     cr_expect_eq(
-        number(admin,
-               "SELECT attempts FROM mailer.mails WHERE state = 'queued' AND idempotency_key = 'alive'"),
+        postgres_number(
+            admin, "SELECT attempts FROM mailer.mails WHERE state = 'queued' AND idempotency_key = 'alive'"),
         1);
     cr_expect_eq(count_files(folder), 1);
 }
@@ -342,7 +348,8 @@ Test(delivery, without_its_folder_the_queue_waits)
 
 Test(delivery, a_poisoned_mail_stops_no_other)
 {
-    sql(admin,
+    postgres_run(
+        admin,
         "INSERT INTO mailer.mails (caller, idempotency_key, kind, recipient, request, attempts)"
         " VALUES ('x', 'poison', 'x', 'x', '\\xdeadbeef', 7), ('x', 'retried', 'x', 'x', '\\xdeadbeef', 0)");
     start_mailers(1);
@@ -352,12 +359,13 @@ Test(delivery, a_poisoned_mail_stops_no_other)
     WAIT_FOR(one_failed_attempt);
     WAIT_FOR(one_delivered);
     cr_expect_eq(
-        number(admin,
-               "SELECT attempts FROM mailer.mails WHERE idempotency_key = 'poison' AND state = 'failed'"),
+        postgres_number(
+            admin, "SELECT attempts FROM mailer.mails WHERE idempotency_key = 'poison' AND state = 'failed'"),
         8);
     cr_expect_geq(
-        number(admin,
-               "SELECT attempts FROM mailer.mails WHERE idempotency_key = 'retried' AND state = 'queued'"),
+        postgres_number(
+            admin,
+            "SELECT attempts FROM mailer.mails WHERE idempotency_key = 'retried' AND state = 'queued'"),
         1);
     cr_expect_eq(count_files(folder), 1);
 }

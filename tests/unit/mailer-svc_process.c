@@ -225,7 +225,7 @@ static int join_callers(struct caller *callers)
                      "SELECT count(*) FROM mailer.mails WHERE caller = 'auth-svc' AND mail_id = %lld"
                      " AND idempotency_key = '%d-%d'",
                      (long long)callers[i].ids[j], i, j);
-            cr_expect_eq(number(admin, query), 1, "%s", query);
+            cr_expect_eq(postgres_number(admin, query), 1, "%s", query);
             ok++;
         }
     }
@@ -241,7 +241,8 @@ static void wait_until_answered(int n)
 static void wait_until_delivered(void)
 {
     for (int64_t until = busi_now_ms() + PATIENCE_MS;
-         number(admin, "SELECT count(*) FROM mailer.mails WHERE state <> 'delivered'") > 0; usleep(10000))
+         postgres_number(admin, "SELECT count(*) FROM mailer.mails WHERE state <> 'delivered'") > 0;
+         usleep(10000))
         cr_assert_lt(busi_now_ms(), until, "mails stay undelivered");
 }
 
@@ -254,16 +255,17 @@ Test(mailer_process, a_drain_loses_nothing)
     start_callers(callers, &client);
     wait_until_answered(CALLERS * CALLS / 4);
     /* calls pile up behind a lock: SIGTERM finds them in flight */
-    sql(admin, "BEGIN; LOCK TABLE mailer.mails IN ACCESS EXCLUSIVE MODE");
+    postgres_run(admin, "BEGIN; LOCK TABLE mailer.mails IN ACCESS EXCLUSIVE MODE");
     usleep(100000);
     kill(mailer.pid, SIGTERM);
     usleep(300000);
     int before = atomic_load(&answered);
-    sql(admin, "COMMIT");
+    postgres_run(admin, "COMMIT");
     cr_expect_eq(exit_code(&mailer), 0);
     int ok = join_callers(callers);
     cr_expect_geq(ok, before + CALLERS, "those in flight were answered");
-    cr_expect_eq(number(admin, "SELECT count(*) FROM mailer.mails"), ok, "and nothing else was stored");
+    cr_expect_eq(postgres_number(admin, "SELECT count(*) FROM mailer.mails"), ok,
+                 "and nothing else was stored");
     stop_client(&client);
 }
 
@@ -281,11 +283,11 @@ Test(mailer_process, a_crash_loses_nothing)
     stop_client(&client);
     cr_expect_geq(ok, CALLERS * CALLS / 2);
     /* the dead one's leases would end within a minute */
-    sql(admin, "UPDATE mailer.mails SET due_at = now() WHERE state = 'queued'");
+    postgres_run(admin, "UPDATE mailer.mails SET due_at = now() WHERE state = 'queued'");
     second = start_mailer("two");
     wait_until_ready(&second);
     wait_until_delivered();
-    cr_expect_eq(count_files(folder), number(admin, "SELECT count(*) FROM mailer.mails"),
+    cr_expect_eq(count_files(folder), postgres_number(admin, "SELECT count(*) FROM mailer.mails"),
                  "each mail is one file");
     kill(second.pid, SIGTERM);
     cr_expect_eq(exit_code(&second), 0);

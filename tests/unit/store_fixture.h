@@ -3,12 +3,10 @@
 #include "base/clock.h"
 #include "loop/fiber.h"
 #include "loop/loop.h"
+#include "postgres_admin.h"
 #include "store/pg.h"
 
-#include <criterion/criterion.h>
-#include <libpq-fe.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 struct fixture {
@@ -24,57 +22,24 @@ struct fixture {
     int64_t statement_timeout_ms;
 };
 
-static inline const char *must_have(const char *name)
-{
-    const char *value = getenv(name);
-    cr_assert(value && *value, "%s must name the test server (tests/run sets it)", name);
-    return value;
-}
-
-static inline void admin_run(struct fixture *f, const char *sql)
-{
-    PGresult *result = PQexec(f->admin, sql);
-    ExecStatusType status = PQresultStatus(result);
-    cr_assert(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK, "%s: %s", sql,
-              PQerrorMessage(f->admin));
-    PQclear(result);
-}
-
-static inline int64_t admin_number(struct fixture *f, const char *sql)
-{
-    PGresult *result = PQexec(f->admin, sql);
-    cr_assert(PQresultStatus(result) == PGRES_TUPLES_OK, "%s: %s", sql, PQerrorMessage(f->admin));
-    int64_t number = PQntuples(result) ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : 0;
-    PQclear(result);
-    return number;
-}
-
-static inline void ignore_notices(void *arg, const char *message)
-{
-    (void)arg;
-    (void)message;
-}
-
 static inline void open_schema(struct fixture *f, const char *tables)
 {
-    const char *server = must_have("BUSI_TEST_POSTGRES");
-    f->admin = PQconnectdb(server);
-    cr_assert(PQstatus(f->admin) == CONNECTION_OK, "%s", PQerrorMessage(f->admin));
-    PQsetNoticeProcessor(f->admin, ignore_notices, NULL);
+    f->admin = postgres_open();
     snprintf(f->schema, sizeof f->schema, "store_test_%d", (int)getpid());
-    snprintf(f->conninfo, sizeof f->conninfo, "%s options='-c search_path=%s'", server, f->schema);
+    snprintf(f->conninfo, sizeof f->conninfo, "%s options='-c search_path=%s'",
+             must_have("BUSI_TEST_POSTGRES"), f->schema);
     char sql[160];
     snprintf(sql, sizeof sql, "DROP SCHEMA IF EXISTS %s CASCADE; CREATE SCHEMA %s; SET search_path = %s",
              f->schema, f->schema, f->schema);
-    admin_run(f, sql);
-    admin_run(f, tables);
+    postgres_run(f->admin, sql);
+    postgres_run(f->admin, tables);
 }
 
 static inline void close_schema(struct fixture *f)
 {
     char sql[80];
     snprintf(sql, sizeof sql, "DROP SCHEMA %s CASCADE", f->schema);
-    admin_run(f, sql);
+    postgres_run(f->admin, sql);
     PQfinish(f->admin);
 }
 
@@ -96,7 +61,7 @@ static inline void wait_all(struct fixture *f)
              "SELECT count(*) FROM pg_stat_activity WHERE application_name = '%s' AND state = 'idle'",
              f->schema);
     cr_assert(wait_ready(f, true, 5000));
-    for (int i = 0; i < 200 && admin_number(f, sql) < 3; i++)
+    for (int i = 0; i < 200 && postgres_number(f->admin, sql) < 3; i++)
         busi_fiber_sleep(20);
     busi_fiber_sleep(50);
 }

@@ -175,8 +175,8 @@ static void a_group_shares_one_transaction(struct fixture *f)
     ask_together(f, INSERT, askers, 20);
     for (size_t i = 0; i < 20; i++)
         cr_assert_eq(askers[i].code, BUSI_OK);
-    cr_assert_eq(admin_number(f, "SELECT count(DISTINCT xmin::text) FROM things"), 1);
-    cr_assert_eq(admin_number(f, "SELECT count(*) FROM things"), 20);
+    cr_assert_eq(postgres_number(f->admin, "SELECT count(DISTINCT xmin::text) FROM things"), 1);
+    cr_assert_eq(postgres_number(f->admin, "SELECT count(*) FROM things"), 20);
 }
 
 Test(pg, a_group_shares_one_transaction)
@@ -194,7 +194,7 @@ static void one_bad_insert_fails_alone(struct fixture *f)
     ask_together(f, INSERT, askers, 20);
     for (size_t i = 0; i < 20; i++)
         cr_assert_eq(askers[i].code, i == 7 ? BUSI_FAILED_PRECONDITION : BUSI_OK, "%zu", i);
-    cr_assert_eq(admin_number(f, "SELECT count(*) FROM things"), 19);
+    cr_assert_eq(postgres_number(f->admin, "SELECT count(*) FROM things"), 19);
 }
 
 Test(pg, one_bad_insert_fails_alone)
@@ -215,7 +215,7 @@ static void an_error_of_the_commit_counts(struct fixture *f)
         cr_assert_eq(askers[i].code, BUSI_OK);
     cr_assert_eq(code1(f, LATE, "same"), BUSI_ALREADY_EXISTS);
     cr_assert_eq(code1(f, LATE, "another"), BUSI_OK);
-    cr_assert_eq(admin_number(f, "SELECT count(*) FROM late"), 5);
+    cr_assert_eq(postgres_number(f->admin, "SELECT count(*) FROM late"), 5);
 }
 
 Test(pg, an_error_of_the_commit_counts)
@@ -302,14 +302,14 @@ static void a_locked_row_holds_up_nobody_else(struct fixture *f)
     struct busi_pg_result result;
     wait_all(f);
     cr_assert_eq(code1(f, INSERT, "a"), BUSI_OK);
-    admin_run(f, "BEGIN; SELECT 1 FROM things WHERE name = 'a' FOR UPDATE");
+    postgres_run(f->admin, "BEGIN; SELECT 1 FROM things WHERE name = 'a' FOR UPDATE");
     const struct busi_str names[] = {BUSI_STR("a"), BUSI_STR("b")};
     int64_t begin_ms = busi_now_ms();
     cr_assert_eq(busi_pg_run(f->pg, RENAME, names, INT64_MAX, &result), BUSI_DEADLINE_EXCEEDED);
     cr_assert_str_eq(result.sqlstate, "55P03");
     cr_assert_lt(busi_now_ms() - begin_ms, 390);
     cr_assert_eq(code1(f, INSERT_ALONE, "c"), BUSI_OK);
-    admin_run(f, "ROLLBACK");
+    postgres_run(f->admin, "ROLLBACK");
     cr_assert_eq(busi_pg_run(f->pg, RENAME, names, INT64_MAX, &result), BUSI_OK);
     cr_assert_eq(result.affected, 1);
     busi_pg_clear(&result);
@@ -328,7 +328,7 @@ static void a_conflict_is_tried_again(struct fixture *f)
     cr_assert_eq(number1(f, CONFLICT, "3"), 3, "two conflicts, then the answer");
     cr_assert_eq(run1(f, CONFLICT, "1000", &result), BUSI_ABORTED, "not for ever");
     busi_pg_clear(&result);
-    cr_assert_eq(admin_number(f, "SELECT nextval('runs')"), 3 + 4 + 1);
+    cr_assert_eq(postgres_number(f->admin, "SELECT nextval('runs')"), 3 + 4 + 1);
 }
 
 Test(pg, a_conflict_is_tried_again)
@@ -363,7 +363,7 @@ static void terminate_all(struct fixture *f)
     snprintf(sql, sizeof sql,
              "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '%s'",
              f->schema);
-    cr_assert_gt(admin_number(f, sql), 0);
+    cr_assert_gt(postgres_number(f->admin, sql), 0);
 }
 
 static void a_lost_connection_comes_back(struct fixture *f)
@@ -390,7 +390,7 @@ static void terminate_when_busy(void *arg)
              "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
              " WHERE application_name = '%s' AND state = 'active'",
              f->schema);
-    cr_assert_eq(admin_number(f, sql), 1);
+    cr_assert_eq(postgres_number(f->admin, sql), 1);
 }
 
 static void a_lost_read_is_sent_again(struct fixture *f)
@@ -421,10 +421,10 @@ Test(pg, a_lost_write_is_unknown)
 
 static void waits_for_its_tables(struct fixture *f)
 {
-    admin_run(f, "ALTER TABLE late RENAME TO hidden");
+    postgres_run(f->admin, "ALTER TABLE late RENAME TO hidden");
     busi_fiber_sleep(500);
     cr_assert_not(busi_pg_ready(f->pg), "a statement that cannot be prepared");
-    admin_run(f, "ALTER TABLE hidden RENAME TO late");
+    postgres_run(f->admin, "ALTER TABLE hidden RENAME TO late");
     cr_assert(wait_ready(f, true, 4000));
 }
 
@@ -437,7 +437,7 @@ static void remakes_plans_that_no_longer_fit(struct fixture *f)
 {
     wait_all(f);
     cr_assert_eq(code1(f, FIND, "a"), BUSI_OK);
-    admin_run(f, "ALTER TABLE things ALTER id TYPE int");
+    postgres_run(f->admin, "ALTER TABLE things ALTER id TYPE int");
     enum busi_code first = code1(f, FIND, "a");
     cr_assert(first == BUSI_INTERNAL || first == BUSI_OK, "%s", busi_code_name(first));
     busi_fiber_sleep(700);

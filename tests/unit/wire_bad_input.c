@@ -1,21 +1,12 @@
 /* What a broken, hostile or newer peer may send: each is refused for its own reason or harmlessly accepted,
  * within bounds of time and memory. */
 #include "base/clock.h"
+#include "every_message.h"
 #include "wire/codec.h"
-#include "wire/messages.h"
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-typedef const struct busi_desc *describe(void);
-static describe *const all[] = {
-#define MESSAGE(name) busi_desc_##name,
-#define FIELD(...)
-#define LIST(...)
-#define NESTED(...)
-#define END(name)
-#include "proto/messages.def"
-};
-enum { ALL = sizeof all / sizeof all[0], MEBIBYTE = 1 << 20 };
+enum { MEBIBYTE = 1 << 20 };
 
 static struct busi_arena arena;
 
@@ -177,8 +168,8 @@ Test(wire_bad_input, each_is_refused_for_its_own_reason_or_harmless)
 
 Test(wire_bad_input, a_single_byte_is_no_message_but_the_empty_map)
 {
-    for (size_t i = 0; i < ALL; i++) {
-        const struct busi_desc *desc = all[i]();
+    for (size_t i = 0; i < EVERY_MESSAGE; i++) {
+        const struct busi_desc *desc = every_message[i]();
         bool needs = false;
         for (size_t k = 0; k < desc->n_fields; k++)
             needs |= desc->fields[k].need == BUSI_REQUIRED;

@@ -1,6 +1,6 @@
 /* Messages over the wire: golden bytes of every message, and everything that must be refused. */
+#include "every_message.h"
 #include "wire/codec.h"
-#include "wire/messages.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,17 +41,6 @@ static void fill(const struct busi_desc *desc, void *message, struct busi_arena 
         }
     }
 }
-
-typedef const struct busi_desc *describe(void);
-static describe *const all[] = {
-#define MESSAGE(name) busi_desc_##name,
-#define FIELD(...)
-#define LIST(...)
-#define NESTED(...)
-#define END(name)
-#include "proto/messages.def"
-};
-enum { ALL = sizeof all / sizeof all[0] };
 
 static struct busi_arena arena;
 
@@ -106,9 +95,9 @@ Test(wire_codec, golden_bytes_of_every_message)
     const char *mode = getenv("BUSI_TEST_GOLDEN");
     if (mode && strcmp(mode, "write") == 0) {
         FILE *out = fopen(BUSI_SOURCE "/tests/wire/golden.txt", "w");
-        for (size_t i = 0; i < ALL; i++) {
-            struct busi_str bytes = filled(all[i]());
-            fprintf(out, "%s ", all[i]()->name);
+        for (size_t i = 0; i < EVERY_MESSAGE; i++) {
+            struct busi_str bytes = filled(every_message[i]());
+            fprintf(out, "%s ", every_message[i]()->name);
             for (size_t k = 0; k < bytes.len; k++)
                 fprintf(out, "%02x", (unsigned char)bytes.ptr[k]);
             fputc('\n', out);
@@ -117,11 +106,11 @@ Test(wire_codec, golden_bytes_of_every_message)
     }
     FILE *file = fopen(BUSI_SOURCE "/tests/wire/golden.txt", "r");
     cr_assert(file, "tests/wire/golden.txt is missing");
-    for (size_t i = 0; i < ALL; i++) {
+    for (size_t i = 0; i < EVERY_MESSAGE; i++) {
         cr_assert(fgets(line, sizeof line, file) && sscanf(line, "%63s %65535s", name, hex) == 2,
-                  "no line for %s", all[i]()->name);
-        cr_assert_str_eq(name, all[i]()->name);
-        struct busi_str bytes = filled(all[i]());
+                  "no line for %s", every_message[i]()->name);
+        cr_assert_str_eq(name, every_message[i]()->name);
+        struct busi_str bytes = filled(every_message[i]());
         cr_assert_eq(strlen(hex), 2 * bytes.len, "%s", name);
         for (size_t k = 0; k < bytes.len; k++) {
             char two[3];
@@ -135,8 +124,8 @@ Test(wire_codec, golden_bytes_of_every_message)
 
 Test(wire_codec, every_message_survives_the_round_trip)
 {
-    for (size_t i = 0; i < ALL; i++) {
-        const struct busi_desc *desc = all[i]();
+    for (size_t i = 0; i < EVERY_MESSAGE; i++) {
+        const struct busi_desc *desc = every_message[i]();
         const char *bad = NULL;
         void *back = busi_arena_alloc(&arena, desc->size);
         struct busi_str bytes = filled(desc);
@@ -156,8 +145,8 @@ static char *exact(struct busi_str bytes, size_t more)
 
 Test(wire_codec, no_prefix_of_a_message_is_a_message)
 {
-    for (size_t i = 0; i < ALL; i++) {
-        const struct busi_desc *desc = all[i]();
+    for (size_t i = 0; i < EVERY_MESSAGE; i++) {
+        const struct busi_desc *desc = every_message[i]();
         const char *bad = NULL;
         void *back = busi_arena_alloc(&arena, desc->size);
         struct busi_str bytes = filled(desc);
@@ -172,8 +161,8 @@ Test(wire_codec, no_prefix_of_a_message_is_a_message)
 
 Test(wire_codec, a_message_with_a_byte_behind_it_is_none)
 {
-    for (size_t i = 0; i < ALL; i++) {
-        const struct busi_desc *desc = all[i]();
+    for (size_t i = 0; i < EVERY_MESSAGE; i++) {
+        const struct busi_desc *desc = every_message[i]();
         const char *bad = NULL;
         void *back = busi_arena_alloc(&arena, desc->size);
         struct busi_str bytes = filled(desc);
@@ -199,12 +188,12 @@ static void expect_harmless(const struct busi_desc *desc, struct busi_str bytes)
 
 Test(wire_codec, every_flipped_bit_is_refused_or_harmless)
 {
-    for (size_t i = 0; i < ALL; i++) {
-        struct busi_str bytes = filled(all[i]());
+    for (size_t i = 0; i < EVERY_MESSAGE; i++) {
+        struct busi_str bytes = filled(every_message[i]());
         char *copy = exact(bytes, 0);
         for (size_t bit = 0; bit < 8 * bytes.len; bit++) {
             copy[bit / 8] ^= (char)(1 << bit % 8);
-            expect_harmless(all[i](), (struct busi_str){copy, bytes.len});
+            expect_harmless(every_message[i](), (struct busi_str){copy, bytes.len});
             copy[bit / 8] ^= (char)(1 << bit % 8);
         }
         free(copy);
@@ -213,11 +202,11 @@ Test(wire_codec, every_flipped_bit_is_refused_or_harmless)
 
 Test(wire_codec, a_message_read_as_another_is_refused_or_harmless)
 {
-    for (size_t i = 0; i < ALL; i++) {
-        struct busi_str bytes = filled(all[i]());
+    for (size_t i = 0; i < EVERY_MESSAGE; i++) {
+        struct busi_str bytes = filled(every_message[i]());
         char *copy = exact(bytes, 0);
-        for (size_t k = 0; k < ALL; k++)
-            expect_harmless(all[k](), (struct busi_str){copy, bytes.len});
+        for (size_t k = 0; k < EVERY_MESSAGE; k++)
+            expect_harmless(every_message[k](), (struct busi_str){copy, bytes.len});
         free(copy);
     }
 }
@@ -236,8 +225,8 @@ static unsigned levels(const struct busi_desc *desc)
 
 Test(wire_codec, rows_are_sound)
 {
-    for (size_t i = 0; i < ALL; i++) {
-        const struct busi_desc *desc = all[i]();
+    for (size_t i = 0; i < EVERY_MESSAGE; i++) {
+        const struct busi_desc *desc = every_message[i]();
         cr_expect_lt(levels(desc), BUSI_MSGPACK_DEPTH, "%s leaves no level for the envelope", desc->name);
         for (size_t k = 0; k < desc->n_fields; k++) {
             const struct busi_field *field = &desc->fields[k];
