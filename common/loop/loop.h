@@ -57,6 +57,5 @@ void busi_loop_soon(struct busi_loop *loop, struct busi_post *node);
 
 void busi_loop_run(struct busi_loop *loop);  /* until stop */
 void busi_loop_stop(struct busi_loop *loop); /* any thread, not a signal handler */
-/* Turns since start, read from any thread: the liveness probe looks whether it moves (the loop turns at
- * least once a second). */
+/* Turns since start, for whoever wants to know that an idle loop sleeps. Any thread. */
 uint64_t busi_loop_turns(const struct busi_loop *loop);
