@@ -44,3 +44,15 @@ WRONG = {
 def test_what_could_not_start_is_refused_by_name(tmp_path, process, binary, line):
     code, said = check(tmp_path, process, binary, line)
     assert code == 78 and f"BUSI_{line.split(' =')[0].upper()}" in said, said
+
+
+@pytest.mark.parametrize("name, value", [("BUSI_HTTP_PORT", "abc"), ("BUSI_HTTP_PORT", "0"), ("BUSI_HTTP_PORT", "65536"),
+                                         ("BUSI_REPLICAS_AUTH", "x"), ("BUSI_REPLICAS_AUTH", "0"), ("BUSI_REPLICAS_MAILER", "99"),
+                                         ("BUSI_REPLICAS_DIRECTORY", "-1")])
+def test_the_launcher_refuses_nonsense_before_it_touches_anything(tmp_path, name, value):
+    environment = {key: kept for key, kept in os.environ.items() if not key.startswith("BUSI_")}
+    environment |= {"BUSI_VAR": str(tmp_path / "var"), "BUSI_BIN": str(tmp_path), name: value}
+    launcher = pathlib.Path(__file__).resolve().parents[2] / "deploy/local"
+    done = subprocess.run([launcher, "up"], env=environment, text=True, capture_output=True, timeout=20)
+    assert done.returncode == 1 and f"{name}: '{value}'" in done.stderr, done
+    assert not [f for f in tmp_path.rglob("*") if f.is_file()]
