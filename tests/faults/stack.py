@@ -7,10 +7,10 @@ HOST, PORT = re.match(r"http://([^:]+):(\d+)", os.environ["BUSI_TEST_URL"]).grou
 PASSWORD = "correct horse"
 
 
-def local(command, *names):
+def local(command, *names, **settings):
     """Runs deploy/local on this stack as the test script does: two replicas of each worker."""
     env = dict(os.environ, BUSI_VAR=str(VAR), BUSI_BIN=os.environ["BUSI_TEST_BIN"], BUSI_HTTP_PORT=PORT,
-               BUSI_REPLICAS_AUTH="2", BUSI_REPLICAS_DIRECTORY="2", BUSI_REPLICAS_MAILER="2")
+               BUSI_REPLICAS_AUTH="2", BUSI_REPLICAS_DIRECTORY="2", BUSI_REPLICAS_MAILER="2") | settings
     for name in list(env):
         if name.startswith("BUSI_TEST_"):
             del env[name]
@@ -24,6 +24,13 @@ def port(name):
 
 def pid(name):
     return int((VAR / f"run/{name}.pid").read_text())
+
+
+def lives(number):
+    try:
+        return pathlib.Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def send(name, sig):

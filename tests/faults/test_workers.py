@@ -105,3 +105,12 @@ def test_all_directory_workers_gone(token):
     assert stack.sign_up(f"alone-{time.time_ns()}@example.com")
     stack.local("up")
     stack.wait_until(lambda: stack.request("GET", "/api/businesses/1", token=token)[0] == 200, 5, "reads work again")
+
+
+def test_a_worker_no_longer_wanted_is_stopped(token):
+    """Fewer replicas than last time: the one too many would go on, uncalled and unseen, with an old program."""
+    surplus = stack.pid("mailer-2")
+    stack.local("up", BUSI_REPLICAS_MAILER="1")
+    assert not stack.lives(surplus) and not (stack.VAR / "run/mailer-2.pid").exists()
+    stack.local("up")
+    assert stack.pid("mailer-2") != surplus
