@@ -50,7 +50,7 @@ static bool read_mark(struct auth_journal *journal, struct busi_call *call, int6
     if (!run(journal, call, 2, (const struct busi_str[]){BUSI_STR("GET"), MARK}, &reply))
         return false;
     if (reply.type == BUSI_REDIS_TEXT && (!busi_str_int(reply.text, mark) || *mark < 0))
-        *mark = 0; // damaged: everything is told again
+        *mark = 0; /* damaged: everything is told again */
     return true;
 }
 
@@ -154,7 +154,7 @@ static void advance(struct auth_journal *journal)
     call.until_ms = busi_now_ms() + STEP_MS;
     bool good = read_mark(journal, &call, &mark);
     before = mark;
-    // In a Redis other than the one that was told, the mark would lie.
+    /* In a Redis other than the one that was told, the mark would lie. */
     if (good && tell_all(journal, &mark, SETTLED_S) && mark != before && auth_journal_applied(journal) &&
         generation == journal->applied)
         (void)!write_mark(journal, &call, mark);

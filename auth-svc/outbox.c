@@ -52,7 +52,7 @@ static void forget(struct auth_outbox *outbox, struct busi_call *call, int64_t i
     char text[24];
     struct busi_str param = {text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)id)};
     if (busi_pg_run(outbox->pg, AUTH_DELETE_MAIL, &param, call->until_ms, &result) != BUSI_OK)
-        busi_log(BUSI_WARN, "mail_comes_again", BUSI_I("mail", id)); // the mailer will know it by its key
+        busi_log(BUSI_WARN, "mail_comes_again", BUSI_I("mail", id)); /* the mailer will know it by its key */
     busi_pg_clear(&result);
 }
 
@@ -82,10 +82,11 @@ static bool work_once(struct auth_outbox *outbox)
 {
     struct busi_mail_argument arguments[ARGUMENTS_MOST];
     struct busi_pg_result result;
-    struct busi_str most = BUSI_STR("16"); // BATCH
+    char text[24];
+    struct busi_str most = {text, (size_t)snprintf(text, sizeof(text), "%d", BATCH)};
     struct mail mail;
     if (!busi_rpc_client_ready(outbox->mailer))
-        return false; // what is not taken needs no lease to run out
+        return false; /* what is not taken needs no lease to run out */
     if (busi_pg_run(outbox->pg, AUTH_TAKE_MAILS, &most, busi_now_ms() + ENQUEUE_MS, &result) != BUSI_OK) {
         busi_pg_clear(&result);
         return false;
@@ -102,7 +103,7 @@ static bool work_once(struct auth_outbox *outbox)
 
 static void rest(struct auth_outbox *outbox)
 {
-    // A wake that comes while the fiber works waits for a reply must not be taken for that reply.
+    /* A wake that comes while the fiber waits for a reply must not be taken for that reply. */
     outbox->resting = busi_fiber_self();
     (void)busi_fiber_wait(busi_now_ms() + POLL_MS);
     outbox->resting = NULL;

@@ -37,7 +37,7 @@ static int cores(void)
 
 static void *thread_init(void)
 {
-    (void)setpriority(PRIO_PROCESS, 0, LOWER_PRIORITY); // on Linux: of this thread
+    (void)setpriority(PRIO_PROCESS, 0, LOWER_PRIORITY); /* on Linux: of this thread */
     return busi_password_thread_init();
 }
 
@@ -90,7 +90,7 @@ static void verify(struct auth_password_check *check, struct busi_password_cost 
 static void work(void *arg, void *memory)
 {
     struct job *job = arg;
-    (void)memory; // the thread's own; found by itself
+    (void)memory; /* the thread's own; found by itself */
     atomic_fetch_sub(&job->passwords->waiting, 1);
     if (job->check) {
         verify(job->check, job->passwords->cost);
@@ -108,7 +108,7 @@ static enum busi_code run(struct auth_passwords *passwords, struct busi_call *ca
     atomic_fetch_add(&passwords->waiting, 1);
     enum busi_code code =
         busi_offload_run(passwords->offload, work, job, call->until_ms, &call->retry_after_ms);
-    if (code != BUSI_OK) { // it never ran
+    if (code != BUSI_OK) { /* it never ran */
         atomic_fetch_sub(&passwords->waiting, 1);
         busi_metric_add(BUSI_METRIC_password_shed, 1);
         return busi_call_fail(call, code, "too many passwords are waiting");

@@ -119,7 +119,7 @@ enum busi_code auth_session_open(struct auth *self, struct busi_call *call, int6
     if (code == BUSI_OK)
         code = store(self, call, &session);
     if (code != BUSI_OK)
-        return code; // nobody has the token of what may have been stored; it expires
+        return code; /* nobody has the token of what may have been stored; it expires */
     code = still_welcome(self, call, user_id);
     if (code != BUSI_OK) {
         if (auth_session_end(self, call, session.id, user_id) != BUSI_OK)
@@ -148,7 +148,7 @@ enum busi_code auth_session_check(struct auth *self, struct busi_call *call,
     enum busi_code code = RUN(self, call, &reply, BUSI_STR("GET"), key);
     if (code != BUSI_OK)
         return code;
-    if (!auth_journal_applied(self->journal)) // another Redis has answered
+    if (!auth_journal_applied(self->journal)) /* another Redis has answered */
         return away(call);
     size_t len = auth_session_record(record, session, self->token_hash_key);
     bool lives = reply.type == BUSI_REDIS_TEXT && reply.text.len == len &&
@@ -180,7 +180,7 @@ enum busi_code auth_session_end(struct auth *self, struct busi_call *call, struc
     struct busi_str key = session_key(call, session_id), index = index_key(call, user_id);
     if (!key.ptr || !index.ptr)
         return no_memory(call);
-    // In this order: a session that was not ended stays in the index.
+    /* In this order: a session that was not ended stays in the index. */
     enum busi_code code = RUN(self, call, &reply, BUSI_STR("DEL"), key);
     if (code == BUSI_OK)
         code = RUN(self, call, &reply, BUSI_STR("ZREM"), index, session_id);

@@ -10,7 +10,7 @@ struct busi_str auth_token_make(struct busi_arena *arena, const struct auth_sess
         .type = TYPE,
         .session_id = session->id,
         .issued_at = session->created_s,
-        .not_before = session->created_s - 1, // clocks differ a little
+        .not_before = session->created_s - 1, /* clocks differ a little */
         .expires_at = session->expires_s,
     };
     if (!claims.subject.ptr)

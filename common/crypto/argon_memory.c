@@ -131,7 +131,7 @@ void *busi_argon_memory_init(void)
         free(memory);
         return NULL;
     }
-    // Both are hints: without huge pages hashing is slower, not wrong.
+    /* Both are hints: without huge pages hashing is slower, not wrong. */
     (void)madvise(memory->base, ROOM_BYTES, MADV_HUGEPAGE);
     (void)madvise(memory->base, ROOM_BYTES, MADV_DONTDUMP);
     own = memory;

@@ -36,10 +36,10 @@ bool busi_bcrypt_verify(struct busi_str stored, struct busi_str password)
     if (password.len > 0)
         memcpy(phrase, password.ptr, password.len < PASSWORD_BYTES ? password.len : PASSWORD_BYTES);
     memcpy(setting, stored.ptr, HASH_LEN);
-    // libxcrypt gives $2a$ a twist against hashes of an old PHP bug; Erlang's and OpenBSD's $2a$ is $2b$.
+    /* libxcrypt gives $2a$ a twist against hashes of an old PHP bug; Erlang's and OpenBSD's $2a$ is $2b$. */
     setting[2] = 'b';
     const char *hash = crypt_rn(phrase, setting, data, (int)sizeof(*data));
-    // Only the hash counts: spare bits in the salt's last character come back cleared.
+    /* Only the hash counts: spare bits in the salt's last character come back cleared. */
     bool same = hash && strlen(hash) == HASH_LEN &&
                 busi_same_bytes(hash + SALT_END, stored.ptr + SALT_END, HASH_LEN - SALT_END);
     busi_wipe(phrase, sizeof(phrase));

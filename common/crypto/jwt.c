@@ -19,7 +19,7 @@ static const struct algorithm {
                            bytes; HEADER_LEN characters */
     size_t signature_bytes;
 } algorithms[] = {
-    // {"alg":"HS256","typ":"JWT"} and {"alg":"HS512","typ":"JWT"}
+    /* {"alg":"HS256","typ":"JWT"} and {"alg":"HS512","typ":"JWT"} */
     [BUSI_JWT_HS256] = {"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", crypto_auth_hmacsha256_BYTES},
     [BUSI_JWT_HS512] = {"eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9", crypto_auth_hmacsha512_BYTES},
 };

@@ -15,7 +15,8 @@ bool busi_crypto_init(void)
 
 void busi_crypto_harden(void)
 {
-    // A core file or a debugger of the same user would show keys and passwords. Neither call can be refused.
+    /* A core file or a debugger of the same user would show keys and passwords. Neither call can be refused.
+     */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){.rlim_cur = 0, .rlim_max = 0});
 }
@@ -46,8 +47,8 @@ void busi_uuid4(char out[37])
     uint8_t bytes[16];
     char hex[32];
     randombytes_buf(bytes, sizeof(bytes));
-    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40); // version 4
-    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80); // the variant of RFC 4122
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40); /* version 4 */
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80); /* the variant of RFC 4122 */
     busi_hex_encode(hex, bytes, sizeof(bytes));
     size_t to = 0;
     for (size_t i = 0; i < sizeof(hex); i++) {
@@ -60,7 +61,7 @@ void busi_uuid4(char out[37])
 
 void busi_keyed_hash(uint8_t out[32], struct busi_str key, struct busi_str message)
 {
-    // BLAKE2b takes keys of at most 64 bytes; a longer one is text of a random secret: hash it first.
+    /* BLAKE2b takes keys of at most 64 bytes; a longer one is text of a random secret: hash it first. */
     uint8_t folded[crypto_generichash_KEYBYTES_MAX];
     if (key.len > sizeof(folded)) {
         crypto_generichash(folded, sizeof(folded), (const uint8_t *)key.ptr, key.len, NULL, 0);

@@ -38,7 +38,7 @@ static void claims_are_those_clients_know(void)
     struct busi_str token = new_session("a@b.co", &id);
     int64_t now_s = busi_wall_us() / 1000000;
     cr_assert(busi_str_starts(token, BUSI_STR("eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9.")));
-    cr_assert_eq(world.auth->doors[0].key.issuer.len, 8); // busi_api, checked by verify below
+    cr_assert_eq(world.auth->doors[0].key.issuer.len, 8); /* busi_api, checked by verify below */
     cr_assert_eq(busi_jwt_verify(&world.arena, &world.auth->doors[0].key, token, now_s, &claims),
                  BUSI_JWT_OK);
     cr_assert_eq(claims.expires_at - claims.issued_at, 2419200);
@@ -147,7 +147,7 @@ static void sign_in_whatever_the_case(void)
     cr_assert(busi_str_eq(session.email, BUSI_STR("Ann@Example.com")));
     struct busi_str second = keep(session.access_token);
     cr_assert_not(busi_str_eq(first, second));
-    cr_assert_eq(check(first, &who), BUSI_OK); // each sign-in is a session of its own
+    cr_assert_eq(check(first, &who), BUSI_OK); /* each sign-in is a session of its own */
     cr_assert_eq(check(second, &who), BUSI_OK);
     cr_assert_eq(redis("ZCARD", "busi:u:{1}", NULL, NULL).number, 2);
 }
@@ -243,11 +243,11 @@ static void imported_hashes_are_replaced(void)
     admin("INSERT INTO auth.users(email, email_key, password_hash) VALUES "
           "('b@c.de', 'b@c.de', '$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW')");
     cr_assert_eq(sign_in("b@c.de", "U*u", &session), BUSI_UNAUTHENTICATED);
-    cr_assert_eq(sign_in("b@c.de", "U*U", &session), BUSI_OK); // shorter than a new one may be
+    cr_assert_eq(sign_in("b@c.de", "U*U", &session), BUSI_OK); /* shorter than a new one may be */
     struct busi_str hash = admin_text("SELECT password_hash FROM auth.users");
     cr_assert(busi_str_starts(hash, BUSI_STR("$argon2id$v=19$m=8192,t=1,p=1$")), "%.*s", BUSI_ARG(hash));
     cr_assert_eq(sign_in("b@c.de", "U*U", &session), BUSI_OK);
-    cr_assert(busi_str_eq(admin_text("SELECT password_hash FROM auth.users"), hash)); // good as it is
+    cr_assert(busi_str_eq(admin_text("SELECT password_hash FROM auth.users"), hash)); /* good as it is */
     cr_assert_eq(sign_in("b@c.de", "U*u", &session), BUSI_UNAUTHENTICATED);
 }
 

@@ -44,7 +44,7 @@ static void sign_out_survives(void)
     struct busi_str record = redis("GET", key, NULL, NULL).text;
     cr_assert_eq(sign_out(token), BUSI_OK);
     restore(key, record);
-    cr_assert_eq(check(token, &who), BUSI_OK); // the snapshot did revive it
+    cr_assert_eq(check(token, &who), BUSI_OK); /* the snapshot did revive it */
     reconnect();
     cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);
     cr_assert_eq(first_verdict(other), BUSI_OK);
@@ -111,15 +111,15 @@ static void the_mark(void)
     struct busi_str token = new_session("a@b.co", NULL);
     cr_assert_eq(sign_out(token), BUSI_OK);
     int64_t id = admin_int("SELECT id FROM auth.revocations");
-    cr_assert_not(becomes("busi:journal", id, 1000)); // not before it is certain that none is missing
+    cr_assert_not(becomes("busi:journal", id, 1000)); /* not before it is certain that none is missing */
     cr_assert(becomes("busi:journal", id, 15000));
-    // What is behind the mark is not told again.
+    /* What is behind the mark is not told again. */
     const char *key = key_of(token);
     restore(key, BUSI_STR("revived"));
     reconnect();
     cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);
     cr_assert_eq(redis("EXISTS", key, NULL, NULL).number, 1);
-    // A mark that is none: everything is.
+    /* A mark that is none: everything is. */
     redis("SET", "busi:journal", "x", NULL);
     reconnect();
     cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);

@@ -155,5 +155,5 @@ Test(new_user, passwords_are_counted_in_characters)
         verdict("a@b.co", "\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80"),
         "password should be at least 6 character(s)");
     cr_assert_str_eq(verdict("a@b.co", "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4\xc3\xb6\xc3\xbc"), "");
-    cr_assert_str_eq(verdict("a@b.co", "  ab  "), ""); // spaces count
+    cr_assert_str_eq(verdict("a@b.co", "  ab  "), ""); /* spaces count */
 }

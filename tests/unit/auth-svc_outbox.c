@@ -120,10 +120,10 @@ static void a_refusing_mailer(void)
     cr_assert_eq(admin_int("SELECT count(*) FROM auth.outbox WHERE due_at > now() + interval '3 seconds'"),
                  1);
     mailer.answer = BUSI_OK;
-    admin("UPDATE auth.outbox SET due_at = now()"); // time passes
+    admin("UPDATE auth.outbox SET due_at = now()"); /* time passes */
     cr_assert(within(5000, WAITING, 0));
     cr_assert_eq(mailer.calls, 2);
-    cr_assert(busi_str_eq(mailer.keys[0], mailer.keys[1])); // the mailer can tell that it is the same
+    cr_assert(busi_str_eq(mailer.keys[0], mailer.keys[1])); /* the mailer can tell that it is the same */
     busi_rpc_server_free(&mailer.server);
 }
 

@@ -49,7 +49,7 @@ Test(record, every_field_matters)
     changed.expires_s++;
     expect_other(&changed, KEY);
     expect_other(&session, BUSI_STR("0123456789abcdef0123456789abcdeg"));
-    // The border between two texts matters, too.
+    /* The border between two texts matters, too. */
     changed = session;
     changed.id = BUSI_STR("AAAAAAAAAAAAAAAAAAAAAA6");
     changed.token_id = BUSI_STR("f1c2b70-8e3f-4b7a-9f0a-1d2e3c4b5a69");

@@ -42,7 +42,7 @@ static void only_the_token_of_the_session(void)
     cr_assert_eq(check(forge(&claims), &who), BUSI_OK);
     expect_refused(BUSI_STR(""), "invalid_token");
     expect_refused(BUSI_STR("garbage"), "invalid_token");
-    changed.subject = BUSI_STR("2"); // T-20 and other users' sessions, all well signed
+    changed.subject = BUSI_STR("2"); /* T-20 and other users' sessions, all well signed */
     expect_refused(forge(&changed), "invalid_token");
     static const char *const subjects[] = {"x",  "01",  "+1",       " 1", "1 ", "1.0", "9223372036854775808",
                                            "-1", "1\n", "user?id=1"};
@@ -59,10 +59,10 @@ static void only_the_token_of_the_session(void)
     changed.session_id = BUSI_STR("x} busi:s:{y\r\nFLUSHALL");
     expect_refused(forge(&changed), "invalid_token");
     changed = claims;
-    changed.type = BUSI_STR("refresh"); // T-19
+    changed.type = BUSI_STR("refresh"); /* T-19 */
     expect_refused(forge(&changed), "invalid_token");
     changed = claims;
-    changed.expires_at += 1; // a longer life than the session's
+    changed.expires_at += 1; /* a longer life than the session's */
     expect_refused(forge(&changed), "invalid_token");
     changed = claims;
     changed.expires_at = claims.issued_at - 1;
@@ -116,11 +116,11 @@ static void damaged_records(void)
     }
     redis("SET", key, "", NULL);
     expect_refused(token, "invalid_token");
-    redis("COPY", key_of(other), key, "REPLACE"); // the record of another session of the same user
+    redis("COPY", key_of(other), key, "REPLACE"); /* the record of another session of the same user */
     expect_refused(token, "invalid_token");
     redis("DEL", key, NULL, NULL);
     expect_refused(token, "invalid_token");
-    redis("RPUSH", key, "x", NULL); // not what we stored: no verdict on the token
+    redis("RPUSH", key, "x", NULL); /* not what we stored: no verdict on the token */
     cr_assert_eq(check(token, &who), BUSI_UNAVAILABLE);
     cr_assert_eq(check(other, &who), BUSI_OK);
 }
@@ -139,7 +139,7 @@ static void sign_out_ends_one(void)
     cr_assert_eq(sign_out(token), BUSI_OK);
     expect_refused(token, "invalid_token");
     cr_assert_eq(check(other, &who), BUSI_OK);
-    cr_assert_eq(sign_out(token), BUSI_OK); // again
+    cr_assert_eq(sign_out(token), BUSI_OK); /* again */
     cr_assert_eq(redis("ZCARD", "busi:u:{1}", NULL, NULL).number, 1);
 }
 
@@ -162,7 +162,7 @@ static void forged_sign_outs(void)
     cr_assert_eq(check(token, &who), BUSI_OK);
     expired.issued_at -= 10000000;
     expired.expires_at = expired.issued_at + 1;
-    cr_assert_eq(sign_out(forge(&expired)), BUSI_OK); // expired, but really ours
+    cr_assert_eq(sign_out(forge(&expired)), BUSI_OK); /* expired, but really ours */
     expect_refused(token, "invalid_token");
 }
 
@@ -180,7 +180,7 @@ static void delete_ends_all(void)
     for (int i = 0; i < 5; i++)
         tokens[i] = new_session("a@b.co", &id);
     struct busi_str neighbour = new_session("b@c.de", NULL);
-    for (int i = 0; i < 250; i++) // more than are ended at once
+    for (int i = 0; i < 250; i++) /* more than are ended at once */
         redis("ZADD", "busi:u:{1}", "9999999999", busi_arena_printf(&world.arena, "gone%d", i).ptr);
     cr_assert_eq(delete_user(id, &count), BUSI_OK);
     cr_assert_eq(count, 1);
@@ -191,7 +191,7 @@ static void delete_ends_all(void)
     cr_assert_eq(sign_in("a@b.co", PASSWORD, &session), BUSI_UNAUTHENTICATED);
     cr_assert_eq(delete_user(id, &count), BUSI_OK);
     cr_assert_eq(count, 0);
-    new_session("a@b.co", NULL); // the address is free again
+    new_session("a@b.co", NULL); /* the address is free again */
 }
 
 Test(sessions, deleting_a_user_ends_all_of_its_sessions)
@@ -227,7 +227,7 @@ static void the_index_is_pruned(void)
 {
     new_session("a@b.co", NULL);
     redis("ZADD", "busi:u:{1}", "1000", "long-gone");
-    redis("EXPIRE", "busi:u:{1}", "9000000", NULL); // of a session that lives longer
+    redis("EXPIRE", "busi:u:{1}", "9000000", NULL); /* of a session that lives longer */
     new_session("a@b.co", NULL);
     cr_assert_eq(redis("ZCARD", "busi:u:{1}", NULL, NULL).number, 2);
     cr_assert_gt(redis("TTL", "busi:u:{1}", NULL, NULL).number, 8999000);
@@ -297,7 +297,7 @@ static void users_away(void)
         cr_assert_eq(check(token, &who), BUSI_OK);
         busi_fiber_sleep(1);
     }
-    cr_assert_eq(check(token, &who), BUSI_OK); // needs no Postgres
+    cr_assert_eq(check(token, &who), BUSI_OK); /* needs no Postgres */
     cr_assert_eq(sign_in("a@b.co", PASSWORD, &session), BUSI_UNAVAILABLE);
 }
 

@@ -111,7 +111,7 @@ Test(jwt, what_is_signed_verifies)
         cr_assert(busi_str_eq(read.jti, claims.jti) && busi_str_eq(read.subject, claims.subject));
         cr_assert(busi_str_eq(read.type, claims.type) && busi_str_eq(read.session_id, claims.session_id));
         cr_assert(read.issued_at == NOW && read.not_before == NOW - 1 && read.expires_at == NOW + 100);
-        // T-03: the same secret under the other algorithm
+        /* T-03: the same secret under the other algorithm */
         cr_assert_eq(busi_jwt_verify(&arena, keys[1 - i], token, NOW, &read), BUSI_JWT_INVALID);
     }
 }
@@ -131,7 +131,7 @@ Test(jwt, a_token_has_the_bytes_clients_know)
 
 Test(jwt, a_token_of_another_implementation_verifies)
 {
-    // Made with Python's hmac, hashlib and base64.
+    /* Made with Python's hmac, hashlib and base64. */
     static const char token[] =
         "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9.eyJhdWQiOiJidXNpX2FwaSIsImV4cCI6MTcwMDAwMDEwMCwiaWF0I"
         "joxNjk5OTk5OTAwLCJpc3MiOiJidXNpX2FwaSIsImp0aSI6ImoiLCJuYmYiOjE2OTk5OTk4OTksInNpZCI6InMiLCJ"
@@ -139,7 +139,7 @@ Test(jwt, a_token_of_another_implementation_verifies)
         "T189cpyBt_iz-WRGjdS-QnGqh297Q";
     cr_assert_eq(verify(busi_str_of(token)), BUSI_JWT_OK);
     cr_assert_eq(verify(signed_token(header512, payload)), BUSI_JWT_OK);
-    // Order of members, spaces and unknown members of the payload are free.
+    /* Order of members, spaces and unknown members of the payload are free. */
     cr_assert_eq(
         verify(signed_token(
             header512, "{ \"typ\":\"access\",\"sub\":\"7\",\"sid\":\"s\",\"nbf\":1699999899,\"jti\":\"j\","
@@ -199,14 +199,14 @@ Test(jwt, only_the_one_header_is_accepted)
         cr_assert_eq(verify(signed_token(headers[i], payload)), BUSI_JWT_INVALID, "%s", headers[i]);
         cr_assert_eq(verify(signed_bytes(false, busi_str_of(headers[i]), busi_str_of(payload))),
                      BUSI_JWT_INVALID, "%s", headers[i]);
-        // T-01: the same without a signature
+        /* T-01: the same without a signature */
         struct busi_str h = encode(busi_str_of(headers[i])), b = encode(busi_str_of(payload));
         cr_assert_eq(verify(busi_arena_printf(&arena, "%.*s.%.*s.", BUSI_ARG(h), BUSI_ARG(b))),
                      BUSI_JWT_INVALID);
         cr_assert_eq(verify(busi_arena_printf(&arena, "%.*s.%.*s", BUSI_ARG(h), BUSI_ARG(b))),
                      BUSI_JWT_INVALID);
     }
-    // T-05: a kid of 10 KiB
+    /* T-05: a kid of 10 KiB */
     char *long_header = malloc(12000);
     memset(long_header, 'k', 12000);
     memcpy(long_header, "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"kid\":\"", 35);
@@ -231,7 +231,7 @@ Test(jwt, base64url_is_strict)
         cr_assert_eq(verify(busi_arena_printf(&arena, "%s%.*s", heads[i], BUSI_ARG(good))), BUSI_JWT_INVALID,
                      "%s", heads[i]);
     char *text = malloc(good.len + 2);
-    for (size_t i = 0; i <= good.len; i++) { // one more byte anywhere
+    for (size_t i = 0; i <= good.len; i++) { /* one more byte anywhere */
         static const char more[] = {'=', ' ', '\n', '+', '/', '.', '\0', 'A'};
         for (size_t k = 0; k < sizeof(more); k++) {
             memcpy(text, good.ptr, i);
@@ -264,7 +264,7 @@ Test(jwt, every_bit_counts)
         cr_assert_eq(verify((struct busi_str){text, good.len}), same ? BUSI_JWT_OK : BUSI_JWT_INVALID);
     }
     text[good.len - 1] = good.ptr[good.len - 1];
-    for (size_t len = 0; len < good.len; len++) // T-14: every truncation
+    for (size_t len = 0; len < good.len; len++) /* T-14: every truncation */
         cr_assert_eq(verify((struct busi_str){text, len}), BUSI_JWT_INVALID, "%zu", len);
     free(text);
     cr_assert_eq(verify((struct busi_str){0}), BUSI_JWT_INVALID);
@@ -384,7 +384,7 @@ Test(jwt, claims_are_exact)
         cr_assert_eq(verify(signed_token(header512, bodies[i])), BUSI_JWT_INVALID, "%s", bodies[i]);
     cr_assert_eq(verify(signed_token(header512, busi_arena_printf(&arena, "%s x", payload).ptr)),
                  BUSI_JWT_INVALID);
-    // a NUL behind or inside the JSON text
+    /* a NUL behind or inside the JSON text */
     cr_assert_eq(
         verify(signed_bytes(true, busi_str_of(header512), (struct busi_str){payload, sizeof(payload)})),
         BUSI_JWT_INVALID);

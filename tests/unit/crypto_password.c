@@ -54,7 +54,7 @@ Test(password, weaker_parameters_than_the_target_ask_for_a_new_hash)
                  BUSI_PASSWORD_WEAK);
     cr_assert_eq(busi_password_verify(busi_str_of(hash), BUSI_STR("x"), dear), BUSI_PASSWORD_WRONG);
     cr_assert(busi_password_hash(hash, BUSI_STR("correct horse"), dear));
-    cr_assert_eq(verify(hash, "correct horse"), BUSI_PASSWORD_RIGHT); // dearer than the target: kept
+    cr_assert_eq(verify(hash, "correct horse"), BUSI_PASSWORD_RIGHT); /* dearer than the target: kept */
 }
 
 /* Vectors of the argon2 reference implementation. */
@@ -92,7 +92,7 @@ Test(password, bcrypt_keeps_its_72_bytes)
     cr_assert_eq(verify(stored, password), BUSI_PASSWORD_WEAK);
     strcat(password, "chars after 72 are ignored");
     cr_assert_eq(verify(stored, password), BUSI_PASSWORD_WEAK);
-    memset(password + 72, 'x', 1024 - 72); // longer than libxcrypt takes
+    memset(password + 72, 'x', 1024 - 72); /* longer than libxcrypt takes */
     cr_assert_eq(verify(stored, password), BUSI_PASSWORD_WEAK);
     password[71] = 'x';
     cr_assert_eq(verify(stored, password), BUSI_PASSWORD_WRONG);
@@ -100,7 +100,7 @@ Test(password, bcrypt_keeps_its_72_bytes)
 
 Test(password, bcrypt_2a_is_2b_for_every_byte)
 {
-    // Passwords for which libxcrypt computes $2a$ differently, against an old PHP bug.
+    /* Passwords for which libxcrypt computes $2a$ differently, against an old PHP bug. */
     static const char *const passwords[] = {"\xff\xa3"
                                             "345",
                                             "\xff\xff\xa3",
@@ -183,7 +183,7 @@ Test(password, hostile_stored_hashes_fail_at_once)
 Test(password, an_unknown_user_costs_one_hash)
 {
     char hash[BUSI_PASSWORD_HASH_MAX];
-    cr_assert(busi_password_hash(hash, BUSI_STR("correct horse"), dear)); // warms up
+    cr_assert(busi_password_hash(hash, BUSI_STR("correct horse"), dear)); /* warms up */
     int64_t t0 = busi_now_us();
     for (int i = 0; i < 5; i++)
         cr_assert_eq(busi_password_verify(busi_str_of(hash), BUSI_STR("wrong"), dear), BUSI_PASSWORD_WRONG);
@@ -192,7 +192,7 @@ Test(password, an_unknown_user_costs_one_hash)
         cr_assert_eq(busi_password_verify((struct busi_str){0}, BUSI_STR("wrong"), dear),
                      BUSI_PASSWORD_WRONG);
     int64_t t2 = busi_now_us();
-    // Generous, because the machine may be busy; what it catches is a missing or a second hash.
+    /* Generous, because the machine may be busy; what it catches is a missing or a second hash. */
     cr_assert_gt((t2 - t1) * 10, (t1 - t0) * 4);
     cr_assert_lt((t2 - t1) * 4, (t1 - t0) * 10);
 }
@@ -269,9 +269,9 @@ Test(argon_memory, only_the_one_mapping_is_answered)
     cr_assert_eq(munmap(ours, bytes), 0);
     busi_argon_memory_take_back(bytes);
 #ifndef BUSI_SANITIZED
-    cr_assert_eq(ours[bytes - 1], 'x'); // still ours
+    cr_assert_eq(ours[bytes - 1], 'x'); /* still ours */
     busi_argon_memory_release();
-    cr_assert_eq(ours[bytes - 1], 0); // wiped
+    cr_assert_eq(ours[bytes - 1], 0); /* wiped */
 #endif
     cr_assert_eq(mmap(NULL, 0, PROT_READ, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0), MAP_FAILED);
     busi_password_thread_fini(memory);

@@ -43,7 +43,7 @@ Test(secret, keyed_hash_depends_on_key_and_message)
     cr_assert_not(busi_same_bytes(a, c, 32));
     busi_keyed_hash(b, BUSI_STR("0123456789abcdef0123456789abcdef"), BUSI_STR("message"));
     cr_assert(busi_same_bytes(a, b, 32));
-    // Every byte of a key longer than BLAKE2b takes counts.
+    /* Every byte of a key longer than BLAKE2b takes counts. */
     busi_keyed_hash(c, (struct busi_str){long_key, sizeof(long_key)}, BUSI_STR("message"));
     long_key[86] = 'l';
     busi_keyed_hash(d, (struct busi_str){long_key, sizeof(long_key)}, BUSI_STR("message"));
@@ -52,7 +52,7 @@ Test(secret, keyed_hash_depends_on_key_and_message)
 
 Test(secret, keyed_hash_is_blake2b)
 {
-    // BLAKE2b with 32 bytes of output, as hashlib.blake2b(b"abc", key=b"k" * 32, digest_size=32)
+    /* BLAKE2b with 32 bytes of output, as hashlib.blake2b(b"abc", key=b"k" * 32, digest_size=32) */
     static const uint8_t expected[32] = {0x0a, 0x9b, 0x1f, 0x4f, 0x63, 0x38, 0x32, 0xa5, 0x35, 0xf3, 0xe4,
                                          0x53, 0x9d, 0x90, 0x69, 0x98, 0xc3, 0x81, 0x4f, 0xbc, 0xd4, 0xcc,
                                          0x13, 0x6e, 0x57, 0xe8, 0xea, 0x74, 0x2a, 0xc3, 0x6b, 0x61};

@@ -1,5 +1,5 @@
 /* Two calls of one thread on the way at once. */
-#define _GNU_SOURCE // RUSAGE_THREAD
+#define _GNU_SOURCE /* RUSAGE_THREAD */
 #include "base/clock.h"
 #include "rpc_house.h"
 #include <criterion/criterion.h>
