@@ -1,0 +1,100 @@
+/* What a process says and checks without serving. */
+#include "service_kit.h"
+
+TestSuite(command_line, .init = begin, .fini = end, .timeout = 60);
+
+Test(command_line, help_says_everything_in_80_columns)
+{
+    cr_expect_eq(run(ARGUMENTS("--help")), BUSI_EXIT_FINE);
+    static const char *const words[] = {
+        "toy 0.",        "does as it is told", "--check-config", "--print-config",
+        "--config FILE", "echo [WORDS]",       "plain",          "gen-keys FOLDER NAME",
+        "gen-secret",    "BUSI_HTTP_PORT=4000"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words)[0]; i++)
+        expect_in("out", words[i]);
+    char text[65536], *rest = NULL;
+    snprintf(text, sizeof(text), "%s", contents("out"));
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        cr_expect_leq(strlen(line), 80, "%s", line);
+    cr_expect_str_eq(contents("err"), "");
+}
+
+Test(command_line, version_is_name_and_version)
+{
+    cr_expect_eq(run(ARGUMENTS("--version")), BUSI_EXIT_FINE);
+    cr_expect_str_eq(contents("out"), "toy " BUSI_VERSION "\n");
+}
+
+Test(command_line, wrong_usage_is_said_and_exits_with_2)
+{
+    cr_expect_eq(run(ARGUMENTS("--colour")), BUSI_EXIT_USAGE);
+    cr_expect_str_eq(contents("err"), "toy: unknown option '--colour'; see 'toy --help'\n");
+    cr_expect_eq(run(ARGUMENTS("dance")), BUSI_EXIT_USAGE);
+    cr_expect_str_eq(contents("err"), "toy: unknown command 'dance'; see 'toy --help'\n");
+    cr_expect_eq(run(ARGUMENTS("--config")), BUSI_EXIT_USAGE);
+    cr_expect_eq(run(ARGUMENTS("plain", "more")), BUSI_EXIT_USAGE);
+    cr_expect_eq(run(ARGUMENTS("--help", "plain")), BUSI_EXIT_USAGE);
+    cr_expect_str_eq(contents("err"), "toy: too many arguments: 'plain'; see 'toy --help'\n");
+    cr_expect_eq(run(ARGUMENTS("--check-config", "--version")), BUSI_EXIT_USAGE);
+    cr_expect_eq(run(ARGUMENTS("gen-keys", "only-one")), BUSI_EXIT_USAGE);
+}
+
+Test(command_line, a_wrong_configuration_exits_with_78_and_names_its_culprits)
+{
+    struct process process = {.environment = {"BUSI_HTTP_PORT=0", "BUSI_NONSENSE=1"},
+                              .arguments = {"--check-config"}};
+    cr_expect_eq(run(process), BUSI_EXIT_CONFIG);
+    cr_expect_str_eq(contents("err"), "BUSI_HTTP_PORT: 0 is not within 1..65535\n"
+                                      "BUSI_NONSENSE: there is no such setting\n");
+    process.arguments[0] = NULL;
+    cr_expect_eq(run(process), BUSI_EXIT_CONFIG, "it does not serve either");
+    struct process incomplete = {.environment = {"BUSI_LOG_LEVEL=loud", "BUSI_HEALTH_BIND=::1:80s"},
+                                 .arguments = {"--check-config"}};
+    cr_expect_eq(run(incomplete), BUSI_EXIT_CONFIG);
+    expect_in("err", "BUSI_CURVE_KEY_FILE: is not set");
+    expect_in("err", "BUSI_LOG_LEVEL: 'loud' is none of debug, info, warn, error\n");
+    expect_in("err", "BUSI_HEALTH_BIND: '::1:80s' is not");
+    expect_in("err", "BUSI_AUTH_ENDPOINTS: is not set\n");
+}
+
+Test(command_line, commands_get_their_words_and_the_settings)
+{
+    FILE *file = fopen(path_of("toy.conf"), "w");
+    cr_assert_not_null(file);
+    fputs("http_port = 4321\n", file);
+    fclose(file);
+    char config[128];
+    snprintf(config, sizeof(config), "%s", path_of("toy.conf"));
+    cr_expect_eq(run(ARGUMENTS("echo", "a", "--config", config, "-b")), 7);
+    cr_expect_str_eq(contents("out"), "echo,a,-b,4321\n");
+    struct process from_environment = {.arguments = {"echo"}};
+    char variable[160];
+    snprintf(variable, sizeof(variable), "BUSI_CONFIG=%s", config);
+    from_environment.environment[0] = variable;
+    cr_expect_eq(run(from_environment), 7);
+    cr_expect_str_eq(contents("out"), "echo,4321\n");
+    cr_expect_eq(run((struct process){.environment = {"BUSI_HTTP_PORT=x"}, .arguments = {"echo"}}),
+                 BUSI_EXIT_CONFIG);
+    cr_expect_eq(run((struct process){.environment = {"BUSI_HTTP_PORT=x"}, .arguments = {"plain"}}), 8);
+    cr_expect_eq(run(ARGUMENTS("echo", "--help")), BUSI_EXIT_FINE);
+    cr_expect_str_eq(contents("out"), "toy echo [WORDS]\n  print the words and the port\n");
+}
+
+Test(command_line, print_config_prints_what_is_in_force)
+{
+    cr_expect_eq(
+        run((struct process){.environment = {"BUSI_HTTP_PORT=4567"}, .arguments = {"--print-config"}}),
+        BUSI_EXIT_FINE);
+    expect_in("out", "BUSI_HTTP_PORT=4567\n");
+    cr_expect_str_eq(contents("err"), "");
+}
+
+Test(command_line, gen_secret_prints_one_that_is_never_the_same)
+{
+    char first[256];
+    cr_expect_eq(run(ARGUMENTS("gen-secret", "32")), BUSI_EXIT_FINE);
+    snprintf(first, sizeof(first), "%s", contents("out"));
+    cr_expect_eq(strlen(first), 43 + 1);
+    cr_expect_eq(run(ARGUMENTS("gen-secret", "32")), BUSI_EXIT_FINE);
+    cr_expect_str_neq(contents("out"), first);
+}
