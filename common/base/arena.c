@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIRST_CHUNK_BYTES = 4096 - 64, ALIGNMENT = alignof(max_align_t) };
+enum { FIRST_CHUNK_BYTES = 1024 - 64, ALIGNMENT = alignof(max_align_t) };
 
 struct busi_arena_chunk {
     struct busi_arena_chunk *older;
