@@ -51,12 +51,13 @@ static bool take(struct reader *reader, char c)
     return true;
 }
 
-/* Printable ASCII without quotes and escapes, up to the closing quote. */
+/* Printable ASCII without quotes and escapes, up to the closing quote. Brackets, which the thorough reader
+ * counts even inside texts, are left to it: whatever is read here it reads alike. */
 static bool take_text(struct reader *reader, struct busi_str *out)
 {
     const char *begin = reader->at;
     while (reader->at < reader->end && *reader->at >= ' ' && *reader->at <= '~' && *reader->at != '"' &&
-           *reader->at != '\\')
+           *reader->at != '\\' && *reader->at != '{' && *reader->at != '[')
         reader->at++;
     *out = (struct busi_str){begin, (size_t)(reader->at - begin)};
     return take(reader, '"');
