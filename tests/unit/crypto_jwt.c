@@ -459,7 +459,7 @@ Test(jwt, the_quick_reader_of_payloads_sees_what_the_thorough_one_sees)
         {payload, true},
         {"{\"exp\":0}", true},
         {"{\"sub\":\"\"}", true},
-        {"{\"typ\":\"a\",\"aud\":\"b {[\",\"exp\":999999999999999999}", true},
+        {"{\"typ\":\"a\",\"aud\":\"b }]\",\"exp\":999999999999999999}", true},
         {"{}", false},
         {"{\"exp\":1,}", false},
         {"{\"exp\":1}}", false},
