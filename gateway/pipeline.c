@@ -2,10 +2,15 @@
 #include "accept.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/text.h"
 #include "exchange.h"
+#include "fields.h"
 #include "guard.h"
 
-enum { PASSWORD_EXTRA_MS = 2000 }; /* hashing has a queue of its own */
+enum {
+    PASSWORD_EXTRA_MS = 2000, /* hashing has a queue of its own */
+    USER_AGENT_MOST_BYTES = 512
+};
 
 static const struct param empty_object = {.type = PARAM_OBJECT};
 
@@ -69,12 +74,23 @@ static bool acceptable(const struct exchange *x)
     return accept_request(x->request, format ? format->text : (struct busi_str){0}, x->route->accept);
 }
 
+/* A header that is no text is left out. */
+static struct busi_str user_agent(const struct http_request *request)
+{
+    const struct http_header *header = http_find_header(request, BUSI_STR("user-agent"));
+    if (!header || !busi_utf8_valid(header->value))
+        return (struct busi_str){0};
+    return fields_cut(header->value, USER_AGENT_MOST_BYTES);
+}
+
 /* The first thing a path decides, whatever goes wrong afterwards. */
 static void prepare(struct exchange *x, const struct route *path)
 {
     x->surface = surface_get(path ? path->surface : 0);
     if (path && path->time == TIME_PASSWORD) {
         x->request->call.until_ms += PASSWORD_EXTRA_MS;
+        x->request->call.origin = (struct busi_origin){.remote_addr = x->request->remote_addr,
+                                                       .user_agent = user_agent(x->request)};
         x->response->no_store = true;
     }
 }

@@ -9,6 +9,21 @@
 
 struct busi_rpc_started;
 
+/* The client at the edge, as the gateway saw it. Each may be absent. */
+struct busi_origin {
+    struct busi_str remote_addr; /* textual IP address, at most 45 bytes */
+    struct busi_str user_agent;  /* at most 512 bytes */
+    struct busi_str language;    /* BCP 47 tag it would rather read, at most 35 bytes */
+};
+
+/* Which limit a caller has reached, for RateLimit headers; limit 0: none. */
+struct busi_quota {
+    int64_t limit;     /* requests in a window */
+    int64_t window_ms; /* its length */
+    int64_t remaining; /* left now */
+    int64_t reset_ms;  /* until all are free again */
+};
+
 struct busi_call {
     struct busi_arena arena;         /* memory of the call, wiped after the reply */
     struct busi_str request_id;      /* <= 64 bytes [A-Za-z0-9._-]; X-Request-Id of every hop */
@@ -17,6 +32,7 @@ struct busi_call {
     struct busi_str caller;          /* server side: name of the client's CURVE certificate, "gateway" */
     int64_t user_id;                 /* on whose behalf, 0: nobody's */
     struct busi_str idempotency_key; /* <= 255 bytes, or absent */
+    struct busi_origin origin;       /* of the request this serves; empty within the house */
 
     /* Client side: a call of the same thread, started and not yet finished, whose answer it will want next.
      * The thread is woken once for both. Or NULL. */
@@ -25,6 +41,7 @@ struct busi_call {
     /* why it failed; goes into the reply */
     struct busi_str message; /* for developers, never with personal data */
     int64_t retry_after_ms;  /* 0: no hint */
+    struct busi_quota quota; /* with RESOURCE_EXHAUSTED: the caller's own limit, not a lack of ours */
     struct busi_violation violations[16];
     size_t n_violations;
 };

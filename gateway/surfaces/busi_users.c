@@ -1,5 +1,4 @@
 /* Sign-up, sign-in and the greeting of the busi surface. */
-#include "base/text.h"
 #include "busi_shape.h"
 #include "exchange.h"
 #include "gateway.h"
@@ -28,15 +27,6 @@ void on_busi_sign_up(struct exchange *x)
         exchange_fail(x, code);
 }
 
-/* For the list of one's sessions; a header that is no text is left out. */
-static struct busi_str user_agent(const struct http_request *request)
-{
-    const struct http_header *header = http_find_header(request, BUSI_STR("user-agent"));
-    if (!header || !busi_utf8_valid(header->value))
-        return (struct busi_str){0};
-    return fields_cut(header->value, 512);
-}
-
 void on_busi_sign_in(struct exchange *x)
 {
     struct busi_sign_in_request request;
@@ -45,8 +35,6 @@ void on_busi_sign_in(struct exchange *x)
         exchange_error(x, 400);
         return;
     }
-    request.remote_addr = x->request->remote_addr;
-    request.user_agent = user_agent(x->request);
     enum busi_code code = busi_rpc_auth_sign_in(x->gateway->rpc, &x->request->call, &request, &session);
     if (code == BUSI_OK)
         answer_session(x, &session);

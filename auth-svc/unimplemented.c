@@ -1,0 +1,22 @@
+/* Methods whose parts are being built right now. */
+#include "auth.h"
+
+#define UNIMPLEMENTED(name, request, reply)                                                                  \
+    enum busi_code auth_##name(struct auth *self, struct busi_call *call, const struct busi_##request *in,   \
+                               struct busi_##reply *out)                                                     \
+    {                                                                                                        \
+        (void)self, (void)in, (void)out;                                                                     \
+        return busi_call_fail(call, BUSI_UNIMPLEMENTED, "not yet");                                          \
+    }
+UNIMPLEMENTED(refresh_token, refresh_token_request, session_reply)
+UNIMPLEMENTED(list_sessions, user_id_request, list_sessions_reply)
+UNIMPLEMENTED(end_session, session_id_request, count_reply)
+UNIMPLEMENTED(end_other_sessions, check_token_request, count_reply)
+UNIMPLEMENTED(send_confirmation, account_name_request, empty)
+UNIMPLEMENTED(confirm_email, confirm_email_request, session_reply)
+UNIMPLEMENTED(start_reset, account_name_request, empty)
+UNIMPLEMENTED(finish_reset, finish_reset_request, empty)
+UNIMPLEMENTED(remind_username, account_name_request, empty)
+UNIMPLEMENTED(change_password, change_password_request, count_reply)
+UNIMPLEMENTED(block_user, user_id_request, count_reply)
+UNIMPLEMENTED(unblock_user, user_id_request, count_reply)
