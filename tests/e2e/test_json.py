@@ -1,5 +1,5 @@
 """JSON bodies (bad-input J)."""
-import json, time
+import json, pathlib, re, time
 import pytest
 from raw import ask, alive, head, connect, read_answer
 import house
@@ -98,3 +98,22 @@ def test_j13_root_array_on_a_guarded_route(token):
     for body in ("[]", "1", "null", '{"business":[]}', '{"business":null}', '{"business":"x"}'):
         assert send(body, token, "/api/businesses")[0] == 400
     assert alive()
+
+
+def suite():
+    """The texts of JSONTestSuite: (name, what our reader says, bytes)."""
+    byte = lambda found: {b"s": b" ", b"\\": b"\\"}.get(found[1]) or bytes.fromhex(found[1][1:].decode())
+    part = lambda text: re.sub(rb"\\(s|\\|x..)", byte, text.encode())
+    for line in (pathlib.Path(__file__).parents[1] / "vectors/json.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            name, status, *parts = line.split()
+            yield name, int(status), b"".join(int(times) * part(text) for times, text in zip(parts[::2], parts[1::2]))
+
+
+def test_j21_json_test_suite(token):
+    """Where nothing is to delete a body that was read gives 404."""
+    texts = list(suite())
+    assert len(texts) == 318
+    for name, status, body in texts:
+        answer = send(body, token, "/api/businesses/9999999999", method="DELETE")
+        assert answer[0] == (404 if status == 200 else status), (name, answer)
