@@ -39,3 +39,12 @@ struct busi_redis_reply {
 [[nodiscard]] enum busi_code busi_redis_run(struct busi_redis *redis, struct busi_arena *arena, int argc,
                                             const struct busi_str *argv, int64_t until_ms,
                                             struct busi_redis_reply *reply);
+
+/* A Lua script by its digest; loads it wherever the server does not know it, which a new one and a restarted
+ * one do not. text lives as long as redis, and is known by its address: a string literal or a BUSI_EMBED.
+ * argv begins with the n_keys names of keys, its arguments follow. Codes as of busi_redis_run(); an error of
+ * the script is INTERNAL. */
+[[nodiscard]] enum busi_code busi_redis_run_script(struct busi_redis *redis, struct busi_arena *arena,
+                                                   const char *text, int n_keys, int argc,
+                                                   const struct busi_str *argv, int64_t until_ms,
+                                                   struct busi_redis_reply *reply);

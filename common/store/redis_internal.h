@@ -20,6 +20,7 @@ enum {
     REDIS_IDLE_MS = 1000,                        /* then a PING asks whether the server is still there */
     REDIS_TICK_MS = 100,
     REDIS_LOG_EVERY_MS = 10000,
+    REDIS_SCRIPTS_MOST = 32, /* whose digests are remembered */
 };
 
 struct redis_request {
@@ -37,6 +38,11 @@ struct redis_url {
     char *host;            /* or the path of a socket, which begins with '/'; owned */
     int port;
     int db;
+};
+
+struct redis_script {
+    const char *text; /* the caller's; its address is its identity */
+    char sha1[41];    /* as the server told; "": not yet */
 };
 
 enum redis_state { REDIS_WAITING, REDIS_RESOLVING, REDIS_CONNECTING, REDIS_GREETING, REDIS_READY };
@@ -66,6 +72,8 @@ struct busi_redis {
     void *(*create_string)(const redisReadTask *task, char *bytes, size_t n);
     atomic_bool ready;
     uint64_t generation;
+    struct redis_script scripts[REDIS_SCRIPTS_MOST]; /* run so far */
+    size_t n_scripts;
     int64_t sent_ms;   /* when something was last sent */
     int64_t logged_ms; /* when a fault was last logged; 0: never or recovered since */
 };
