@@ -1,12 +1,12 @@
 #include "outbox.h"
 #include "auth.h"
 #include "base/log.h"
+#include "relay.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
     BATCH = 16,        /* mails taken at once */
-    POLL_MS = 1000,    /* for mails of processes that died, and after failures */
     ENQUEUE_MS = 2000, /* a mailer's answer */
     ARENA_BYTES = 256 * 1024,
     ARGUMENTS_MOST = 16,
@@ -17,10 +17,7 @@ enum { ID, KEY, KIND, RECIPIENT, ATTEMPTS, NAME, VALUE };
 struct auth_outbox {
     struct busi_pg *pg;             /* borrowed */
     struct busi_rpc_client *mailer; /* owned; NULL: none configured */
-    struct busi_fiber *resting;     /* the fiber while it waits for work, NULL otherwise */
-    bool more;                      /* woken while it worked */
-    bool stopping;                  /* leave at the next occasion */
-    bool stopped;                   /* the fiber has ended, or never was */
+    struct auth_relay relay;        /* never begun without a mailer */
 };
 
 /* A mail and what its delivery needs. Arguments are rows of their own. */
@@ -78,8 +75,9 @@ static bool hand_over(struct auth_outbox *outbox, const struct mail *mail, int64
 }
 
 /* Those not handed over stay in the table and are due again. True: there may be more. */
-static bool work_once(struct auth_outbox *outbox)
+static bool work(void *state)
 {
+    struct auth_outbox *outbox = state;
     struct busi_mail_argument arguments[ARGUMENTS_MOST];
     struct busi_pg_result result;
     char text[24];
@@ -93,32 +91,12 @@ static bool work_once(struct auth_outbox *outbox)
     }
     bool there = true;
     int mails = 0;
-    for (int row = 0; row < result.rows && there && !outbox->stopping; row += mail.rows, mails++) {
+    for (int row = 0; row < result.rows && there && !outbox->relay.stopping; row += mail.rows, mails++) {
         read_mail(&result, row, arguments, &mail);
         there = hand_over(outbox, &mail, busi_pg_int(&result, row, ATTEMPTS));
     }
     busi_pg_clear(&result);
     return there && mails == BATCH;
-}
-
-static void rest(struct auth_outbox *outbox)
-{
-    /* A wake that comes while the fiber waits for a reply must not be taken for that reply. */
-    outbox->resting = busi_fiber_self();
-    (void)busi_fiber_wait(busi_now_ms() + POLL_MS);
-    outbox->resting = NULL;
-}
-
-static void relay(void *arg)
-{
-    struct auth_outbox *outbox = arg;
-    while (!outbox->stopping) {
-        outbox->more = false;
-        bool again = work_once(outbox);
-        if (!again && !outbox->more && !outbox->stopping)
-            rest(outbox);
-    }
-    outbox->stopped = true;
 }
 
 static struct busi_rpc_client *connect_mailer(struct busi_loop *loop,
@@ -147,7 +125,6 @@ struct auth_outbox *auth_outbox_new(struct busi_loop *loop, const struct auth_ou
     if (!outbox)
         return NULL;
     outbox->pg = options->pg;
-    outbox->stopped = true;
     if (options->mailer_endpoints.len == 0) {
         busi_log(BUSI_WARN, "mails_wait", BUSI_C("why", "BUSI_MAILER_ENDPOINTS is not set"));
         return outbox;
@@ -158,28 +135,24 @@ struct auth_outbox *auth_outbox_new(struct busi_loop *loop, const struct auth_ou
         return NULL;
     }
     *error = "no fiber is left";
-    outbox->stopped = false;
-    if (!busi_fiber_start(options->fibers, relay, outbox))
+    if (!auth_relay_start(&outbox->relay, options->fibers, work, outbox))
         auth_outbox_free(&outbox);
     return outbox;
 }
 
 void auth_outbox_wake(struct auth_outbox *outbox)
 {
-    outbox->more = true;
-    if (outbox->resting)
-        busi_fiber_wake(outbox->resting);
+    auth_relay_wake(&outbox->relay);
 }
 
 void auth_outbox_stop(struct auth_outbox *outbox)
 {
-    outbox->stopping = true;
-    auth_outbox_wake(outbox);
+    auth_relay_stop(&outbox->relay);
 }
 
 bool auth_outbox_stopped(const struct auth_outbox *outbox)
 {
-    return outbox->stopped;
+    return !outbox->relay.running;
 }
 
 void auth_outbox_free(struct auth_outbox **outbox)
