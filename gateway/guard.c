@@ -71,6 +71,7 @@ static void refuse(struct exchange *x, struct guard *guard, enum busi_code code)
     default:
         call->message = busi_arena_dup(&call->arena, guard->call.message);
         call->retry_after_ms = guard->call.retry_after_ms;
+        call->quota = guard->call.quota;
         call->n_violations = 0;
         exchange_fail(x, code);
     }

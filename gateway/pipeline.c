@@ -86,13 +86,16 @@ static struct busi_str user_agent(const struct http_request *request)
 /* The first thing a path decides, whatever goes wrong afterwards. */
 static void prepare(struct exchange *x, const struct route *path)
 {
+    struct http_request *request = x->request;
+    bool password = path && path->time == TIME_PASSWORD;
     x->surface = surface_get(path ? path->surface : 0);
-    if (path && path->time == TIME_PASSWORD) {
-        x->request->call.until_ms += PASSWORD_EXTRA_MS;
-        x->request->call.origin = (struct busi_origin){.remote_addr = x->request->remote_addr,
-                                                       .user_agent = user_agent(x->request)};
+    if (password) {
+        request->call.until_ms += PASSWORD_EXTRA_MS;
         x->response->no_store = true;
     }
+    if (password || !(request->method & (HTTP_GET | HTTP_HEAD))) /* plain reads ask nothing of the client */
+        request->call.origin =
+            (struct busi_origin){.remote_addr = request->remote_addr, .user_agent = user_agent(request)};
 }
 
 /* A read of somebody known overlaps with the check of the token: one wait instead of two. */

@@ -9,19 +9,12 @@
 
 struct busi_rpc_started;
 
-/* The client at the edge, as the gateway saw it. Each may be absent. */
+/* The client at the edge, as the gateway saw it. Each may be absent; one of another form is refused by the
+ * receiver with the whole call, so who fills it checks it. */
 struct busi_origin {
-    struct busi_str remote_addr; /* textual IP address, at most 45 bytes */
+    struct busi_str remote_addr; /* textual IP address, at most 45 bytes [0-9A-Fa-f.:] */
     struct busi_str user_agent;  /* at most 512 bytes */
-    struct busi_str language;    /* BCP 47 tag it would rather read, at most 35 bytes */
-};
-
-/* Which limit a caller has reached, for RateLimit headers; limit 0: none. */
-struct busi_quota {
-    int64_t limit;     /* requests in a window */
-    int64_t window_ms; /* its length */
-    int64_t remaining; /* left now */
-    int64_t reset_ms;  /* until all are free again */
+    struct busi_str language;    /* BCP 47 tag it would rather read, at most 35 bytes [A-Za-z0-9-] */
 };
 
 struct busi_call {
@@ -41,7 +34,7 @@ struct busi_call {
     /* why it failed; goes into the reply */
     struct busi_str message; /* for developers, never with personal data */
     int64_t retry_after_ms;  /* 0: no hint */
-    struct busi_quota quota; /* with RESOURCE_EXHAUSTED: the caller's own limit, not a lack of ours */
+    struct busi_quota quota; /* with RESOURCE_EXHAUSTED: the caller's own limit; limit 0: a lack of ours */
     struct busi_violation violations[16];
     size_t n_violations;
 };

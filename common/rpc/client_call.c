@@ -49,6 +49,19 @@ static bool read_violations(struct busi_call *call, struct busi_str raw)
     return busi_reader_ok(&reader);
 }
 
+static bool read_quota(struct busi_call *call, struct busi_str raw)
+{
+    struct busi_reader reader;
+    struct busi_quota quota = {0};
+    const char *bad;
+    busi_reader_init(&reader, raw.ptr, raw.len);
+    if (!busi_decode(&reader, busi_desc_quota(), &quota, &call->arena, &bad) || quota.limit < 0 ||
+        quota.window_ms < 0 || quota.remaining < 0 || quota.reset_ms < 0)
+        return false;
+    call->quota = quota;
+    return true;
+}
+
 /* A code of a later version is UNKNOWN. */
 static enum busi_code known(int code)
 {
@@ -74,6 +87,8 @@ static enum busi_code take_answer(struct busi_call *call, struct busi_pending *p
         call->retry_after_ms = head.retry_after_ms;
         if (head.violations.ptr && !read_violations(call, head.violations))
             return busi_call_fail(call, BUSI_INTERNAL, "malformed violations");
+        if (head.quota.ptr && !read_quota(call, head.quota))
+            return busi_call_fail(call, BUSI_INTERNAL, "malformed quota");
         return known(head.code);
     }
     busi_reader_init(&reader, head.body.ptr, head.body.len);
@@ -118,7 +133,8 @@ static bool encode(const struct busi_rpc_started *a, struct busi_pending *pendin
                                                     .request_id = a->call->request_id,
                                                     .traceparent = a->call->traceparent,
                                                     .idempotency_key = a->call->idempotency_key,
-                                                    .user_id = a->call->user_id},
+                                                    .user_id = a->call->user_id,
+                                                    .origin = a->call->origin},
                         a->method->request(), a->in);
     bool fine = !buf.failed && busi_frame_take(&pending->frame, &buf);
     busi_buf_fini(&buf);
@@ -173,6 +189,7 @@ static enum busi_code launch(struct busi_rpc_started *a)
     a->call->message = (struct busi_str){0};
     a->call->retry_after_ms = 0;
     a->call->n_violations = 0;
+    a->call->quota = (struct busi_quota){0};
     int64_t left_ms = a->until_ms - busi_now_ms();
     if (left_ms <= 0)
         return too_late(a->call);

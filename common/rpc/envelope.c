@@ -1,5 +1,5 @@
 #include "rpc/envelope.h"
-#include "base/text.h"
+#include "rpc/forms.h"
 
 /* Keys of the envelope, one space for requests and replies. Never reused, never renumbered. */
 enum {
@@ -16,7 +16,12 @@ enum {
     KEY_MESSAGE = 11,
     KEY_VIOLATIONS = 12,
     KEY_RETRY_AFTER_MS = 13,
-    KEY_DRAINING = 14
+    KEY_DRAINING = 14,
+    KEY_REMOTE_ADDR = 15,
+    KEY_USER_AGENT = 16,
+    KEY_LANGUAGE = 17,
+    KEY_QUOTA = 18,
+    KEY_LAST = KEY_QUOTA
 };
 #define BIT(key) (1u << (key))
 
@@ -27,6 +32,9 @@ enum {
     MAX_TRACEPARENT = 512, /* a form we do not know is dropped, not refused */
     MAX_IDEMPOTENCY_KEY = 255,
     MAX_MESSAGE = 256,
+    MAX_REMOTE_ADDR = 45,
+    MAX_USER_AGENT = 512,
+    MAX_LANGUAGE = 35,
     MAX_CODE = 255,
     MAX_BUDGET_MS = 30000,
     MAX_RETRY_AFTER_MS = 3600000,
@@ -48,6 +56,21 @@ static void put_text(msgpack_packer *pk, int key, struct busi_str text)
     msgpack_pack_str_body(pk, text.ptr, text.len);
 }
 
+static size_t origin_pairs(const struct busi_origin *origin)
+{
+    return (size_t)(origin->remote_addr.len > 0) + (origin->user_agent.len > 0) + (origin->language.len > 0);
+}
+
+static void put_origin(msgpack_packer *pk, const struct busi_origin *origin)
+{
+    if (origin->remote_addr.len > 0)
+        put_text(pk, KEY_REMOTE_ADDR, origin->remote_addr);
+    if (origin->user_agent.len > 0)
+        put_text(pk, KEY_USER_AGENT, origin->user_agent);
+    if (origin->language.len > 0)
+        put_text(pk, KEY_LANGUAGE, origin->language);
+}
+
 void busi_request_encode(struct busi_buf *out, const struct busi_request_head *head,
                          const struct busi_desc *desc, const void *message)
 {
@@ -55,7 +78,8 @@ void busi_request_encode(struct busi_buf *out, const struct busi_request_head *h
     busi_buf_reserve(out, TYPICAL_BYTES);
     busi_packer_init(&pk, out);
     msgpack_pack_map(&pk, (size_t)5 + (head->request_id.len > 0) + (head->traceparent.len > 0) +
-                              (head->user_id != 0) + (head->idempotency_key.ptr != NULL));
+                              (head->user_id != 0) + (head->idempotency_key.ptr != NULL) +
+                              origin_pairs(&head->origin));
     put_int(&pk, KEY_VERSION, BUSI_RPC_VERSION);
     put_text(&pk, KEY_METHOD, head->method);
     msgpack_pack_int(&pk, KEY_ID);
@@ -69,6 +93,7 @@ void busi_request_encode(struct busi_buf *out, const struct busi_request_head *h
         put_int(&pk, KEY_USER_ID, head->user_id);
     if (head->idempotency_key.ptr)
         put_text(&pk, KEY_IDEMPOTENCY_KEY, head->idempotency_key);
+    put_origin(&pk, &head->origin);
     msgpack_pack_int(&pk, KEY_BODY);
     busi_encode(&pk, out, desc, message);
 }
@@ -97,6 +122,10 @@ static void put_failure(msgpack_packer *pk, struct busi_buf *out, const struct b
     if (call->retry_after_ms > 0)
         put_int(pk, KEY_RETRY_AFTER_MS,
                 call->retry_after_ms < MAX_RETRY_AFTER_MS ? call->retry_after_ms : MAX_RETRY_AFTER_MS);
+    if (call->quota.limit > 0) {
+        msgpack_pack_int(pk, KEY_QUOTA);
+        busi_encode(pk, out, busi_desc_quota(), &call->quota);
+    }
 }
 
 void busi_reply_encode(struct busi_buf *out, uint64_t id, enum busi_code code, const struct busi_call *call,
@@ -108,7 +137,7 @@ void busi_reply_encode(struct busi_buf *out, uint64_t id, enum busi_code code, c
     bool ok = code == BUSI_OK;
     msgpack_pack_map(&pk, ok ? 4
                              : (size_t)3 + (call->message.ptr != NULL) + (call->n_violations > 0) +
-                                   (call->retry_after_ms > 0));
+                                   (call->retry_after_ms > 0) + (call->quota.limit > 0));
     put_int(&pk, KEY_VERSION, BUSI_RPC_VERSION);
     msgpack_pack_int(&pk, KEY_ID);
     msgpack_pack_uint64(&pk, id);
@@ -136,50 +165,6 @@ void busi_notice_encode(struct busi_buf *out, bool draining)
 }
 
 /* ---- reading ---- */
-
-/* Bytes that may go into logs and headers as they are. */
-static bool plain_id(struct busi_str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-                    c == '_' || c == '-';
-        if (!fine)
-            return false;
-    }
-    return s.len > 0;
-}
-
-static bool visible(struct busi_str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] < 0x20 || s.ptr[i] > 0x7E)
-            return false;
-    return s.len > 0;
-}
-
-static bool hex_run(struct busi_str s, size_t from, size_t n)
-{
-    bool any = false;
-    for (size_t i = from; i < from + n; i++) {
-        char c = s.ptr[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-            return false;
-        any |= c != '0';
-    }
-    return any;
-}
-
-/* https://www.w3.org/TR/trace-context: 00-<32 hex, not 0>-<16 hex, not 0>-<2 hex>. */
-static bool trace_form(struct busi_str s)
-{
-    if (s.len != 55 || s.ptr[0] != '0' || s.ptr[1] != '0')
-        return false;
-    if (s.ptr[2] != '-' || s.ptr[35] != '-' || s.ptr[52] != '-')
-        return false;
-    bool no_flags = s.ptr[53] == '0' && s.ptr[54] == '0';
-    return hex_run(s, 3, 32) && hex_run(s, 36, 16) && (no_flags || hex_run(s, 53, 2));
-}
 
 /* A walk over the pairs of the one map of a frame. */
 struct walk {
@@ -215,7 +200,7 @@ static int walk_next(struct walk *walk)
     while (walk->left > 0 && !walk->bad && busi_reader_ok(&walk->reader)) {
         walk->left--;
         int64_t key = busi_read_int(&walk->reader);
-        if (key < KEY_VERSION || key > KEY_DRAINING) {
+        if (key < KEY_VERSION || key > KEY_LAST) {
             busi_skip(&walk->reader);
             continue;
         }
@@ -289,6 +274,29 @@ static void read_budget(struct walk *walk, struct busi_request_head *head)
     head->budget_ms = ms < 0 ? 0 : ms > MAX_BUDGET_MS ? MAX_BUDGET_MS : ms;
 }
 
+static void read_origin_key(struct walk *walk, int key, struct busi_origin *origin)
+{
+    struct busi_reader *r = &walk->reader;
+    switch (key) {
+    case KEY_REMOTE_ADDR:
+        origin->remote_addr = busi_read_text(r, MAX_REMOTE_ADDR);
+        if (busi_reader_ok(r) && !busi_form_address(origin->remote_addr))
+            fault(walk, "remote_addr: other than [0-9A-Fa-f.:]");
+        break;
+    case KEY_USER_AGENT:
+        origin->user_agent = busi_read_text(r, MAX_USER_AGENT);
+        break;
+    case KEY_LANGUAGE:
+        origin->language = busi_read_text(r, MAX_LANGUAGE);
+        if (busi_reader_ok(r) && !busi_form_language(origin->language))
+            fault(walk, "language: other than [A-Za-z0-9-]");
+        break;
+    default:
+        busi_skip(r); /* a key of replies */
+        break;
+    }
+}
+
 static void read_request_key(struct walk *walk, int key, struct busi_request_head *head)
 {
     struct busi_reader *r = &walk->reader;
@@ -307,12 +315,12 @@ static void read_request_key(struct walk *walk, int key, struct busi_request_hea
         break;
     case KEY_REQUEST_ID:
         head->request_id = busi_read_text(r, MAX_REQUEST_ID);
-        if (busi_reader_ok(r) && !plain_id(head->request_id))
+        if (busi_reader_ok(r) && !busi_form_id(head->request_id))
             fault(walk, "request_id: other than [A-Za-z0-9._-]");
         break;
     case KEY_TRACEPARENT:
         head->traceparent = busi_read_text(r, MAX_TRACEPARENT);
-        if (busi_reader_ok(r) && !trace_form(head->traceparent))
+        if (busi_reader_ok(r) && !busi_form_trace(head->traceparent))
             head->traceparent = (struct busi_str){0};
         break;
     case KEY_USER_ID:
@@ -322,14 +330,14 @@ static void read_request_key(struct walk *walk, int key, struct busi_request_hea
         break;
     case KEY_IDEMPOTENCY_KEY:
         head->idempotency_key = busi_read_text(r, MAX_IDEMPOTENCY_KEY);
-        if (busi_reader_ok(r) && !visible(head->idempotency_key))
+        if (busi_reader_ok(r) && !busi_form_visible(head->idempotency_key))
             fault(walk, "idempotency_key: other than visible ASCII");
         break;
     case KEY_BODY:
         head->body = read_body(walk);
         break;
     default:
-        busi_skip(r); /* a key of replies */
+        read_origin_key(walk, key, &head->origin);
         break;
     }
 }
@@ -357,6 +365,14 @@ static struct busi_str read_violations(struct walk *walk)
     struct busi_reader *r = &walk->reader;
     if (busi_reader_ok(r) && r->at != r->end && !array_ahead(*r->at))
         fault(walk, "violations: not an array");
+    return busi_read_raw(r);
+}
+
+static struct busi_str read_quota(struct walk *walk)
+{
+    struct busi_reader *r = &walk->reader;
+    if (busi_reader_ok(r) && r->at != r->end && !map_ahead(*r->at))
+        fault(walk, "quota: not a map");
     return busi_read_raw(r);
 }
 
@@ -395,6 +411,9 @@ static void read_reply_key(struct walk *walk, int key, struct busi_reply_head *h
         break;
     case KEY_DRAINING:
         head->draining = busi_read_bool(r);
+        break;
+    case KEY_QUOTA:
+        head->quota = read_quota(walk);
         break;
     case KEY_BODY:
         head->body = read_body(walk);

@@ -12,6 +12,7 @@ struct busi_request_head {
     int64_t budget_ms; /* what is left; 1..30000, larger is cut */
     struct busi_str request_id, traceparent, idempotency_key;
     int64_t user_id;
+    struct busi_origin origin;
     struct busi_str body; /* raw msgpack map */
 };
 struct busi_reply_head {
@@ -21,6 +22,7 @@ struct busi_reply_head {
     int64_t retry_after_ms;
     bool draining;              /* notice: send me no new calls */
     struct busi_str violations; /* raw msgpack array, or absent */
+    struct busi_str quota;      /* raw msgpack map, or absent */
     struct busi_str body;       /* raw msgpack map, when OK */
 };
 
@@ -29,7 +31,7 @@ void busi_request_encode(struct busi_buf *out, const struct busi_request_head *h
                          const struct busi_desc *desc, const void *message);
 [[nodiscard]] bool busi_request_decode(struct busi_str frame, struct busi_request_head *head,
                                        const char **bad);
-/* code OK packs the message, any other code packs the call's message, hint and violations. */
+/* code OK packs the message, any other code packs the call's message, hint, quota and violations. */
 void busi_reply_encode(struct busi_buf *out, uint64_t id, enum busi_code code, const struct busi_call *call,
                        const struct busi_desc *desc, const void *message);
 void busi_notice_encode(struct busi_buf *out, bool draining);

@@ -83,6 +83,7 @@ static void run(void *arg)
     call.traceparent = served->head.traceparent;
     call.idempotency_key = served->head.idempotency_key;
     call.user_id = served->head.user_id;
+    call.origin = served->head.origin;
     call.until_ms = served->until_ms;
     call.caller = busi_frame_sender(&served->frame);
     enum busi_code code = handle(served, &call, &out);

@@ -35,9 +35,13 @@ static void request(struct busi_str frame, struct busi_arena *arena)
     check_inside(head.traceparent, frame);
     check_inside(head.idempotency_key, frame);
     check_inside(head.body, frame);
+    check_inside(head.origin.remote_addr, frame);
+    check_inside(head.origin.user_agent, frame);
+    check_inside(head.origin.language, frame);
     if (head.id == 0 || head.budget_ms < 0 || head.budget_ms > 30000 || head.user_id < 0 ||
         head.method.len > 64 || head.request_id.len > 64 || head.idempotency_key.len > 255 ||
-        (head.traceparent.ptr && head.traceparent.len != 55))
+        head.origin.remote_addr.len > 45 || head.origin.user_agent.len > 512 ||
+        head.origin.language.len > 35 || (head.traceparent.ptr && head.traceparent.len != 55))
         abort();
     struct busi_sign_in_request sign_in = {0};
     struct busi_enqueue_mail_request mail = {0};
@@ -56,6 +60,7 @@ static void reply(struct busi_str frame, struct busi_arena *arena)
     }
     check_inside(head.message, frame);
     check_inside(head.violations, frame);
+    check_inside(head.quota, frame);
     check_inside(head.body, frame);
     if (head.code < 0 || head.code > 255 || head.message.len > 256 || head.retry_after_ms < 0)
         abort();

@@ -30,6 +30,7 @@ Test(rpc_calls, what_a_call_carries_arrives)
     call->traceparent = BUSI_STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     call->idempotency_key = BUSI_STR("once only");
     call->user_id = 42;
+    call->origin = (struct busi_origin){BUSI_STR("2001:db8::7"), BUSI_STR("curl/7.88"), BUSI_STR("de-CH")};
     struct busi_principal who;
     cr_assert_eq(busi_rpc_auth_check_token(client->rpc, call,
                                            &(struct busi_check_token_request){.token = BUSI_STR("t")}, &who),
@@ -37,6 +38,9 @@ Test(rpc_calls, what_a_call_carries_arrives)
     cr_expect_eq(who.user_id, 42);
     cr_expect(busi_str_eq(who.session_id, BUSI_STR("once only")));
     cr_expect(busi_str_eq(who.email, call->traceparent));
+    cr_expect(busi_str_eq(who.username, call->origin.remote_addr));
+    cr_expect(busi_str_eq(who.user_code, call->origin.language));
+    cr_expect(busi_str_eq(who.meta, call->origin.user_agent));
     cr_expect(who.expires_at > 500 && who.expires_at <= 1000, "budget %ld, not the method's second",
               (long)who.expires_at);
     busi_call_fini(call);
@@ -67,12 +71,20 @@ Test(rpc_calls, a_refusal_says_why)
     cr_expect_eq(call->violations[0].rule, BUSI_RULE_BLANK);
     cr_expect_eq(call->violations[1].rule, BUSI_RULE_TOO_LONG);
     cr_expect_eq(call->violations[1].limit, 255);
+    cr_expect_eq(call->quota.limit, 0);
+    cr_assert_eq(busi_rpc_directory_get_business(client->rpc, call,
+                                                 &(struct busi_business_id_request){.id = ID_LIMITED}, &out),
+                 BUSI_RESOURCE_EXHAUSTED);
+    cr_expect_eq(call->retry_after_ms, 5400);
+    cr_expect(call->quota.limit == 10 && call->quota.window_ms == 60000 && call->quota.remaining == 0 &&
+              call->quota.reset_ms == 59400);
     /* the next call on the same busi_call forgets all that */
     cr_assert_eq(busi_rpc_directory_get_business(client->rpc, call,
                                                  &(struct busi_business_id_request){.id = ID_UNKNOWN}, &out),
                  BUSI_NOT_FOUND);
     cr_expect_eq(call->n_violations, 0);
     cr_expect_eq(call->retry_after_ms, 0);
+    cr_expect_eq(call->quota.limit, 0);
     busi_call_fini(call);
     stop_client(&client);
     stop_server(&server);

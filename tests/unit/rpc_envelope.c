@@ -72,6 +72,47 @@ Test(rpc_envelope, requests_are_written_as_the_wire_says)
     busi_buf_fini(&buf);
 }
 
+static const struct busi_origin origin = {
+    .remote_addr = {"2001:db8::7", 11}, .user_agent = {"curl/7.88", 9}, .language = {"de-CH", 5}};
+
+Test(rpc_envelope, who_is_at_the_edge_travels_along)
+{
+    struct busi_buf buf;
+    struct busi_request_head head;
+    const char *bad;
+    struct bytes wanted = golden("request_origin");
+    busi_buf_init(&buf, 4096);
+    busi_request_encode(&buf,
+                        &(struct busi_request_head){
+                            .method = BUSI_STR("auth.SignOut"), .id = 7, .budget_ms = 100, .origin = origin},
+                        busi_desc_check_token_request(),
+                        &(struct busi_check_token_request){.token = BUSI_STR("tok")});
+    expect_bytes(&buf, "request_origin");
+    busi_buf_fini(&buf);
+    cr_assert(busi_request_decode(str(&wanted), &head, &bad), "%s", bad);
+    cr_expect(busi_str_eq(head.origin.remote_addr, origin.remote_addr));
+    cr_expect(busi_str_eq(head.origin.user_agent, origin.user_agent));
+    cr_expect(busi_str_eq(head.origin.language, origin.language));
+}
+
+Test(rpc_envelope, a_refusal_says_which_limit_was_reached)
+{
+    struct busi_buf buf;
+    struct busi_reply_head head;
+    const char *bad;
+    struct bytes wanted = golden("reply_limited");
+    struct busi_call call = {.retry_after_ms = 5400,
+                             .quota = {.limit = 10, .window_ms = 60000, .remaining = 0, .reset_ms = 59400}};
+    enum busi_code code = busi_call_fail(&call, BUSI_RESOURCE_EXHAUSTED, "too many requests");
+    busi_buf_init(&buf, 4096);
+    busi_reply_encode(&buf, 7, code, &call, NULL, NULL);
+    expect_bytes(&buf, "reply_limited");
+    busi_buf_fini(&buf);
+    cr_assert(busi_reply_decode(str(&wanted), &head, &bad), "%s", bad);
+    cr_expect_eq(head.quota.len, 13);
+    cr_expect_eq(head.retry_after_ms, 5400);
+}
+
 Test(rpc_envelope, replies_are_written_as_the_wire_says)
 {
     struct busi_buf buf;
@@ -298,6 +339,29 @@ Test(rpc_envelope, requests_that_say_nonsense_are_refused)
         {"idempotency key with a tab", PAIRS(6, HEAD "\x08\xa2"
                                                      "a\t"
                                                      "\x09\x80")},
+        {"address empty", PAIRS(6, HEAD "\x0f\xa0\x09\x80")},
+        {"address with a scope", PAIRS(6, HEAD "\x0f\xa8"
+                                               "fe80::1%"
+                                               "\x09\x80")},
+        {"address of 46 bytes", PAIRS(6, HEAD "\x0f\xd9\x2e"
+                                              "1111111111111111111111111111111111111111111111"
+                                              "\x09\x80")},
+        {"user agent not UTF-8", PAIRS(6, HEAD "\x10\xa1\xff\x09\x80")},
+        {"user agent as bin", PAIRS(6, HEAD "\x10\xc4\x01"
+                                            "a"
+                                            "\x09\x80")},
+        {"language empty", PAIRS(6, HEAD "\x11\xa0\x09\x80")},
+        {"language with an underscore", PAIRS(6, HEAD "\x11\xa5"
+                                                      "de_CH"
+                                                      "\x09\x80")},
+        {"language of 36 bytes", PAIRS(6, HEAD "\x11\xd9\x24"
+                                               "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                                               "\x09\x80")},
+        {"language twice", PAIRS(7, HEAD "\x11\xa2"
+                                         "de"
+                                         "\x11\xa2"
+                                         "de"
+                                         "\x09\x80")},
         {"key nil", PAIRS(6, HEAD "\xc0\x01\x09\x80")},
         {"key text", PAIRS(6, HEAD "\xa1"
                                    "a"
@@ -322,7 +386,7 @@ Test(rpc_envelope, requests_that_say_nonsense_are_refused)
 
 Test(rpc_envelope, what_later_versions_add_is_skipped)
 {
-    struct bytes more = PAIRS(8, HEAD "\x7f\x93\x01\x02\x03\xcd\x01\x00\xa1x\x0f\xc7\x00\x05\x09\x80");
+    struct bytes more = PAIRS(8, HEAD "\x7f\x93\x01\x02\x03\xcd\x01\x00\xa1x\x13\xc7\x00\x05\x09\x80");
     cr_expect(request_ok(&more), "unknown keys with an array, a text and an ext");
     struct bytes deep = PAIRS(6, HEAD "\x7f\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01\x09\x80");
     cr_expect_not(request_ok(&deep), "nested too deep");
@@ -396,6 +460,7 @@ Test(rpc_envelope, replies_that_say_nonsense_are_refused)
         {"violations a map", PAIRS(4, "\x01\x01\x03\x07\x0a\x03\x0c\x80")},
         {"retry negative", PAIRS(4, "\x01\x01\x03\x07\x0a\x08\x0d\xff")},
         {"retry of a year", PAIRS(4, "\x01\x01\x03\x07\x0a\x08\x0d\xce\x70\0\0\0")},
+        {"quota an array", PAIRS(4, "\x01\x01\x03\x07\x0a\x08\x12\x94\x01\x01\x01\x01")},
         {"draining as int", PAIRS(3, "\x01\x01\x03\x00\x0e\x01")},
         {"message not UTF-8", PAIRS(4, "\x01\x01\x03\x07\x0a\x05\x0b\xa1\xff")},
         {"code twice", PAIRS(4, "\x01\x01\x03\x07\x0a\x05\x0a\x05")},
@@ -458,8 +523,9 @@ Test(rpc_envelope, no_prefix_of_a_message_is_a_message)
 /* Total: every flip gives a verdict, and what is taken still keeps the bounds. */
 Test(rpc_envelope, every_single_bit_flip_gets_a_verdict)
 {
-    static const char *const names[] = {"request_least", "request_full",    "reply_ok",
-                                        "reply_refused", "reply_not_found", "notice_draining"};
+    static const char *const names[] = {"request_least",   "request_full",   "request_origin",
+                                        "reply_ok",        "reply_refused",  "reply_limited",
+                                        "reply_not_found", "notice_draining"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct bytes bytes = golden(names[i]);
         for (size_t bit = 0; bit < bytes.n * 8; bit++) {
@@ -470,7 +536,9 @@ Test(rpc_envelope, every_single_bit_flip_gets_a_verdict)
             const char *bad;
             if (request_ok(&flipped) && busi_request_decode(str(&flipped), &head, &bad))
                 cr_expect(head.id > 0 && head.budget_ms >= 0 && head.budget_ms <= 30000 &&
-                          head.request_id.len <= 64 && head.method.len <= 64 && head.user_id >= 0);
+                          head.request_id.len <= 64 && head.method.len <= 64 && head.user_id >= 0 &&
+                          head.origin.remote_addr.len <= 45 && head.origin.user_agent.len <= 512 &&
+                          head.origin.language.len <= 35);
             if (reply_ok(&flipped) && busi_reply_decode(str(&flipped), &reply, &bad))
                 cr_expect(reply.code >= 0 && reply.code <= 255 && reply.message.len <= 256);
         }

@@ -16,6 +16,11 @@ static enum busi_code answer(struct server *self, struct busi_call *call, int64_
         call->retry_after_ms = 1234;
         return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "refused");
     }
+    if (id == ID_LIMITED) {
+        call->retry_after_ms = 5400;
+        call->quota = (struct busi_quota){.limit = 10, .window_ms = 60000, .reset_ms = 59400};
+        return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "too many requests");
+    }
     if (id == ID_UNKNOWN)
         return busi_call_fail(call, BUSI_NOT_FOUND, "no such business");
     if (id > ID_SLEEP && id < ID_REFUSED)
@@ -43,8 +48,8 @@ static enum busi_code create(void *self, struct busi_call *call, const void *in,
     return answer(self, call, ((const struct busi_write_business_request *)in)->id, out);
 }
 
-/* Says who asked and on whose behalf: principal.session_id = idempotency key, door = caller, email = trace.
- */
+/* Says who asked and on whose behalf: principal.session_id = idempotency key, door = caller, email = trace,
+ * username = the client's address, user_code = its language, meta = its user agent. */
 static enum busi_code check(void *self, struct busi_call *call, const void *in, void *out)
 {
     (void)self, (void)in;
@@ -53,7 +58,10 @@ static enum busi_code check(void *self, struct busi_call *call, const void *in, 
                                 .session_id = call->idempotency_key,
                                 .door = call->caller.ptr ? call->caller : BUSI_STR("-"),
                                 .expires_at = busi_call_left_ms(call),
-                                .email = call->traceparent};
+                                .email = call->traceparent,
+                                .username = call->origin.remote_addr,
+                                .user_code = call->origin.language,
+                                .meta = call->origin.user_agent};
     return BUSI_OK;
 }
 

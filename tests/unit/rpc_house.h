@@ -28,6 +28,7 @@ enum {
     ID_SLEEP = 1000000, /* + ms: answers after so many ms */
     ID_REFUSED = 2000001,
     ID_UNKNOWN = 2000002, /* NOT_FOUND with a message */
+    ID_LIMITED = 2000005, /* RESOURCE_EXHAUSTED with a quota */
     ID_TOO_BIG = 2000003, /* a reply its row forbids */
     ID_BIG = 2000004,     /* 250 kB of description */
 };

@@ -14,12 +14,14 @@ CODES = {0: "OK", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND",
          8: "RESOURCE_EXHAUSTED", 10: "ABORTED", 12: "UNIMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE", 16: "UNAUTHENTICATED"}
 VERSION, METHOD, ID, BUDGET_MS, REQUEST_ID, TRACEPARENT, USER_ID, IDEMPOTENCY_KEY, BODY = range(1, 10)
 CODE, MESSAGE, VIOLATIONS, RETRY_AFTER_MS, DRAINING = range(10, 15)
+REMOTE_ADDR, USER_AGENT, LANGUAGE, QUOTA = range(15, 19)
 
 
 class RpcError(Exception):
-    def __init__(self, code, message="", violations=(), retry_after_ms=0):
+    def __init__(self, code, message="", violations=(), retry_after_ms=0, quota=None):
         super().__init__(f"{CODES.get(code, code)} {message}".strip())
         self.code, self.message, self.retry_after_ms = CODES.get(code, str(code)), message, retry_after_ms
+        self.quota = quota and (quota[1], quota[2], quota[3], quota[4])  # (limit, window_ms, remaining, reset_ms)
         self.violations = [(v[1], v[2], v.get(3)) for v in violations]  # (field, rule, limit)
 
 
@@ -39,11 +41,11 @@ class Client:
         self.ids = itertools.count(1)
         self.draining = False  # the worker asked for no new calls
 
-    def call(self, method, body=None, timeout_ms=2000, user_id=0, request_id=None, idempotency_key=None):
+    def call(self, method, body=None, timeout_ms=2000, user_id=0, request_id=None, idempotency_key=None, remote_addr=None):
         """The reply's body, a dict by field number; RpcError otherwise."""
         number, until = next(self.ids), time.monotonic() + timeout_ms / 1000
         request = {VERSION: 1, METHOD: method, ID: number, BUDGET_MS: timeout_ms, REQUEST_ID: request_id,
-                   USER_ID: user_id or None, IDEMPOTENCY_KEY: idempotency_key, BODY: body or {}}
+                   USER_ID: user_id or None, IDEMPOTENCY_KEY: idempotency_key, REMOTE_ADDR: remote_addr, BODY: body or {}}
         frame = msgpack.packb({key: value for key, value in request.items() if value is not None})
         if not self.socket.poll(timeout_ms, zmq.POLLOUT):
             raise RpcError(14, "no worker")
@@ -57,7 +59,8 @@ class Client:
             if reply[ID] == number:  # else the late answer of an earlier call
                 if reply[CODE] == 0:
                     return reply[BODY]
-                raise RpcError(reply[CODE], reply.get(MESSAGE, ""), reply.get(VIOLATIONS, ()), reply.get(RETRY_AFTER_MS, 0))
+                raise RpcError(reply[CODE], reply.get(MESSAGE, ""), reply.get(VIOLATIONS, ()), reply.get(RETRY_AFTER_MS, 0),
+                               reply.get(QUOTA))
         raise RpcError(4, "no answer in time")
 
     def close(self):
