@@ -1,7 +1,7 @@
 #include "address.h"
 #include "base/text.h"
 
-enum { LOCAL_MAX_BYTES = 64, ADDRESS_MAX_BYTES = 254 };
+enum { LOCAL_MAX_BYTES = 64, LABEL_MAX_BYTES = 63, ADDRESS_MAX_BYTES = 254 };
 
 /* RFC 5322's atext, without UTF-8: mailboxes that need SMTPUTF8 are not served. */
 static bool is_atext(char c)
@@ -20,13 +20,25 @@ static bool is_dot_atom(struct busi_str s)
     return s.len > 0;
 }
 
+/* DNS knows no longer ones. */
+static bool labels_fit(struct busi_str domain)
+{
+    size_t label = 0;
+    for (size_t i = 0; i < domain.len; i++) {
+        label = domain.ptr[i] == '.' ? 0 : label + 1;
+        if (label > LABEL_MAX_BYTES)
+            return false;
+    }
+    return true;
+}
+
 static bool is_domain(struct busi_str s)
 {
     for (size_t i = 0; i < s.len; i++)
         if (s.ptr[i] != '.' && s.ptr[i] != '-' && !(s.ptr[i] >= '0' && s.ptr[i] <= '9') &&
             !(busi_lower(s.ptr[i]) >= 'a' && busi_lower(s.ptr[i]) <= 'z'))
             return false;
-    return is_dot_atom(s) && s.ptr[0] != '-' && s.ptr[s.len - 1] != '-';
+    return is_dot_atom(s) && s.ptr[0] != '-' && s.ptr[s.len - 1] != '-' && labels_fit(s);
 }
 
 bool mail_address_valid(struct busi_str address)

@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "mail.h"
 #include "mail_folder.h"
 #include "rpc/call.h"
 #include "statements.h"
@@ -72,7 +71,7 @@ static void open_parcel(struct batch *batch, int row)
     if (!busi_decode(&reader, busi_desc_enqueue_mail_request(), &parcel->request, &batch->arena, &bad))
         parcel->error = "what was stored cannot be read";
     else
-        parcel->error = mail_render(&parcel->text, &parcel->mail, &batch->delivery->options.from);
+        parcel->error = mail_render(&parcel->text, &parcel->mail, &batch->delivery->options.setup);
     if (parcel->error)
         return;
     mail_file_name(parcel->name, &parcel->mail);

@@ -2,8 +2,8 @@
  * them written on an offload thread and marks them delivered. Any number of mailers may share a table. Loop
  * thread only. */
 #pragma once
-#include "address.h"
 #include "loop/offload.h"
+#include "mail.h"
 #include "service/service.h"
 #include "store/pg.h"
 
@@ -12,7 +12,7 @@ struct delivery_options {
     struct busi_process *process;
     struct busi_pg *pg;
     struct busi_offload *offload; /* writes the files; one thread is enough */
-    struct mail_sender from;
+    struct mail_setup setup;
 };
 /* Starts the fiber. NULL: out of memory or fibers. */
 [[nodiscard]] struct delivery *delivery_new(const struct delivery_options *options);

@@ -2,7 +2,6 @@
 #include "base/text.h"
 #include "database.h"
 #include "delivery.h"
-#include "mail.h"
 #include "statements.h"
 #include "wire/codec.h"
 #include <stdlib.h>
@@ -11,7 +10,7 @@ struct mailer {
     struct busi_pg *pg;
     struct busi_offload *offload; /* one thread for the mail folder */
     struct delivery *delivery;
-    struct mail_sender from; /* borrows the settings */
+    struct mail_setup setup; /* borrows the settings; owns its templates */
 };
 
 enum { REQUEST_MAX_BYTES = 128 * 1024 };
@@ -34,7 +33,7 @@ static enum busi_code try_to_render(const struct mailer *self, struct busi_call 
     struct busi_buf text;
     struct mail mail = {.request = in};
     busi_buf_init(&text, MAIL_MAX_BYTES);
-    const char *error = mail_render(&text, &mail, &self->from);
+    const char *error = mail_render(&text, &mail, &self->setup);
     busi_buf_fini(&text);
     return error ? busi_call_fail(call, BUSI_INVALID_ARGUMENT, error) : BUSI_OK;
 }
@@ -95,6 +94,20 @@ enum busi_code mailer_enqueue(struct mailer *self, struct busi_call *call,
 
 /* ---- the service ---- */
 
+/* Links are this and a path: nothing that could end an attribute, a line or the path. */
+static bool is_base_url(struct busi_str url)
+{
+    size_t scheme = busi_str_starts(url, BUSI_STR("https://")) ? 8 : 7;
+    if (scheme == 7 && !busi_str_starts(url, BUSI_STR("http://")))
+        return false;
+    for (size_t i = scheme; i < url.len; i++) {
+        char c = busi_lower(url.ptr[i]);
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && (c == 0 || !strchr("-._~:/[]%", c)))
+            return false;
+    }
+    return url.len > scheme && url.ptr[scheme] != '/' && url.ptr[url.len - 1] != '/';
+}
+
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)
 {
     size_t before = errors->len;
@@ -109,14 +122,23 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     if (!mail_sender_parse(settings->mail_from, &from))
         busi_buf_printf(errors, "BUSI_MAIL_FROM: '%.*s' is not like 'name <local@domain>'\n",
                         BUSI_ARG(settings->mail_from));
+    if (!is_base_url(settings->base_url))
+        busi_buf_printf(errors,
+                        "BUSI_BASE_URL: '%.*s' is not like https://example.com, without a slash at its end\n",
+                        BUSI_ARG(settings->base_url));
+    if (!mail_language_valid(settings->mail_language))
+        busi_buf_printf(errors, "BUSI_MAIL_LANGUAGE: '%.*s' is not a language like en or de-AT\n",
+                        BUSI_ARG(settings->mail_language));
     return errors->len == before;
 }
 
 static bool start_parts(struct mailer *self, struct busi_process *process)
 {
     const struct busi_settings *settings = process->settings;
-    if (!mail_sender_parse(settings->mail_from, &self->from))
+    if (!mail_sender_parse(settings->mail_from, &self->setup.from))
         return false;
+    self->setup.base_url = settings->base_url;
+    self->setup.templates = mail_templates_new(settings->mail_templates, settings->mail_language);
     self->pg = busi_pg_new(process->loop,
                            &(struct busi_pg_options){.conninfo = settings->mailer_database,
                                                      .application = "mailer-svc",
@@ -127,10 +149,10 @@ static bool start_parts(struct mailer *self, struct busi_process *process)
     self->offload = busi_offload_new(
         process->loop, &(struct busi_offload_options){
                            .name = "mail-folder", .threads = 1, .max_wait_ms = 60000, .max_queue = 8});
-    if (!self->pg || !self->offload)
+    if (!self->setup.templates || !self->pg || !self->offload)
         return false;
     self->delivery = delivery_new(&(struct delivery_options){
-        .process = process, .pg = self->pg, .offload = self->offload, .from = self->from});
+        .process = process, .pg = self->pg, .offload = self->offload, .setup = self->setup});
     return self->delivery != NULL;
 }
 
@@ -169,6 +191,7 @@ static void stop(void *state)
     delivery_free(&self->delivery);
     busi_offload_free(&self->offload);
     busi_pg_free(&self->pg);
+    mail_templates_free(&self->setup.templates);
     free(self);
 }
 

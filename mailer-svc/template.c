@@ -14,10 +14,16 @@ static const char *html_entity(char c)
     return NULL;
 }
 
-static void add_value(struct busi_buf *out, struct busi_str value, enum mail_escape escape)
+static void add_value(struct busi_buf *out, const struct mail_value *value, enum mail_escape escape)
 {
-    for (size_t i = 0; i < value.len; i++) {
-        char c = (unsigned char)value.ptr[i] < ' ' || value.ptr[i] == 0x7f ? ' ' : value.ptr[i];
+    if (value->markup) {
+        busi_buf_str(out, value->value);
+        return;
+    }
+    for (size_t i = 0; i < value->value.len; i++) {
+        char c = value->value.ptr[i];
+        if ((unsigned char)c < ' ' || c == 0x7f)
+            c = ' ';
         const char *entity = escape == MAIL_HTML ? html_entity(c) : NULL;
         if (entity)
             busi_buf_str(out, busi_str_of(entity));
@@ -26,37 +32,82 @@ static void add_value(struct busi_buf *out, struct busi_str value, enum mail_esc
     }
 }
 
-static const struct mail_value *find(const struct mail_value *values, size_t n_values, struct busi_str name)
-{
-    for (size_t i = 0; i < n_values; i++)
-        if (busi_str_eq(values[i].name, name))
-            return &values[i];
-    return NULL;
-}
-
 static struct busi_str after(struct busi_str text, size_t n)
 {
     return (struct busi_str){text.ptr + n, text.len - n};
 }
 
-bool mail_template_expand(struct busi_buf *out, struct busi_str text, const struct mail_value *values,
-                          size_t n_values, enum mail_escape escape, struct busi_str *missing)
+/* Where an expansion stands. */
+struct expansion {
+    struct busi_buf *out;
+    const struct mail_value *values; /* what may be named */
+    size_t n_values;
+    enum mail_escape escape;
+    struct busi_str section; /* name of the open {{#name}} or {{^name}}; absent: none is open */
+    bool hidden;             /* the open section is left out */
+};
+
+static const struct mail_value *find(const struct expansion *expansion, struct busi_str name)
 {
+    for (size_t i = 0; i < expansion->n_values; i++)
+        if (busi_str_eq(expansion->values[i].name, name))
+            return &expansion->values[i];
+    return NULL;
+}
+
+static const char *close_section(struct expansion *expansion, struct busi_str name)
+{
+    if (!expansion->section.ptr || !busi_str_eq(expansion->section, name))
+        return "it closes a part that is not open";
+    expansion->section = (struct busi_str){0};
+    expansion->hidden = false;
+    return NULL;
+}
+
+/* tag is what stands between the braces. */
+static const char *do_tag(struct expansion *expansion, struct busi_str tag)
+{
+    char sign = tag.len > 0 ? tag.ptr[0] : 0;
+    bool section = sign == '#' || sign == '^';
+    if (sign == '/')
+        return close_section(expansion, after(tag, 1));
+    struct busi_str name = section ? after(tag, 1) : tag;
+    const struct mail_value *value = find(expansion, name);
+    if (!value)
+        return "it names an unknown argument";
+    if (!section) {
+        if (!expansion->hidden)
+            add_value(expansion->out, value, expansion->escape);
+        return NULL;
+    }
+    if (expansion->section.ptr)
+        return "it opens a part within another";
+    expansion->section = name;
+    expansion->hidden = (value->value.len == 0) == (sign == '#');
+    return NULL;
+}
+
+const char *mail_template_expand(struct busi_buf *out, struct busi_str text, const struct mail_value *values,
+                                 size_t n_values, enum mail_escape escape)
+{
+    struct expansion expansion = {.out = out, .values = values, .n_values = n_values, .escape = escape};
     while (text.len > 0) {
         const char *open = memmem(text.ptr, text.len, "{{", 2);
         size_t before = open ? (size_t)(open - text.ptr) : text.len;
-        busi_buf_add(out, text.ptr, before);
+        if (!expansion.hidden)
+            busi_buf_add(out, text.ptr, before);
         text = after(text, before);
         if (text.len == 0)
             break;
         text = after(text, 2);
         const char *close = memmem(text.ptr, text.len, "}}", 2);
-        *missing = (struct busi_str){text.ptr, close ? (size_t)(close - text.ptr) : text.len};
-        const struct mail_value *value = close ? find(values, n_values, *missing) : NULL;
-        if (!value)
-            return false;
-        add_value(out, value->value, escape);
-        text = after(text, missing->len + 2);
+        if (!close)
+            return "it has {{ without }}";
+        struct busi_str tag = {text.ptr, (size_t)(close - text.ptr)};
+        const char *error = do_tag(&expansion, tag);
+        if (error)
+            return error;
+        text = after(text, tag.len + 2);
     }
-    return true;
+    return expansion.section.ptr ? "it leaves a part open" : NULL;
 }

@@ -61,11 +61,17 @@ Test(address, lengths_are_bounded)
     cr_expect_not(valid(text));
     memset(text, 'a', sizeof(text));
     text[10] = '@';
+    for (size_t i = 74; i < 254; i += 64)
+        text[i] = '.';
     text[254] = 0;
     cr_expect(valid(text));
     text[254] = 'a';
     text[255] = 0;
     cr_expect_not(valid(text));
+    text[80] = 0;
+    cr_expect(valid(text), "a label of 63 bytes");
+    text[74] = 'a';
+    cr_expect_not(valid(text), "none of 64");
 }
 
 static void expect_sender(const char *text, const char *name, const char *address, const char *domain)
