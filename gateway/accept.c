@@ -84,6 +84,8 @@ bool accept_allows(struct busi_str header, struct busi_str type, struct busi_str
 bool accept_request(const struct http_request *request, struct busi_str format, enum route_accept rule)
 {
     bool json = rule == ACCEPT_JSON;
+    if (rule == ACCEPT_ANY)
+        return true;
     if (format.ptr)
         return busi_str_eq(format, json ? BUSI_STR("json") : BUSI_STR("html"));
     struct judged judged = {.empty = true};

@@ -73,12 +73,32 @@ void exchange_fail(struct exchange *x, enum busi_code code)
     }
 }
 
+bool exchange_is_verdict(enum busi_code code)
+{
+    return code == BUSI_UNAUTHENTICATED || code == BUSI_NOT_FOUND || code == BUSI_PERMISSION_DENIED ||
+           code == BUSI_FAILED_PRECONDITION;
+}
+
 void exchange_unauthenticated(struct exchange *x, enum token_fault fault)
 {
     start_over(x->response);
     x->surface->unauthenticated(x->response, fault);
     http_add_header(x->response, "WWW-Authenticate",
                     fault == TOKEN_MISSING ? BUSI_STR("Bearer") : BUSI_STR("Bearer error=\"invalid_token\""));
+}
+
+/* HEAD is GET, wherever that is. */
+void exchange_wrong_method(struct exchange *x, unsigned methods)
+{
+    struct busi_str allow = BUSI_STR("");
+    if (methods & HTTP_GET)
+        methods |= HTTP_HEAD;
+    for (unsigned method = HTTP_GET; method <= HTTP_OPTIONS; method <<= 1)
+        if (methods & method)
+            allow = busi_arena_printf(&x->request->call.arena, "%.*s%s%s", BUSI_ARG(allow),
+                                      allow.len ? ", " : "", http_method_name((enum http_method)method));
+    exchange_error(x, 405);
+    http_add_header(x->response, "Allow", allow);
 }
 
 void exchange_json(struct exchange *x, int status)

@@ -11,17 +11,22 @@ struct exchange {
     struct http_request *request;
     struct http_response *response;
     const struct surface *surface;
-    const struct route *route; /* NULL until matched */
-    struct busi_str id;        /* what ":id" took, raw */
-    const struct param *body;  /* an OBJECT, empty when there was no body of a known type */
-    const struct param *query; /* likewise */
+    const struct route *route;              /* NULL until matched */
+    struct busi_str id;                     /* what ":id" took, raw */
+    const struct param *body;               /* an OBJECT, empty when there was no body of a known type */
+    const struct param *query;              /* likewise */
+    const struct busi_principal *principal; /* whose token it is; NULL until that is known */
 };
 
 /* Answers with the surface's shape of this status. */
 void exchange_error(struct exchange *x, int status);
 /* Answers a failed call: its violations if it has any, else the status of code, with Retry-After on 503. */
 void exchange_fail(struct exchange *x, enum busi_code code);
+/* Did the service say no to what was asked, or could it not say anything? */
+bool exchange_is_verdict(enum busi_code code);
 void exchange_unauthenticated(struct exchange *x, enum token_fault fault);
+/* 405, with these methods in Allow. */
+void exchange_wrong_method(struct exchange *x, unsigned methods);
 
 /* Answers status with the JSON in response->body; 500 instead when it did not fit. */
 void exchange_json(struct exchange *x, int status);

@@ -39,7 +39,7 @@ void gateway_print_routes(struct busi_buf *out, const struct router_options *opt
             continue;
         busi_buf_printf(out, "%12s  %-6s  %.*s%-*s  %-16s  %-6s  %s\n", surface_get(route->surface)->name,
                         route->verb, BUSI_ARG(prefix), (int)(width - prefix.len), route->path,
-                        route->handler_name, route->who == WHO_PUBLIC ? "public" : "bearer", route->help);
+                        route->handler_name, route->who == WHO_PUBLIC ? "public" : "token", route->help);
     }
 }
 

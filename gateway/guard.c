@@ -1,39 +1,27 @@
 #include "guard.h"
-#include "bearer.h"
+#include "credential.h"
 #include "gateway.h"
-#include "media_type.h"
 
 enum { ARENA_BYTES = 16 * 1024 };
-
-/* RFC 6750 section 2: one way of sending the token. A query's is otherwise ignored, as is a form's. */
-static bool sent_twice(const struct exchange *x)
-{
-    const struct http_header *type = http_find_header(x->request, BUSI_STR("content-type"));
-    bool is_form =
-        type && busi_str_ieq(media_type_name(type->value), BUSI_STR("application/x-www-form-urlencoded"));
-    return param_find(x->query, "access_token") || (is_form && param_find(x->body, "access_token"));
-}
 
 /* The request's token; absent when it was answered already. */
 static struct busi_str find_token(struct exchange *x)
 {
-    struct busi_str name = BUSI_STR("authorization"), token = {0}, none = {0};
-    size_t n = http_count_header(x->request, name);
-    if (n == 1)
-        token = bearer_token(http_find_header(x->request, name)->value);
-    if (n > 1 || (token.ptr && sent_twice(x))) {
+    struct busi_str token, none = {0};
+    switch (credential_find(x, x->surface->token_header, &token)) {
+    case CREDENTIAL_FOUND:
+        return token;
+    case CREDENTIAL_TWICE:
         exchange_error(x, 400);
         return none;
-    }
-    if (!token.ptr) {
+    case CREDENTIAL_MISSING:
         exchange_unauthenticated(x, TOKEN_MISSING);
         return none;
+    case CREDENTIAL_INVALID:
+        break;
     }
-    if (!bearer_plausible(token)) {
-        exchange_unauthenticated(x, TOKEN_INVALID);
-        return none;
-    }
-    return token;
+    exchange_unauthenticated(x, TOKEN_INVALID);
+    return none;
 }
 
 bool guard_begin(struct exchange *x, struct guard *guard)
@@ -54,7 +42,8 @@ bool guard_begin(struct exchange *x, struct guard *guard)
 
 bool guard_may_overlap(const struct exchange *x, const struct guard *guard)
 {
-    return (x->request->method & (HTTP_GET | HTTP_HEAD)) && seen_find(&x->gateway->seen, guard->token);
+    return x->route->who != WHO_KNOWN && (x->request->method & (HTTP_GET | HTTP_HEAD)) &&
+           seen_find(&x->gateway->seen, guard->token);
 }
 
 /* What a handler answered meanwhile is dropped: errors start the answer over. */
@@ -82,10 +71,16 @@ bool guard_wait(struct exchange *x, struct guard *guard)
     enum busi_code code = busi_rpc_finish(&guard->started);
     if (code == BUSI_OK) {
         x->request->call.user_id = guard->principal.user_id;
+        x->principal = &guard->principal;
         seen_note(&x->gateway->seen, guard->token, true);
     } else {
         refuse(x, guard, code);
     }
-    busi_call_fini(&guard->call);
     return code == BUSI_OK;
+}
+
+void guard_end(struct exchange *x, struct guard *guard)
+{
+    x->principal = NULL;
+    busi_call_fini(&guard->call);
 }

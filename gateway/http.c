@@ -1,6 +1,15 @@
 #include "http.h"
 #include <assert.h>
 
+const char *http_method_name(enum http_method method)
+{
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if ((unsigned)method == 1u << i)
+            return names[i];
+    return "none"; /* refused before the request line was understood */
+}
+
 const struct http_header *http_find_header(const struct http_request *request, struct busi_str name)
 {
     for (size_t i = 0; i < request->n_headers; i++)

@@ -14,6 +14,9 @@ enum http_method {
     HTTP_OPTIONS = 64,
 };
 
+/* "GET"; "none" for 0. */
+const char *http_method_name(enum http_method method);
+
 enum { HTTP_MAX_HEADERS = 64, HTTP_MAX_SEGMENTS = 16 };
 
 struct http_header {

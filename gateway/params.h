@@ -4,6 +4,7 @@
  * which must live as long. Pure; any thread. */
 #pragma once
 #include "base/arena.h"
+#include "base/buf.h"
 
 enum param_type { PARAM_NULL, PARAM_BOOL, PARAM_INT, PARAM_REAL, PARAM_TEXT, PARAM_LIST, PARAM_OBJECT };
 
@@ -40,3 +41,6 @@ enum param_verdict { PARAMS_OK = 200, PARAMS_BAD = 400, PARAMS_BAD_UTF8 = 415 };
 
 /* Member of an OBJECT, NULL when absent (or when object is NULL or no object). */
 const struct param *param_find(const struct param *object, const char *name);
+
+/* As JSON without blanks: members in their order, numbers with the characters they were sent with. */
+void params_write(struct busi_buf *out, const struct param *param);

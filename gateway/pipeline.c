@@ -83,19 +83,45 @@ static struct busi_str user_agent(const struct http_request *request)
     return fields_cut(header->value, USER_AGENT_MOST_BYTES);
 }
 
+/* Are its answers for nobody's cache? */
+static bool is_private(const struct route *path)
+{
+    return path && (path->time == TIME_PASSWORD || surface_get(path->surface)->no_store);
+}
+
 /* The first thing a path decides, whatever goes wrong afterwards. */
 static void prepare(struct exchange *x, const struct route *path)
 {
     struct http_request *request = x->request;
-    bool password = path && path->time == TIME_PASSWORD;
     x->surface = surface_get(path ? path->surface : 0);
-    if (password) {
+    x->response->no_store = is_private(path);
+    if (path && path->time == TIME_PASSWORD)
         request->call.until_ms += PASSWORD_EXTRA_MS;
-        x->response->no_store = true;
-    }
-    if (password || !(request->method & (HTTP_GET | HTTP_HEAD))) /* plain reads ask nothing of the client */
+    /* who reads with a token asks nothing else of the client */
+    if (!(request->method & (HTTP_GET | HTTP_HEAD)) || (path && path->who == WHO_PUBLIC))
         request->call.origin =
             (struct busi_origin){.remote_addr = request->remote_addr, .user_agent = user_agent(request)};
+}
+
+/* False: there is none, and that is answered. */
+static bool take_route(struct exchange *x, struct route_match match)
+{
+    struct http_request *request = x->request;
+    enum http_method method =
+        x->surface->method_override ? pipeline_method(request->method, x->body) : request->method;
+    if (method != request->method)
+        match = router_match(&x->gateway->router, method, request->path);
+    if (!match.route) {
+        if (match.path && x->surface->tells_methods)
+            exchange_wrong_method(x, match.methods);
+        else
+            exchange_error(x, 404);
+        return false;
+    }
+    x->route = match.route;
+    x->id = match.id;
+    request->note = match.route;
+    return true;
 }
 
 /* A read of somebody known overlaps with the check of the token: one wait instead of two. */
@@ -112,6 +138,7 @@ static void handle_guarded(struct exchange *x)
     } else if (guard_wait(x, &guard)) {
         x->route->handler(x);
     }
+    guard_end(x, &guard);
 }
 
 void pipeline_answer(void *state, struct http_request *request, struct http_response *response)
@@ -133,16 +160,8 @@ void pipeline_answer(void *state, struct http_request *request, struct http_resp
         exchange_error(&x, 400);
         return;
     }
-    enum http_method method = pipeline_method(request->method, x.body);
-    if (method != request->method)
-        match = router_match(&gateway->router, method, request->path);
-    if (!match.route) {
-        exchange_error(&x, 404);
+    if (!take_route(&x, match))
         return;
-    }
-    x.route = match.route;
-    x.id = match.id;
-    request->note = match.route;
     if (!acceptable(&x))
         exchange_error(&x, 406);
     else if (x.route->who == WHO_PUBLIC)
@@ -155,18 +174,8 @@ void pipeline_refuse(void *state, struct busi_str path, struct http_response *re
 {
     const struct gateway *gateway = state;
     struct route_match match = router_match(&gateway->router, HTTP_GET, path);
-    if (match.path && match.path->time == TIME_PASSWORD)
-        response->no_store = true;
+    response->no_store = is_private(match.path);
     surface_get(match.path ? match.path->surface : 0)->error(response, response->status);
-}
-
-static const char *method_name(enum http_method method)
-{
-    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if ((unsigned)method == 1u << i)
-            return names[i];
-    return "none"; /* refused before the request line was understood */
 }
 
 void pipeline_done(void *state, const struct http_request *request, const struct http_response *response,
@@ -178,6 +187,7 @@ void pipeline_done(void *state, const struct http_request *request, const struct
                            response->status);
     /* The pattern, not the path: a path that matched nothing may be anything, a password too. */
     busi_log(BUSI_INFO, "request", BUSI_S("request_id", request->call.request_id),
-             BUSI_C("method", method_name(request->method)), BUSI_C("route", route ? route->label : "none"),
-             BUSI_I("status", response->status), BUSI_I("duration_us", us));
+             BUSI_C("method", http_method_name(request->method)),
+             BUSI_C("route", route ? route->label : "none"), BUSI_I("status", response->status),
+             BUSI_I("duration_us", us));
 }

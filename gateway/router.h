@@ -10,8 +10,8 @@ typedef void route_handler(struct exchange *x);
 #include "routes.def"
 #undef ROUTE
 
-enum route_who { WHO_PUBLIC, WHO_BEARER };
-enum route_accept { ACCEPT_JSON, ACCEPT_HTML };
+enum route_who { WHO_PUBLIC, WHO_BEARER, WHO_KNOWN };
+enum route_accept { ACCEPT_JSON, ACCEPT_HTML, ACCEPT_ANY };
 enum route_limit { LIMIT_SMALL, LIMIT_BUSINESS };
 enum route_time { TIME_NORMAL, TIME_PASSWORD };
 
@@ -60,6 +60,7 @@ struct route_match {
     const struct route *route; /* NULL: no such path, or not with this method (HEAD is GET) */
     const struct route *path;  /* first row with this path, whatever its method; NULL: no such path */
     struct busi_str id;        /* what ":id" took, raw; absent without */
+    unsigned methods;          /* route NULL: every method this path has, or'ed */
 };
 /* path: raw bytes as sent, before any '?'. */
 struct route_match router_match(const struct router *router, enum http_method method, struct busi_str path);

@@ -10,13 +10,17 @@ enum surface_id {
 };
 
 enum token_fault {
-    TOKEN_MISSING, /* no Authorization, or another scheme */
+    TOKEN_MISSING, /* nowhere it could be, or another scheme */
     TOKEN_INVALID  /* not ours, expired, revoked, or its user is gone */
 };
 
 struct surface {
     const char *name;
-    bool any_slashes; /* repeated and trailing slashes equal none; otherwise they are another path */
+    bool any_slashes;     /* repeated and trailing slashes equal none; otherwise they are another path */
+    bool method_override; /* a POST may be another method by its body's _method */
+    bool tells_methods;   /* a wrong verb is 405 with Allow; otherwise 404 */
+    bool no_store;        /* every answer, not just those of PASSWORD routes */
+    struct busi_str token_header; /* where the access token is sent; absent: in Authorization only */
     /* Each sets status (those that do not take one), content type and body. */
     void (*error)(struct http_response *response, int status); /* every status without a function below */
     void (*unauthenticated)(struct http_response *response, enum token_fault fault);

@@ -1,17 +1,8 @@
 #include "busi_shape.h"
 #include "status.h"
+#include "violations.h"
 
 #define LITERAL(out, text) busi_buf_add((out), (text), sizeof(text) - 1)
-
-/* Bytes of one field that are passed on: each is well past what the services allow, and together they fit a
- * request frame. */
-enum {
-    EMAIL_MOST = 4096,
-    PASSWORD_MOST = 8192,
-    LOGIN_MOST = 65536,
-    NAME_MOST = 4096,
-    DESCRIPTION_MOST = 512 * 1024,
-};
 
 void busi_shape_detail(struct busi_buf *out, const char *text)
 {
@@ -20,49 +11,11 @@ void busi_shape_detail(struct busi_buf *out, const char *text)
     LITERAL(out, "}}");
 }
 
-/* A rule's text is a format with at most one %d. */
-static void write_rule(struct busi_buf *out, const struct busi_violation *violation)
-{
-    const char *text = busi_rule_text((int)violation->rule);
-    const char *limit = strstr(text, "%d");
-    busi_buf_char(out, '"');
-    if (limit) {
-        busi_buf_add(out, text, (size_t)(limit - text));
-        busi_buf_int(out, violation->limit);
-        text = limit + 2;
-    }
-    busi_buf_add(out, text, strlen(text));
-    busi_buf_char(out, '"');
-}
-
-static bool seen_before(const struct busi_violation *violations, size_t at)
-{
-    for (size_t i = 0; i < at; i++)
-        if (busi_str_eq(violations[i].field, violations[at].field))
-            return true;
-    return false;
-}
-
 void busi_shape_violations(struct busi_buf *out, const struct busi_violation *violations, size_t n)
 {
-    LITERAL(out, "{\"errors\":{");
-    for (size_t i = 0, fields = 0; i < n; i++) {
-        if (seen_before(violations, i))
-            continue;
-        if (fields++)
-            busi_buf_char(out, ',');
-        busi_buf_json(out, violations[i].field);
-        LITERAL(out, ":[");
-        for (size_t k = n, texts = 0; k > i; k--) {
-            if (!busi_str_eq(violations[k - 1].field, violations[i].field))
-                continue;
-            if (texts++)
-                busi_buf_char(out, ',');
-            write_rule(out, &violations[k - 1]);
-        }
-        busi_buf_char(out, ']');
-    }
-    LITERAL(out, "}}");
+    LITERAL(out, "{\"errors\":");
+    violations_json(out, violations, n);
+    busi_buf_char(out, '}');
 }
 
 static void write_text(struct busi_buf *out, struct busi_str text)
@@ -111,8 +64,8 @@ bool busi_shape_sign_up(const struct param *body, struct fields *fields, struct 
     if (!find_object(body, "user", fields))
         return false;
     *out = (struct busi_sign_up_request){.door = BUSI_STR("busi"),
-                                         .email = fields_text(fields, "email", EMAIL_MOST),
-                                         .password = fields_text(fields, "password", PASSWORD_MOST)};
+                                         .email = fields_text(fields, "email", FIELDS_EMAIL_MOST),
+                                         .password = fields_text(fields, "password", FIELDS_PASSWORD_MOST)};
     return true;
 }
 
@@ -123,8 +76,8 @@ bool busi_shape_sign_in(const struct param *body, struct busi_sign_in_request *o
         return false;
     struct fields fields = {.object = body};
     *out = (struct busi_sign_in_request){.door = BUSI_STR("busi"),
-                                         .login = fields_text(&fields, "email", LOGIN_MOST),
-                                         .password = fields_text(&fields, "password", LOGIN_MOST)};
+                                         .login = fields_text(&fields, "email", FIELDS_LOGIN_MOST),
+                                         .password = fields_text(&fields, "password", FIELDS_LOGIN_MOST)};
     return true;
 }
 
@@ -133,10 +86,10 @@ bool busi_shape_write(const struct param *body, struct fields *fields,
 {
     if (!find_object(body, "business", fields))
         return false;
-    *out = (struct busi_write_business_request){.name = fields_text(fields, "name", NAME_MOST),
-                                                .description =
-                                                    fields_text(fields, "description", DESCRIPTION_MOST),
-                                                .tag = fields_text(fields, "tag", NAME_MOST)};
+    *out = (struct busi_write_business_request){
+        .name = fields_text(fields, "name", FIELDS_NAME_MOST),
+        .description = fields_text(fields, "description", FIELDS_DESCRIPTION_MOST),
+        .tag = fields_text(fields, "tag", FIELDS_NAME_MOST)};
     return true;
 }
 
@@ -190,6 +143,7 @@ static void invalid(struct http_response *response, const struct busi_call *call
 
 const struct surface surface_busi = {.name = "busi",
                                      .any_slashes = true,
+                                     .method_override = true,
                                      .error = error,
                                      .unauthenticated = unauthenticated,
                                      .invalid = invalid};

@@ -93,7 +93,7 @@ Test(busi, absent_null_and_wrong_members)
     is_text(request.tag, "");
     is_text(request.description, NULL);
     cr_assert_eq(fields.n_wrong, 1);
-    cr_assert_str_eq(fields.wrong[0], "tag");
+    cr_assert_str_eq(fields.wrong[0].field, "tag");
 }
 
 Test(busi, every_other_type_is_wrong)
@@ -136,7 +136,7 @@ Test(busi, texts_are_cut_between_characters)
 Test(busi, a_wrong_type_replaces_the_services_words_for_it)
 {
     struct busi_call call = {0};
-    struct fields fields = {.wrong = {"tag"}, .n_wrong = 1};
+    struct fields fields = {.wrong = {{"tag", BUSI_RULE_INVALID, 0}}, .n_wrong = 1};
     busi_call_refuse(&call, "name", BUSI_RULE_TOO_LONG, 255);
     busi_call_refuse(&call, "tag", BUSI_RULE_BLANK, 0);
     cr_assert_eq(fields_judge(&fields, &call, BUSI_INVALID_ARGUMENT), BUSI_INVALID_ARGUMENT);
@@ -150,7 +150,7 @@ Test(busi, a_wrong_type_replaces_the_services_words_for_it)
 Test(busi, a_wrong_type_is_never_success)
 {
     struct busi_call call = {0};
-    struct fields fields = {.wrong = {"tag"}, .n_wrong = 1};
+    struct fields fields = {.wrong = {{"tag", BUSI_RULE_INVALID, 0}}, .n_wrong = 1};
     cr_assert_eq(fields_judge(&fields, &call, BUSI_OK), BUSI_INTERNAL);
     cr_assert_eq(fields_judge(&fields, &call, BUSI_NOT_FOUND), BUSI_NOT_FOUND);
     fields.n_wrong = 0;

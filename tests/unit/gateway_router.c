@@ -7,7 +7,8 @@
 static struct router make_router(const char *prefix, bool on)
 {
     struct router router;
-    struct router_options options = {.on = {on}, .prefix = {busi_str_of(prefix)}};
+    struct router_options options = {.on = {[SURFACE_busi] = on},
+                                     .prefix = {[SURFACE_busi] = busi_str_of(prefix)}};
     router_init(&router, &options);
     return router;
 }
@@ -32,7 +33,9 @@ static void leads_nowhere(enum http_method method, const char *path)
 
 Test(router, finds_every_row)
 {
-    struct router router = make_router("", true);
+    struct router router;
+    struct router_options options = gateway_router_options(NULL);
+    router_init(&router, &options);
     for (size_t i = 0; i < ROUTES; i++) {
         struct route_match found = router_match(&router, routes[i].method, busi_str_of(routes[i].path));
         cr_assert_eq(found.route, &routes[i], "%s", routes[i].label);
@@ -72,6 +75,14 @@ Test(router, knows_a_path_whatever_the_method)
     cr_assert(found.path);
     cr_assert_eq(found.path->limit, LIMIT_BUSINESS);
     cr_assert_null(match(HTTP_GET, "/nowhere").path);
+}
+
+Test(router, tells_every_method_of_a_path)
+{
+    cr_assert_eq(match(HTTP_OPTIONS, "/api/businesses").methods, (unsigned)(HTTP_GET | HTTP_POST));
+    cr_assert_eq(match(HTTP_POST, "/api/businesses/7").methods,
+                 (unsigned)(HTTP_GET | HTTP_PUT | HTTP_PATCH | HTTP_DELETE));
+    cr_assert_eq(match(HTTP_GET, "/nowhere").methods, 0u);
 }
 
 Test(router, refuses_everything_else)
@@ -166,6 +177,7 @@ Test(accept, format_wins_over_the_header)
     cr_assert_not(accept_request(&request, (struct busi_str){0}, ACCEPT_JSON));
     cr_assert(accept_request(&request, (struct busi_str){0}, ACCEPT_HTML));
     cr_assert_not(accept_request(&request, BUSI_STR("json"), ACCEPT_HTML));
+    cr_assert(accept_request(&request, BUSI_STR("xml"), ACCEPT_ANY));
 }
 
 static void carries(const char *header, const char *token)
