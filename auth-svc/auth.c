@@ -1,6 +1,7 @@
 #include "auth.h"
 #include "base/log.h"
 #include "journal.h"
+#include "limits.h"
 #include "outbox.h"
 #include "passwords.h"
 #include <stdlib.h>
@@ -70,7 +71,9 @@ struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options
     const char *error = "out of memory";
     struct auth *auth = calloc(1, sizeof(*auth));
     if (auth) {
+        auth_limits_init();
         auth_doors_init(auth->doors, settings);
+        auth->settings = settings;
         auth->token_hash_key = settings->token_hash_key;
     }
     if (!auth || !open_stores(auth, loop, settings, &error) ||

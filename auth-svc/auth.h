@@ -21,7 +21,8 @@ struct auth {
     struct auth_journal *journal;     /* owned: tells Redis again what was revoked */
     struct auth_outbox *outbox;       /* owned: hands mails to the mailer */
     struct auth_door doors[AUTH_DOORS];
-    struct busi_str token_hash_key; /* of what is stored of tokens; borrowed from the settings */
+    const struct busi_settings *settings; /* borrowed */
+    struct busi_str token_hash_key;       /* of what is stored of tokens; borrowed from the settings */
 };
 
 struct auth_options {

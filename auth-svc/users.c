@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "email.h"
+#include "limits.h"
 #include "new_user.h"
 #include "outbox.h"
 #include "passwords.h"
@@ -120,6 +121,8 @@ enum busi_code auth_sign_up(struct auth *self, struct busi_call *call, const str
         return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the account is not valid");
     enum busi_code code = need_sessions(self, call);
     if (code == BUSI_OK)
+        code = auth_limit(self, call, AUTH_LIMIT_sign_up, in->email);
+    if (code == BUSI_OK)
         code = auth_password_hash(self->passwords, call, in->password, hash);
     if (code == BUSI_OK)
         code = insert(self, call, in->email, busi_str_of(hash), &id);
@@ -161,6 +164,8 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
         return no_such_door(call);
     enum busi_code code = need_sessions(self, call);
     if (code == BUSI_OK)
+        code = auth_limit(self, call, AUTH_LIMIT_sign_in, in->login);
+    if (code == BUSI_OK)
         code = find_login(self, call, door, in->login, &user);
     if (code != BUSI_OK)
         return code;
@@ -173,6 +178,7 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
     bool right = check.verdict == BUSI_PASSWORD_RIGHT || check.verdict == BUSI_PASSWORD_WEAK;
     if (!right || user.blocked)
         return unauthorized(call);
+    auth_limit_passed(self, call, AUTH_LIMIT_sign_in, in->login);
     if (check.verdict == BUSI_PASSWORD_WEAK)
         replace_hash(self, call, &user, check.better);
     out->email = user.email;

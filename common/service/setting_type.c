@@ -1,6 +1,9 @@
 #include "service/setting_type.h"
 #include "base/text.h"
+#include "service/settings.h"
 #include <assert.h>
+
+enum { RATE_LEAST_MS = 1000, RATE_MOST_MS = 24 * 3600 * 1000 };
 
 /* ---- texts ---- */
 
@@ -124,6 +127,57 @@ static void print_flag(struct busi_buf *out, const void *field)
     busi_buf_str(out, *(const bool *)field ? BUSI_STR("true") : BUSI_STR("false"));
 }
 
+/* ---- rates ---- */
+
+/* "3/10s" */
+static bool parse_rate(struct busi_str text, struct busi_rate *rate)
+{
+    const char *slash = memchr(text.ptr, '/', text.len);
+    if (!slash)
+        return false;
+    struct busi_str count = {text.ptr, (size_t)(slash - text.ptr)};
+    struct busi_str window = {slash + 1, text.len - count.len - 1};
+    return parse_number(count, UNITS(count_units), &rate->count) &&
+           parse_number(window, UNITS(duration_units), &rate->window_ms) && rate->count >= 1 &&
+           rate->count <= BUSI_RATE_MOST_COUNT && rate->window_ms >= RATE_LEAST_MS &&
+           rate->window_ms <= RATE_MOST_MS;
+}
+
+static bool parse_rates(struct busi_str text, void *field)
+{
+    struct busi_rates rates = {0};
+    if (busi_str_ieq(text, BUSI_STR("off"))) {
+        *(struct busi_rates *)field = rates;
+        return true;
+    }
+    while (rates.n < BUSI_RATES_MOST) {
+        const char *blank = text.len ? memchr(text.ptr, ' ', text.len) : NULL;
+        struct busi_str first = {text.ptr, blank ? (size_t)(blank - text.ptr) : text.len};
+        if (first.len == 0 || !parse_rate(first, &rates.rate[rates.n++]))
+            return false;
+        if (!blank) {
+            *(struct busi_rates *)field = rates;
+            return true;
+        }
+        text = (struct busi_str){blank + 1, text.len - first.len - 1};
+    }
+    return false;
+}
+
+static void print_rates(struct busi_buf *out, const void *field)
+{
+    const struct busi_rates *rates = field;
+    if (rates->n == 0)
+        busi_buf_str(out, BUSI_STR("off"));
+    for (size_t i = 0; i < rates->n; i++) {
+        if (i > 0)
+            busi_buf_char(out, ' ');
+        busi_buf_int(out, rates->rate[i].count);
+        busi_buf_char(out, '/');
+        print_measure_duration(out, rates->rate[i].window_ms);
+    }
+}
+
 static const struct busi_setting_type types[] = {
     [BUSI_SETTING_TEXT] = {"UTF-8 text without control characters", false, parse_text, measure_text,
                            "its length in bytes, ", print_measure_count, print_text},
@@ -138,6 +192,8 @@ static const struct busi_setting_type types[] = {
     [BUSI_SETTING_BYTES] = {"a size in bytes, like 512, 64K or 1M", false, parse_size, measure_number, "",
                             print_measure_size, print_size},
     [BUSI_SETTING_FLAG] = {"true or false", false, parse_flag, NULL, "", NULL, print_flag},
+    [BUSI_SETTING_RATES] = {"'off' or up to 4 rates of 1 to 1000000 in 1s to 1d, like 3/10s or 5/10m 10/15m",
+                            false, parse_rates, NULL, "", NULL, print_rates},
 };
 
 const struct busi_setting_type *busi_setting_type(enum busi_setting_kind kind)

@@ -10,6 +10,7 @@ enum busi_setting_kind {
     BUSI_SETTING_MS,
     BUSI_SETTING_BYTES,
     BUSI_SETTING_FLAG,
+    BUSI_SETTING_RATES,
     BUSI_SETTING_KINDS
 };
 

@@ -5,6 +5,16 @@
 
 enum busi_user { BUSI_USER_G = 1, BUSI_USER_A = 2, BUSI_USER_D = 4, BUSI_USER_M = 8 };
 
+/* "5/10m 10/15m": at most 5 in 10 minutes and 10 in 15. */
+struct busi_rate {
+    int64_t count, window_ms;
+};
+enum { BUSI_RATES_MOST = 4, BUSI_RATE_MOST_COUNT = 1000000 };
+struct busi_rates {
+    struct busi_rate rate[BUSI_RATES_MOST];
+    size_t n; /* 0: off */
+};
+
 #define BUSI_SETTING_CTYPE_TEXT struct busi_str
 #define BUSI_SETTING_CTYPE_PATH struct busi_str
 #define BUSI_SETTING_CTYPE_SECRET struct busi_str
@@ -12,6 +22,7 @@ enum busi_user { BUSI_USER_G = 1, BUSI_USER_A = 2, BUSI_USER_D = 4, BUSI_USER_M 
 #define BUSI_SETTING_CTYPE_MS int64_t
 #define BUSI_SETTING_CTYPE_BYTES int64_t
 #define BUSI_SETTING_CTYPE_FLAG bool
+#define BUSI_SETTING_CTYPE_RATES struct busi_rates
 
 struct busi_settings {
 #define SETTING(name, env, type, value, least, most, users, help) BUSI_SETTING_CTYPE_##type name;

@@ -65,6 +65,10 @@ static inline void read_settings(const char *const *more)
     environment[n++] = (char *)"BUSI_PASSWORD_MEMORY=8M";
     environment[n++] = (char *)"BUSI_PASSWORD_WAIT=30s";
     environment[n++] = (char *)"BUSI_STATEMENT_TIMEOUT=5s";
+    environment[n++] = (char *)"BUSI_LIMIT_SIGN_IN_ACCOUNT=off"; /* most tests know one account only */
+    environment[n++] = (char *)"BUSI_LIMIT_SIGN_UP_ACCOUNT=off";
+    environment[n++] = (char *)"BUSI_LIMIT_MAILS_ACCOUNT=off";
+    environment[n++] = (char *)"BUSI_LIMIT_CHANGE_PASSWORD_ACCOUNT=off";
     for (; more && *more; more++) {
         size_t name = strcspn(*more, "=") + 1, at = 0;
         while (at < n && strncmp(environment[at], *more, name) != 0)
