@@ -73,6 +73,16 @@ void exchange_fail(struct exchange *x, enum busi_code code)
     }
 }
 
+void exchange_text(struct exchange *x, int status, struct busi_str text)
+{
+    start_over(x->response);
+    x->response->status = status;
+    x->response->content_type = "text/plain; charset=utf-8";
+    busi_buf_str(&x->response->body, text);
+    if (status == 401)
+        http_add_header(x->response, "WWW-Authenticate", BUSI_STR("Bearer"));
+}
+
 bool exchange_is_verdict(enum busi_code code)
 {
     return code == BUSI_UNAUTHENTICATED || code == BUSI_NOT_FOUND || code == BUSI_PERMISSION_DENIED ||

@@ -12,6 +12,7 @@ struct exchange {
     struct http_response *response;
     const struct surface *surface;
     const struct route *route;              /* NULL until matched */
+    bool ruled;                             /* guard rules name this route */
     struct busi_str id;                     /* what ":id" took, raw */
     const struct param *body;               /* an OBJECT, empty when there was no body of a known type */
     const struct param *query;              /* likewise */
@@ -25,6 +26,8 @@ void exchange_fail(struct exchange *x, enum busi_code code);
 /* Did the service say no to what was asked, or could it not say anything? */
 bool exchange_is_verdict(enum busi_code code);
 void exchange_unauthenticated(struct exchange *x, enum token_fault fault);
+/* Answers with plain text. */
+void exchange_text(struct exchange *x, int status, struct busi_str text);
 /* 405, with these methods in Allow. */
 void exchange_wrong_method(struct exchange *x, unsigned methods);
 

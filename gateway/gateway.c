@@ -92,7 +92,8 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     }
     for (int i = 0; i < SURFACES; i++)
         ok = check_prefix(options.prefix[i], surface_get((enum surface_id)i)->name, errors) && ok;
-    return ok;
+    struct guard_rules rules;
+    return guard_rules_read(&rules, settings->guard_rules, &options, errors) && ok;
 }
 
 static bool open_client(struct gateway *gateway, struct busi_process *process, const char **error)
@@ -150,6 +151,15 @@ static void stop(void *state)
     free(gateway);
 }
 
+/* check() has read them once: they are fine. */
+static void read_rules(struct gateway *gateway, const struct router_options *options)
+{
+    struct busi_buf errors;
+    busi_buf_init(&errors, 4096);
+    (void)!guard_rules_read(&gateway->rules, gateway->settings->guard_rules, options, &errors);
+    busi_buf_fini(&errors);
+}
+
 static void *start(struct busi_process *process)
 {
     struct gateway *gateway = calloc(1, sizeof *gateway);
@@ -159,6 +169,7 @@ static void *start(struct busi_process *process)
     gateway->settings = process->settings;
     struct router_options options = gateway_router_options(process->settings);
     router_init(&gateway->router, &options);
+    read_rules(gateway, &options);
     seen_init(&gateway->seen);
     if (open_histograms(gateway) && open_client(gateway, process, &error) && open_front(gateway, &error)) {
         busi_log(BUSI_INFO, "listening", BUSI_S("bind", process->settings->http_bind),

@@ -1,5 +1,6 @@
 /* The gateway process: routes, workers' client and front in one place. */
 #pragma once
+#include "guard_rules.h"
 #include "router.h"
 #include "seen.h"
 #include "service/service.h"
@@ -7,6 +8,7 @@
 struct gateway {
     const struct busi_settings *settings; /* borrowed, lives as long as the process */
     struct router router;
+    struct guard_rules rules;                  /* what some routes ask of a token */
     struct seen seen;                          /* tokens found good not long ago */
     struct busi_rpc_client *rpc;               /* owned */
     struct http_front *front;                  /* owned */

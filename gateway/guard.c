@@ -4,23 +4,33 @@
 
 enum { ARENA_BYTES = 16 * 1024 };
 
+/* A route that rules name answers as AccessPass' plugs do, whatever its surface. */
+static void refuse_token(struct exchange *x, enum token_fault fault)
+{
+    if (x->ruled)
+        exchange_text(x, 401, BUSI_STR("unauthorized"));
+    else
+        exchange_unauthenticated(x, fault);
+}
+
 /* The request's token; absent when it was answered already. */
 static struct busi_str find_token(struct exchange *x)
 {
     struct busi_str token, none = {0};
-    switch (credential_find(x, x->surface->token_header, &token)) {
+    struct busi_str header = x->ruled ? BUSI_STR("access-token") : x->surface->token_header;
+    switch (credential_find(x, header, &token)) {
     case CREDENTIAL_FOUND:
         return token;
     case CREDENTIAL_TWICE:
         exchange_error(x, 400);
         return none;
     case CREDENTIAL_MISSING:
-        exchange_unauthenticated(x, TOKEN_MISSING);
+        refuse_token(x, TOKEN_MISSING);
         return none;
     case CREDENTIAL_INVALID:
         break;
     }
-    exchange_unauthenticated(x, TOKEN_INVALID);
+    refuse_token(x, TOKEN_INVALID);
     return none;
 }
 
@@ -55,7 +65,7 @@ static void refuse(struct exchange *x, struct guard *guard, enum busi_code code)
     case BUSI_PERMISSION_DENIED:
     case BUSI_NOT_FOUND: /* its user is gone: no different from a token of nobody */
         seen_note(&x->gateway->seen, guard->token, false);
-        exchange_unauthenticated(x, TOKEN_INVALID);
+        refuse_token(x, TOKEN_INVALID);
         return;
     default:
         call->message = busi_arena_dup(&call->arena, guard->call.message);
@@ -66,17 +76,35 @@ static void refuse(struct exchange *x, struct guard *guard, enum busi_code code)
     }
 }
 
+/* False: answered. */
+static bool obeys_rules(struct exchange *x, struct guard *guard)
+{
+    if (!x->ruled)
+        return true;
+    switch (guard_rules_judge(&x->gateway->rules, x->route, &guard->principal, &x->request->call.arena)) {
+    case GUARD_PASSES:
+        return true;
+    case GUARD_NOT_CONFIRMED:
+        exchange_text(x, 401, BUSI_STR("email address not confirmed"));
+        return false;
+    case GUARD_UNAUTHORIZED:
+        break;
+    }
+    exchange_text(x, 401, BUSI_STR("unauthorized"));
+    return false;
+}
+
 bool guard_wait(struct exchange *x, struct guard *guard)
 {
     enum busi_code code = busi_rpc_finish(&guard->started);
-    if (code == BUSI_OK) {
-        x->request->call.user_id = guard->principal.user_id;
-        x->principal = &guard->principal;
-        seen_note(&x->gateway->seen, guard->token, true);
-    } else {
+    if (code != BUSI_OK) {
         refuse(x, guard, code);
+        return false;
     }
-    return code == BUSI_OK;
+    x->request->call.user_id = guard->principal.user_id;
+    x->principal = &guard->principal;
+    seen_note(&x->gateway->seen, guard->token, true);
+    return obeys_rules(x, guard);
 }
 
 void guard_end(struct exchange *x, struct guard *guard)

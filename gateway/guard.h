@@ -1,4 +1,4 @@
-/* Lets only requests with a valid token of a living session pass. */
+/* Lets only requests with a valid token of a living session pass, which also holds to the route's rules. */
 #pragma once
 #include "exchange.h"
 #include "rpc/client.h"

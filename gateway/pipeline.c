@@ -120,6 +120,7 @@ static bool take_route(struct exchange *x, struct route_match match)
     }
     x->route = match.route;
     x->id = match.id;
+    x->ruled = x->gateway->rules.named[match.route - routes];
     request->note = match.route;
     return true;
 }
@@ -164,7 +165,7 @@ void pipeline_answer(void *state, struct http_request *request, struct http_resp
         return;
     if (!acceptable(&x))
         exchange_error(&x, 406);
-    else if (x.route->who == WHO_PUBLIC)
+    else if (x.route->who == WHO_PUBLIC && !x.ruled)
         x.route->handler(&x);
     else
         handle_guarded(&x);

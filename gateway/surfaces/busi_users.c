@@ -44,7 +44,5 @@ void on_busi_sign_in(struct exchange *x)
 
 void on_busi_home(struct exchange *x)
 {
-    x->response->status = 200;
-    x->response->content_type = "text/plain; charset=utf-8";
-    busi_buf_str(&x->response->body, BUSI_STR("BusiApi!"));
+    exchange_text(x, 200, BUSI_STR("BusiApi!"));
 }
