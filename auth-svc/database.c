@@ -1,5 +1,5 @@
 #include "database.h"
-#include "store/embed.h"
+#include "base/embed.h"
 #include "store/migrate.h"
 
 #define MIGRATION(name) BUSI_EMBED(auth_migration_##name, "migrations/" #name ".sql");

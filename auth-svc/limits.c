@@ -1,11 +1,11 @@
 #include "limits.h"
 #include "base/address.h"
+#include "base/embed.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
 #include "crypto/secret.h"
 #include "email.h"
-#include "store/embed.h"
 #include <stddef.h>
 
 BUSI_EMBED(auth_limit_script, "limit.lua");

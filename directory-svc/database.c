@@ -1,6 +1,6 @@
 #include "database.h"
 
-#include "store/embed.h"
+#include "base/embed.h"
 #include "store/migrate.h"
 
 #define MIGRATION(name) BUSI_EMBED(directory_migration_##name, "migrations/" #name ".sql");

@@ -1,6 +1,6 @@
 #include "mail.h"
+#include "base/template.h"
 #include "mime.h"
-#include "template.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -8,7 +8,7 @@ enum { MOST_ARGUMENTS = 16, SUBJECT_MAX_BYTES = 512, OWN_VALUES = 5 };
 
 /* What templates may name. */
 struct values {
-    struct mail_value list[OWN_VALUES + MOST_ARGUMENTS + MAIL_KIND_ARGUMENTS];
+    struct busi_template_value list[OWN_VALUES + MOST_ARGUMENTS + MAIL_KIND_ARGUMENTS];
     size_t n;
 };
 
@@ -32,7 +32,7 @@ static bool has_value(const struct values *values, struct busi_str name)
 
 static void add_value(struct values *values, struct busi_str name, struct busi_str value)
 {
-    values->list[values->n++] = (struct mail_value){.name = name, .value = value};
+    values->list[values->n++] = (struct busi_template_value){.name = name, .value = value};
 }
 
 /* A subject is not expanded like a body: control characters in it are no blanks but an attempt. */
@@ -91,9 +91,9 @@ static const char *collect(struct writing *writing)
 }
 
 static const char *expand(const struct writing *writing, struct busi_buf *out, struct busi_str text,
-                          enum mail_escape escape)
+                          enum busi_template_escape escape)
 {
-    return mail_template_expand(out, text, writing->values.list, writing->values.n, escape);
+    return busi_template_expand(out, text, writing->values.list, writing->values.n, escape);
 }
 
 /* ---- head ---- */
@@ -136,7 +136,7 @@ static const char *add_text(const struct writing *writing)
 {
     struct busi_buf body;
     busi_buf_init(&body, MAIL_MAX_BYTES);
-    const char *error = expand(writing, &body, writing->parts.text, MAIL_TEXT);
+    const char *error = expand(writing, &body, writing->parts.text, BUSI_TEMPLATE_TEXT);
     if (!error)
         error = add_part(writing, "text/plain", &body);
     busi_buf_fini(&body);
@@ -148,11 +148,11 @@ static const char *add_framed(struct writing *writing, const struct busi_buf *co
     struct busi_buf page;
     size_t n = writing->values.n;
     busi_buf_init(&page, MAIL_MAX_BYTES);
-    writing->values.list[writing->values.n++] =
-        (struct mail_value){.name = BUSI_STR("content"),
-                            .value = busi_str_trim((struct busi_str){content->ptr, content->len}, "\r\n"),
-                            .markup = true};
-    const char *error = expand(writing, &page, writing->parts.frame, MAIL_HTML);
+    writing->values.list[writing->values.n++] = (struct busi_template_value){
+        .name = BUSI_STR("content"),
+        .value = busi_str_trim((struct busi_str){content->ptr, content->len}, "\r\n"),
+        .markup = true};
+    const char *error = expand(writing, &page, writing->parts.frame, BUSI_TEMPLATE_HTML);
     if (!error)
         error = add_part(writing, "text/html", &page);
     busi_buf_fini(&page);
@@ -165,7 +165,7 @@ static const char *add_html(struct writing *writing, struct busi_str subject)
     struct busi_buf body;
     busi_buf_init(&body, MAIL_MAX_BYTES);
     add_value(&writing->values, BUSI_STR("subject"), subject);
-    const char *error = expand(writing, &body, writing->parts.html, MAIL_HTML);
+    const char *error = expand(writing, &body, writing->parts.html, BUSI_TEMPLATE_HTML);
     if (!error && body.failed)
         error = "the mail is too long";
     if (!error)
@@ -180,7 +180,7 @@ static const char *write_mail(struct writing *writing, struct busi_buf *subject)
 {
     const char *error = collect(writing);
     if (!error)
-        error = expand(writing, subject, writing->parts.subject, MAIL_TEXT);
+        error = expand(writing, subject, writing->parts.subject, BUSI_TEMPLATE_TEXT);
     if (!error && subject->failed)
         error = "the subject is too long";
     struct busi_str line = {subject->ptr, subject->len};

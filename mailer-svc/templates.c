@@ -1,10 +1,10 @@
 #include "templates.h"
 #include "base/clock.h"
+#include "base/embed.h"
 #include "base/log.h"
+#include "base/template.h"
 #include "base/text.h"
 #include "service/small_file.h"
-#include "store/embed.h"
-#include "template.h"
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -105,7 +105,7 @@ static bool has_tag(struct busi_str text, const char *tag)
 /* Expanded once for nothing, with every name the kind has; kind NULL: the frame. */
 static const char *try_to_expand(const struct mail_kind *kind, int part, struct busi_str text)
 {
-    struct mail_value values[2 * MAIL_KIND_ARGUMENTS + 4] = {
+    struct busi_template_value values[2 * MAIL_KIND_ARGUMENTS + 4] = {
         {.name = BUSI_STR("recipient")}, {.name = BUSI_STR("base_url")}, {.name = BUSI_STR("language")}};
     struct busi_buf out;
     size_t n = 3;
@@ -118,7 +118,7 @@ static const char *try_to_expand(const struct mail_kind *kind, int part, struct 
     for (size_t i = 0; kind && kind->may[i]; i++)
         values[n++].name = busi_str_of(kind->may[i]);
     busi_buf_init(&out, MAIL_TEMPLATE_MAX_BYTES);
-    const char *error = mail_template_expand(&out, text, values, n, MAIL_TEXT);
+    const char *error = busi_template_expand(&out, text, values, n, BUSI_TEMPLATE_TEXT);
     busi_buf_fini(&out);
     return error;
 }

@@ -18,7 +18,7 @@ void mail_templates_free(struct mail_templates **templates);
 /* What one mail is made of; borrowed until the next mail_templates_find(). */
 struct mail_parts {
     const char *language;    /* tag: "en" */
-    struct busi_str subject; /* templates, as template.h has them */
+    struct busi_str subject; /* templates, as base/template.h has them */
     struct busi_str text;
     struct busi_str html;
     struct busi_str frame; /* what stands around html as {{content}}; absent: html is a page of its own */

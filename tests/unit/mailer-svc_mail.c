@@ -1,6 +1,6 @@
 #include "mail.h"
+#include "base/template.h"
 #include "kind.h"
-#include "template.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,20 +242,20 @@ Test(mail, a_value_cannot_pretend_to_be_encoded)
 
 /* ---- templates ---- */
 
-static const char *expand(const char *text, const struct mail_value *values, size_t n,
-                          enum mail_escape escape)
+static const char *expand(const char *text, const struct busi_template_value *values, size_t n,
+                          enum busi_template_escape escape)
 {
     busi_buf_clear(&out);
-    const char *error = mail_template_expand(&out, busi_str_of(text), values, n, escape);
+    const char *error = busi_template_expand(&out, busi_str_of(text), values, n, escape);
     busi_buf_char(&out, 0);
     return error;
 }
 
 Test(mail, templates_know_their_values_and_nothing_else)
 {
-    const struct mail_value values[] = {{BUSI_STR("a"), BUSI_STR("{{b}}"), false},
-                                        {BUSI_STR("b"), BUSI_STR("x\ny"), false}};
-    cr_assert_null(expand("{{a}}-{{b}}-{x}-}}", values, 2, MAIL_TEXT));
+    const struct busi_template_value values[] = {{BUSI_STR("a"), BUSI_STR("{{b}}"), false},
+                                                 {BUSI_STR("b"), BUSI_STR("x\ny"), false}};
+    cr_assert_null(expand("{{a}}-{{b}}-{x}-}}", values, 2, BUSI_TEMPLATE_TEXT));
     cr_expect_str_eq(out.ptr, "{{b}}-x y-{x}-}}",
                      "a value is not expanded again, a line end in it is a blank");
     static const char *const wrong[] = {"{{c}}",        "{{a",          "{{}}",
@@ -263,26 +263,26 @@ Test(mail, templates_know_their_values_and_nothing_else)
                                         "{{#c}}{{/c}}", "{{#a}}{{/b}}", "{{#a}}{{#b}}{{/b}}{{/a}}",
                                         "{{ a }}",      "{{&a}}"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong)[0]; i++)
-        cr_expect_not_null(expand(wrong[i], values, 2, MAIL_TEXT), "%s", wrong[i]);
-    cr_assert_null(expand("", values, 2, MAIL_TEXT));
+        cr_expect_not_null(expand(wrong[i], values, 2, BUSI_TEMPLATE_TEXT), "%s", wrong[i]);
+    cr_assert_null(expand("", values, 2, BUSI_TEMPLATE_TEXT));
 }
 
 Test(mail, parts_of_templates_depend_on_values)
 {
-    const struct mail_value values[] = {{BUSI_STR("full"), BUSI_STR("x"), false},
-                                        {BUSI_STR("empty"), BUSI_STR(""), false}};
+    const struct busi_template_value values[] = {{BUSI_STR("full"), BUSI_STR("x"), false},
+                                                 {BUSI_STR("empty"), BUSI_STR(""), false}};
     cr_assert_null(expand(
         "{{#full}}a{{full}}{{/full}}{{^full}}b{{/full}}|{{#empty}}c{{full}}{{/empty}}{{^empty}}d{{/empty}}",
-        values, 2, MAIL_TEXT));
+        values, 2, BUSI_TEMPLATE_TEXT));
     cr_expect_str_eq(out.ptr, "ax|d");
-    cr_expect_not_null(expand("{{#empty}}{{unknown}}{{/empty}}", values, 2, MAIL_TEXT),
+    cr_expect_not_null(expand("{{#empty}}{{unknown}}{{/empty}}", values, 2, BUSI_TEMPLATE_TEXT),
                        "what is left out is checked, too");
 }
 
 Test(mail, markup_is_not_escaped_and_all_else_is)
 {
-    const struct mail_value values[] = {{BUSI_STR("m"), BUSI_STR("<b>"), true},
-                                        {BUSI_STR("v"), BUSI_STR("<b>'\"&"), false}};
-    cr_assert_null(expand("{{m}}{{v}}", values, 2, MAIL_HTML));
+    const struct busi_template_value values[] = {{BUSI_STR("m"), BUSI_STR("<b>"), true},
+                                                 {BUSI_STR("v"), BUSI_STR("<b>'\"&"), false}};
+    cr_assert_null(expand("{{m}}{{v}}", values, 2, BUSI_TEMPLATE_HTML));
     cr_expect_str_eq(out.ptr, "<b>&lt;b&gt;&#39;&quot;&amp;");
 }

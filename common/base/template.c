@@ -1,5 +1,5 @@
 #define _GNU_SOURCE /* memmem */
-#include "template.h"
+#include "base/template.h"
 
 /* Also the quotes: a value may stand in an attribute. */
 static const char *html_entity(char c)
@@ -14,7 +14,8 @@ static const char *html_entity(char c)
     return NULL;
 }
 
-static void add_value(struct busi_buf *out, const struct mail_value *value, enum mail_escape escape)
+static void add_value(struct busi_buf *out, const struct busi_template_value *value,
+                      enum busi_template_escape escape)
 {
     if (value->markup) {
         busi_buf_str(out, value->value);
@@ -24,7 +25,7 @@ static void add_value(struct busi_buf *out, const struct mail_value *value, enum
         char c = value->value.ptr[i];
         if ((unsigned char)c < ' ' || c == 0x7f)
             c = ' ';
-        const char *entity = escape == MAIL_HTML ? html_entity(c) : NULL;
+        const char *entity = escape == BUSI_TEMPLATE_HTML ? html_entity(c) : NULL;
         if (entity)
             busi_buf_str(out, busi_str_of(entity));
         else
@@ -40,14 +41,14 @@ static struct busi_str after(struct busi_str text, size_t n)
 /* Where an expansion stands. */
 struct expansion {
     struct busi_buf *out;
-    const struct mail_value *values; /* what may be named */
+    const struct busi_template_value *values; /* what may be named */
     size_t n_values;
-    enum mail_escape escape;
+    enum busi_template_escape escape;
     struct busi_str section; /* name of the open {{#name}} or {{^name}}; absent: none is open */
     bool hidden;             /* the open section is left out */
 };
 
-static const struct mail_value *find(const struct expansion *expansion, struct busi_str name)
+static const struct busi_template_value *find(const struct expansion *expansion, struct busi_str name)
 {
     for (size_t i = 0; i < expansion->n_values; i++)
         if (busi_str_eq(expansion->values[i].name, name))
@@ -72,7 +73,7 @@ static const char *do_tag(struct expansion *expansion, struct busi_str tag)
     if (sign == '/')
         return close_section(expansion, after(tag, 1));
     struct busi_str name = section ? after(tag, 1) : tag;
-    const struct mail_value *value = find(expansion, name);
+    const struct busi_template_value *value = find(expansion, name);
     if (!value)
         return "it names an unknown argument";
     if (!section) {
@@ -87,8 +88,9 @@ static const char *do_tag(struct expansion *expansion, struct busi_str tag)
     return NULL;
 }
 
-const char *mail_template_expand(struct busi_buf *out, struct busi_str text, const struct mail_value *values,
-                                 size_t n_values, enum mail_escape escape)
+const char *busi_template_expand(struct busi_buf *out, struct busi_str text,
+                                 const struct busi_template_value *values, size_t n_values,
+                                 enum busi_template_escape escape)
 {
     struct expansion expansion = {.out = out, .values = values, .n_values = n_values, .escape = escape};
     while (text.len > 0) {
