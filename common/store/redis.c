@@ -58,8 +58,8 @@ struct redis_request *busi_redis_send(struct busi_redis *redis, int argc, const 
         request_free(redis, request);
         return NULL;
     }
-    redis->sent_ms = busi_now_ms();
-    request->overdue_ms = redis->sent_ms + redis->timeout_ms;
+    request->sent_ms = busi_now_ms();
+    request->overdue_ms = request->sent_ms + redis->timeout_ms;
     if (redis->last)
         redis->last->next = request;
     else
@@ -68,19 +68,34 @@ struct redis_request *busi_redis_send(struct busi_redis *redis, int argc, const 
     return request;
 }
 
-void busi_redis_finish(struct busi_redis *redis, enum busi_code code, const redisReply *reply)
+bool busi_redis_ask(struct busi_redis *redis, int argc, const struct busi_str *argv, redis_taker *taker,
+                    void *arg)
+{
+    struct redis_request *request = busi_redis_send(redis, argc, argv);
+    if (!request)
+        return false;
+    request->taker = taker;
+    request->taker_arg = arg;
+    return true;
+}
+
+const char *busi_redis_finish(struct busi_redis *redis, enum busi_code code, const redisReply *reply)
 {
     struct redis_request *request = redis->first;
     redis->first = request->next;
     if (!redis->first)
         redis->last = NULL;
     if (!request->fiber) {
+        redis_taker *taker = request->taker;
+        void *arg = request->taker_arg;
+        int64_t sent_ms = request->sent_ms;
         request_free(redis, request);
-        return;
+        return taker ? taker(arg, reply, sent_ms) : NULL;
     }
     request->code = reply ? busi_redis_copy(reply, request->reply, request->arena) : code;
     request->done = true;
     busi_fiber_wake(request->fiber);
+    return NULL;
 }
 
 enum busi_code busi_redis_run(struct busi_redis *redis, struct busi_arena *arena, int argc,
@@ -111,7 +126,8 @@ enum busi_code busi_redis_run(struct busi_redis *redis, struct busi_arena *arena
 
 bool busi_redis_ready(const struct busi_redis *redis)
 {
-    return atomic_load_explicit(&redis->ready, memory_order_relaxed);
+    int64_t until_ms = atomic_load_explicit(&redis->until_ms, memory_order_relaxed);
+    return until_ms == INT64_MAX || (until_ms > 0 && busi_now_ms() < until_ms);
 }
 
 uint64_t busi_redis_generation(const struct busi_redis *redis)
@@ -122,36 +138,57 @@ uint64_t busi_redis_generation(const struct busi_redis *redis)
 static void on_tick(void *arg)
 {
     struct busi_redis *redis = arg;
+    if (redis->sentinels)
+        busi_redis_follow(redis);
     int64_t now = busi_now_ms();
-    if (redis->state != REDIS_READY)
+    if (redis->state != REDIS_READY && redis->state != REDIS_SETTLING)
         return;
+    if (redis->state == REDIS_READY && redis->backoff.pause_ms && now >= redis->ready_ms + REDIS_STEADY_MS)
+        redis->backoff.pause_ms = redis->logged_ms = 0;
     if (redis->first && now >= redis->first->overdue_ms)
         busi_redis_lose(redis, "no reply in time");
-    else if (!redis->first && now >= redis->sent_ms + REDIS_IDLE_MS)
-        (void)busi_redis_send(redis, 1, &BUSI_STR("PING"));
+    else if (!redis->is_sentinel && now >= redis->looked_ms + REDIS_LOOK_MS)
+        (void)busi_redis_look(redis);
 }
 
-struct busi_redis *busi_redis_new(struct busi_loop *loop, struct busi_str url, int64_t timeout_ms,
-                                  const char **error)
+struct busi_redis *busi_redis_make(struct busi_loop *loop, struct redis_url *url, int64_t timeout_ms,
+                                   bool is_sentinel)
 {
     struct busi_redis *redis = calloc(1, sizeof *redis);
-    *error = "out of memory";
-    if (!redis)
+    if (!redis) {
+        busi_redis_url_fini(url);
         return NULL;
+    }
     redis->loop = loop;
     redis->timeout_ms = timeout_ms;
+    redis->is_sentinel = is_sentinel;
+    redis->url = *url;
+    *url = (struct redis_url){0};
     busi_buf_init(&redis->out, REDIS_OUT_MOST);
-    if (!busi_redis_url_parse(&redis->url, url, error))
-        goto failed;
-    *error = "out of memory";
     redis->tick = busi_loop_every(loop, REDIS_TICK_MS, on_tick, redis);
     if (!redis->tick || !busi_loop_at_turn_end(loop, busi_redis_flush, redis))
         goto failed;
+    if (redis->url.n_sentinels > 0) {
+        redis->sentinels = busi_redis_sentinels_new(redis);
+        if (!redis->sentinels)
+            goto failed;
+    }
     busi_redis_open(redis);
     return redis;
 failed:
     busi_redis_free(&redis);
     return NULL;
+}
+
+struct busi_redis *busi_redis_new(struct busi_loop *loop, struct busi_str text, int64_t timeout_ms,
+                                  const char **error)
+{
+    struct redis_url url;
+    if (!busi_redis_url_parse(&url, text, error))
+        return NULL;
+    struct busi_redis *redis = busi_redis_make(loop, &url, timeout_ms, false);
+    *error = redis ? NULL : "out of memory";
+    return redis;
 }
 
 void busi_redis_free(struct busi_redis **redis_)
@@ -161,8 +198,9 @@ void busi_redis_free(struct busi_redis **redis_)
         return;
     *redis_ = NULL;
     while (redis->first)
-        busi_redis_finish(redis, BUSI_UNAVAILABLE, NULL);
+        (void)busi_redis_finish(redis, BUSI_UNAVAILABLE, NULL);
     busi_redis_close(redis);
+    busi_redis_sentinels_free(&redis->sentinels);
     while (redis->free_requests) {
         struct redis_request *request = redis->free_requests;
         redis->free_requests = request->next;

@@ -7,20 +7,25 @@
 #include "loop/fiber.h"
 
 struct busi_redis;
-/* url as in BUSI_REDIS; copied, never logged: redis://[user:password@]host[:port][/db] or
- * unix://[user:password@]/path[?db=n], %XX in user and password. Connects in the background, with backoff;
- * host names are resolved off the loop at each connect. timeout_ms bounds the wait for one reply. NULL and
- * *error (static) when the url is malformed or memory is short. */
+/* url as in BUSI_REDIS; copied; its passwords are never logged. %XX in users, passwords and the master's
+ * name: redis://[user:password@]host[:port][/db] unix://[user:password@]/path[?db=n]
+ *     sentinel://[user:password@]host[:port],host[:port],.../MASTER[/db]
+ *         [?sentinel_password=p[&sentinel_user=u]]
+ * The last names all sentinels; user and password before the hosts are the Redis servers' in each form.
+ * Connects in the background, with backoff, to a master only; host names are resolved off the loop at each
+ * connect. timeout_ms bounds the wait for one reply. NULL and *error (static) when the url is malformed or
+ * memory is short. */
 [[nodiscard]] struct busi_redis *busi_redis_new(struct busi_loop *loop, struct busi_str url,
                                                 int64_t timeout_ms, const char **error);
 /* NULL, or what is wrong with the url (static; repeats nothing of it). Any thread. */
 const char *busi_redis_url_fault(struct busi_str url);
 /* Only when no fiber waits in busi_redis_run() and the loop will not turn again. */
 void busi_redis_free(struct busi_redis **redis);
-/* Connected, authenticated and answering. Any thread. */
+/* Connected, authenticated and answering; it was a master a second ago; where sentinels choose, it is the
+ * only one that any process relies on at this moment. Any thread. */
 bool busi_redis_ready(const struct busi_redis *redis);
-/* Counts the connections made so far: what was known of the server (scripts, its role) is to be asked again
- * when it differs. */
+/* Counts the connections made so far, and the times when the server of one went over to other data: what was
+ * told it is to be told again when it differs. */
 uint64_t busi_redis_generation(const struct busi_redis *redis);
 
 enum busi_redis_type { BUSI_REDIS_NIL, BUSI_REDIS_TEXT, BUSI_REDIS_INT, BUSI_REDIS_ARRAY };

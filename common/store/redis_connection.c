@@ -1,5 +1,5 @@
-/* The life of the connection: resolve, connect, greet, serve, lose, pause, again. A context that saw any
- * error is never used again (hiredis 0.14 would hand one command's reply to the next). */
+/* The life of the connection: ask where, resolve, connect, greet, serve, lose, pause, again. A context that
+ * saw any error is never used again (hiredis 0.14 would hand one command's reply to the next). */
 #include "store/redis_internal.h"
 
 #include "base/log.h"
@@ -12,6 +12,17 @@
 #include <sys/socket.h>
 
 static void on_event(void *arg, unsigned events);
+
+void busi_redis_complain(struct busi_redis *redis, const char *why)
+{
+    int64_t now = busi_now_ms();
+    if (redis->logged_ms && now < redis->logged_ms + REDIS_LOG_EVERY_MS)
+        return;
+    redis->logged_ms = now;
+    busi_log(BUSI_WARN, redis->is_sentinel ? "sentinel_unavailable" : "redis_unavailable",
+             BUSI_C("reason", why), BUSI_C("address", redis->address.host),
+             BUSI_I("port", redis->address.port));
+}
 
 static void on_pause_over(void *arg)
 {
@@ -32,7 +43,7 @@ static void connect_now(struct busi_redis *redis, const char *address)
     redis->state = REDIS_CONNECTING;
     redis->timer = busi_loop_after(redis->loop, REDIS_CONNECT_MS, on_connect_deadline, redis);
     redis->context = address[0] == '/' ? redisConnectUnixNonBlock(address)
-                                       : redisConnectNonBlock(address, redis->url.port);
+                                       : redisConnectNonBlock(address, redis->address.port);
     if (!redis->timer || !redis->context || redis->context->err) {
         busi_redis_lose(redis, redis->context ? redis->context->errstr : "out of memory");
         return;
@@ -52,14 +63,30 @@ static void on_resolved(void *arg, const struct busi_resolved *found)
         connect_now(redis, found->items[redis->attempts++ % found->n].text);
 }
 
+/* False: the sentinels have not agreed. */
+static bool choose_address(struct busi_redis *redis)
+{
+    const struct redis_lease *lease = redis->sentinels ? busi_redis_sentinels_lease(redis->sentinels) : NULL;
+    if (redis->sentinels && !lease)
+        return false;
+    redis->address = lease ? lease->master : redis->url.address;
+    return true;
+}
+
 void busi_redis_open(struct busi_redis *redis)
 {
-    if (!busi_resolve_needed(redis->url.host)) {
-        connect_now(redis, redis->url.host);
+    if (!choose_address(redis)) {
+        redis->state = REDIS_ASKING;
+        if (!redis->logged_ms) /* they need a moment at start */
+            redis->logged_ms = busi_now_ms() - REDIS_LOG_EVERY_MS + REDIS_CONNECT_MS;
+        return;
+    }
+    if (!busi_resolve_needed(redis->address.host)) {
+        connect_now(redis, redis->address.host);
         return;
     }
     redis->state = REDIS_RESOLVING;
-    redis->resolve = busi_resolve_start(redis->loop, redis->url.host, on_resolved, redis);
+    redis->resolve = busi_resolve_start(redis->loop, redis->address.host, on_resolved, redis);
     if (!redis->resolve)
         busi_redis_lose(redis, "no thread to resolve with");
 }
@@ -76,6 +103,7 @@ static void greet(struct busi_redis *redis)
     char db[8];
     redis->state = REDIS_GREETING;
     redis->greetings = 0;
+    redis->history[0] = '\0';
     if (url->password && url->user)
         greet_with(
             redis, 3,
@@ -85,10 +113,13 @@ static void greet(struct busi_redis *redis)
     snprintf(db, sizeof db, "%d", url->db);
     if (url->db)
         greet_with(redis, 2, (const struct busi_str[]){BUSI_STR("SELECT"), busi_str_of(db)});
-    greet_with(redis, 3,
-               (const struct busi_str[]){BUSI_STR("CLIENT"), BUSI_STR("SETNAME"), BUSI_STR("busi")});
     /* LOADING is answered to this one: not ready yet */
     greet_with(redis, 1, &BUSI_STR("PING"));
+    if (redis->is_sentinel)
+        return;
+    greet_with(redis, 3,
+               (const struct busi_str[]){BUSI_STR("CLIENT"), BUSI_STR("SETNAME"), BUSI_STR("busi")});
+    redis->greetings += busi_redis_look(redis);
 }
 
 static void on_connected(struct busi_redis *redis)
@@ -102,7 +133,7 @@ static void on_connected(struct busi_redis *redis)
         busi_redis_lose(redis, why);
         return;
     }
-    if (redis->url.host[0] != '/') {
+    if (redis->address.host[0] != '/') {
         (void)redisEnableKeepAlive(redis->context);
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
     }
@@ -111,15 +142,78 @@ static void on_connected(struct busi_redis *redis)
     greet(redis);
 }
 
-static void on_ready(struct busi_redis *redis)
+static void on_ready(struct busi_redis *redis, int64_t until_ms)
+{
+    redis->state = REDIS_READY;
+    redis->ready_ms = busi_now_ms();
+    if (redis->backoff.pause_ms == 0)
+        redis->logged_ms = 0;
+    redis->generation++;
+    atomic_store_explicit(&redis->until_ms, until_ms, memory_order_relaxed);
+    busi_log(BUSI_INFO, redis->is_sentinel ? "sentinel_ready" : "redis_ready",
+             BUSI_C("address", redis->address.host), BUSI_I("port", redis->address.port),
+             BUSI_I("generation", (int64_t)redis->generation));
+}
+
+static void settle(void *arg);
+
+/* Where sentinels choose, another process may have been told of an older master a moment ago, and goes on
+ * believing it until its lease ends: it must not happen that two are believed at once. */
+static void wait_until_settled(struct busi_redis *redis, int64_t ms)
+{
+    redis->state = REDIS_SETTLING;
+    redis->timer = busi_loop_after(redis->loop, ms, settle, redis);
+    if (!redis->timer)
+        busi_redis_lose(redis, "out of memory");
+}
+
+static void settle(void *arg)
+{
+    struct busi_redis *redis = arg;
+    const struct redis_lease *lease = busi_redis_sentinels_lease(redis->sentinels);
+    int64_t now = busi_now_ms();
+    redis->timer = NULL;
+    if (!lease)
+        busi_redis_lose(redis, "no majority of the sentinels confirms the master");
+    else if (now < lease->settled_ms)
+        wait_until_settled(redis, lease->settled_ms - now);
+    else
+        on_ready(redis, lease->until_ms);
+}
+
+static void on_greeted(struct busi_redis *redis)
 {
     busi_timer_free(&redis->timer);
-    redis->state = REDIS_READY;
-    redis->backoff.pause_ms = 0;
-    redis->logged_ms = 0;
-    redis->generation++;
-    atomic_store_explicit(&redis->ready, true, memory_order_relaxed);
-    busi_log(BUSI_INFO, "redis_ready", BUSI_I("generation", (int64_t)redis->generation));
+    if (redis->sentinels)
+        settle(redis);
+    else
+        on_ready(redis, INT64_MAX);
+}
+
+void busi_redis_follow(struct busi_redis *redis)
+{
+    const struct redis_lease *lease = busi_redis_sentinels_lease(redis->sentinels);
+    bool same = lease && busi_redis_same(&lease->master, &redis->address);
+    switch (redis->state) {
+    case REDIS_ASKING:
+        if (lease)
+            busi_redis_open(redis);
+        else
+            busi_redis_complain(redis, "no majority of the sentinels names a master");
+        return;
+    case REDIS_WAITING: /* what failed was the old one: no use in waiting */
+        if (lease && !same && redis->timer) {
+            busi_timer_free(&redis->timer);
+            busi_redis_open(redis);
+        }
+        return;
+    default:
+        if (!same)
+            busi_redis_lose(redis, lease ? "the sentinels name another master"
+                                         : "no majority of the sentinels confirms the master");
+        else if (redis->state == REDIS_READY)
+            atomic_store_explicit(&redis->until_ms, lease->until_ms, memory_order_relaxed);
+    }
 }
 
 /* NULL: fine; else why the connection is over. */
@@ -130,10 +224,12 @@ static const char *take(struct busi_redis *redis, const redisReply *reply)
     if (redis->state == REDIS_GREETING && reply->type == REDIS_REPLY_ERROR)
         return reply->str;
     bool moved = busi_redis_moved(reply);
-    busi_redis_finish(redis, BUSI_OK, reply);
+    const char *fault = busi_redis_finish(redis, BUSI_OK, reply);
+    if (fault || moved)
+        return fault ? fault : "the server is read-only now";
     if (redis->state == REDIS_GREETING && --redis->greetings == 0)
-        on_ready(redis);
-    return moved ? "the server is read-only now" : NULL;
+        on_greeted(redis);
+    return NULL;
 }
 
 /* All complete replies. False: the connection was lost. */
@@ -184,7 +280,8 @@ static void on_event(void *arg, unsigned events)
 void busi_redis_flush(void *arg)
 {
     struct busi_redis *redis = arg;
-    busi_metric_set(BUSI_METRIC_redis_in_flight, (int64_t)redis->in_flight);
+    if (!redis->is_sentinel)
+        busi_metric_set(BUSI_METRIC_redis_in_flight, (int64_t)redis->in_flight);
     if (redis->out.len == redis->written || !redis->watch)
         return;
     /* not hiredis' own write: MSG_NOSIGNAL spares the process a SIGPIPE */
@@ -206,7 +303,7 @@ void busi_redis_flush(void *arg)
 void busi_redis_close(struct busi_redis *redis)
 {
     redis->state = REDIS_WAITING;
-    atomic_store_explicit(&redis->ready, false, memory_order_relaxed);
+    atomic_store_explicit(&redis->until_ms, 0, memory_order_relaxed);
     if (redis->timer)
         busi_timer_free(&redis->timer);
     if (redis->watch)
@@ -219,24 +316,15 @@ void busi_redis_close(struct busi_redis *redis)
     redis->written = 0;
 }
 
-/* Repeats itself only every few seconds while Redis is away. */
-static void log_loss(struct busi_redis *redis, const char *why)
-{
-    int64_t now = busi_now_ms();
-    if (redis->logged_ms && now < redis->logged_ms + REDIS_LOG_EVERY_MS)
-        return;
-    redis->logged_ms = now;
-    busi_log(BUSI_WARN, "redis_unavailable", BUSI_C("reason", why));
-}
-
 void busi_redis_lose(struct busi_redis *redis, const char *why)
 {
     int64_t now = busi_now_ms();
-    log_loss(redis, why);
-    busi_metric_add(BUSI_METRIC_redis_reconnects, 1);
+    busi_redis_complain(redis, why);
+    if (!redis->is_sentinel)
+        busi_metric_add(BUSI_METRIC_redis_reconnects, 1);
     while (redis->first)
-        busi_redis_finish(redis, now >= redis->first->overdue_ms ? BUSI_DEADLINE_EXCEEDED : BUSI_UNAVAILABLE,
-                          NULL);
+        (void)busi_redis_finish(
+            redis, now >= redis->first->overdue_ms ? BUSI_DEADLINE_EXCEEDED : BUSI_UNAVAILABLE, NULL);
     busi_redis_close(redis);
     redis->timer = busi_loop_after(redis->loop, busi_backoff_next(&redis->backoff), on_pause_over, redis);
     if (!redis->timer)

@@ -17,15 +17,27 @@ enum {
     REDIS_DEPTH_MOST = 8,                        /* hiredis refuses deeper ones itself */
     REDIS_UNREAD_MOST = REDIS_TEXT_MOST + 65536, /* bytes of an incomplete item */
     REDIS_CONNECT_MS = 2000,                     /* connect and authenticate */
-    REDIS_IDLE_MS = 1000,                        /* then a PING asks whether the server is still there */
+    REDIS_LOOK_MS = 1000,                        /* between looks whether the server still is the master */
+    REDIS_STEADY_MS = 2000,                      /* ready for so long: what was before is forgotten */
     REDIS_TICK_MS = 100,
     REDIS_LOG_EVERY_MS = 10000,
     REDIS_SCRIPTS_MOST = 32, /* whose digests are remembered */
+    REDIS_SENTINELS_MOST = 9,
+    REDIS_ASK_MS = 500,    /* between questions to the sentinels */
+    REDIS_LEASE_MS = 3000, /* how long a majority's answer is good for; all processes must agree on it */
+    REDIS_NAME_MOST = 256, /* bytes of a host name with its NUL */
+    REDIS_ID_MOST = 41,    /* bytes of a replication id with its NUL */
 };
+
+/* reply NULL: it never came. NULL, or why the connection is over (copied at once). */
+typedef const char *redis_taker(void *arg, const redisReply *reply, int64_t sent_ms);
 
 struct redis_request {
     struct redis_request *next;     /* in flight or in the free list */
     struct busi_fiber *fiber;       /* NULL: nobody waits, the reply is swallowed */
+    redis_taker *taker;             /* or handed to this one */
+    void *taker_arg;                /* its first argument */
+    int64_t sent_ms;                /* when it was queued */
     struct busi_arena *arena;       /* the fiber's; only while it waits */
     struct busi_redis_reply *reply; /* likewise */
     int64_t overdue_ms;             /* no reply by then: the connection is dropped */
@@ -33,10 +45,23 @@ struct redis_request {
     bool done;
 };
 
-struct redis_url {
-    char *user, *password; /* NULL: none; owned, wiped */
-    char *host;            /* or the path of a socket, which begins with '/'; owned */
+struct redis_address {
+    char host[REDIS_NAME_MOST]; /* or the path of a socket, which begins with '/'; "": none */
     int port;
+};
+
+static inline bool busi_redis_same(const struct redis_address *a, const struct redis_address *b)
+{
+    return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+struct redis_url {
+    char *user, *password;                   /* of the server; NULL: none; owned, wiped */
+    char *sentinel_user, *sentinel_password; /* likewise, of the sentinels */
+    struct redis_address address;            /* of the server, unless there are sentinels */
+    struct redis_address sentinels[REDIS_SENTINELS_MOST];
+    size_t n_sentinels;
+    char *master; /* its name among the sentinels; owned */
     int db;
 };
 
@@ -45,17 +70,29 @@ struct redis_script {
     char sha1[41];    /* as the server told; "": not yet */
 };
 
-enum redis_state { REDIS_WAITING, REDIS_RESOLVING, REDIS_CONNECTING, REDIS_GREETING, REDIS_READY };
+enum redis_state {
+    REDIS_WAITING,   /* a pause after a failure */
+    REDIS_ASKING,    /* for the master's address, which the sentinels have not agreed on */
+    REDIS_RESOLVING, /* its host name */
+    REDIS_CONNECTING,
+    REDIS_GREETING, /* authenticates, and sees that it is a master */
+    REDIS_SETTLING, /* until no other process can still hold another one for the master */
+    REDIS_READY
+};
+struct redis_sentinels;
 
 struct busi_redis {
     struct busi_loop *loop;
     struct redis_url url;
+    struct redis_address address;      /* connected to, or about to be */
+    struct redis_sentinels *sentinels; /* who say where the master is; NULL: the URL does; owned */
+    bool is_sentinel;                  /* this is a connection to one */
     int64_t timeout_ms;
     enum redis_state state;
     redisContext *context;        /* NULL while waiting and resolving */
     struct busi_watch *watch;     /* of its socket */
-    struct busi_timer *timer;     /* backoff when waiting, deadline until ready */
-    struct busi_timer *tick;      /* overdue replies, idle PING */
+    struct busi_timer *timer;     /* backoff when waiting, deadline until greeted, end of settling */
+    struct busi_timer *tick;      /* overdue replies, looks at the server */
     struct busi_resolve *resolve; /* while resolving */
     struct busi_backoff backoff;
     size_t attempts;                    /* walks through the addresses of the host */
@@ -70,11 +107,13 @@ struct busi_redis {
     redisReplyObjectFunctions functions; /* hiredis' own, but bounded */
     void *(*create_array)(const redisReadTask *task, int n);
     void *(*create_string)(const redisReadTask *task, char *bytes, size_t n);
-    atomic_bool ready;
+    atomic_llong until_ms; /* ready until then: 0 never, INT64_MAX while connected */
     uint64_t generation;
+    char history[REDIS_ID_MOST]; /* replication id of the connection's data; "": not told */
+    int64_t looked_ms;           /* when the server was last asked about itself */
     struct redis_script scripts[REDIS_SCRIPTS_MOST]; /* run so far */
     size_t n_scripts;
-    int64_t sent_ms;   /* when something was last sent */
+    int64_t ready_ms;  /* since when */
     int64_t logged_ms; /* when a fault was last logged; 0: never or recovered since */
 };
 
@@ -82,16 +121,41 @@ struct busi_redis {
 bool busi_redis_url_parse(struct redis_url *url, struct busi_str text, const char **error);
 void busi_redis_url_fini(struct redis_url *url);
 
-/* redis.c: appends a command; fiber NULL: its reply is swallowed. NULL: too many or too much in flight. */
+/* redis.c: appends a command whose reply goes to a fiber set by the caller, to the taker, or nowhere. NULL:
+ * too many or too much in flight. */
 struct redis_request *busi_redis_send(struct busi_redis *redis, int argc, const struct busi_str *argv);
-/* The reply of the oldest request came; NULL: it never will. */
-void busi_redis_finish(struct busi_redis *redis, enum busi_code code, const redisReply *reply);
+bool busi_redis_ask(struct busi_redis *redis, int argc, const struct busi_str *argv, redis_taker *taker,
+                    void *arg);
+/* The reply of the oldest request came; NULL: it never will. NULL, or why the connection is over. */
+const char *busi_redis_finish(struct busi_redis *redis, enum busi_code code, const redisReply *reply);
+/* Moves the url in. NULL: out of memory; the url is gone then too. */
+struct busi_redis *busi_redis_make(struct busi_loop *loop, struct redis_url *url, int64_t timeout_ms,
+                                   bool is_sentinel);
 
 /* redis_connection.c */
 void busi_redis_open(struct busi_redis *redis);
 void busi_redis_close(struct busi_redis *redis);
 void busi_redis_lose(struct busi_redis *redis, const char *why);
+/* In the log, every few seconds at most. */
+void busi_redis_complain(struct busi_redis *redis, const char *why);
 void busi_redis_flush(void *redis); /* end-of-turn hook: one write */
+/* The lease of its sentinels has changed, or might have run out: go there, leave or stay. */
+void busi_redis_follow(struct busi_redis *redis);
+
+/* redis_look.c: asks the server whether it is a master, of which data. The answer decides about the
+ * connection. False: could not be sent. */
+bool busi_redis_look(struct busi_redis *redis);
+
+/* redis_sentinel.c: asks all sentinels again and again who the master is. NULL: out of memory. */
+struct redis_sentinels *busi_redis_sentinels_new(struct busi_redis *redis);
+void busi_redis_sentinels_free(struct redis_sentinels **sentinels);
+/* What a majority says, and since and until when that can be relied on; NULL: there is none. */
+struct redis_lease {
+    struct redis_address master;
+    int64_t settled_ms; /* from then on nobody can hold a lease on another master */
+    int64_t until_ms;
+};
+const struct redis_lease *busi_redis_sentinels_lease(const struct redis_sentinels *sentinels);
 
 /* redis_reply.c */
 /* Makes hiredis' reader refuse what is too large. */

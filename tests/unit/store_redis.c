@@ -1,10 +1,5 @@
 #include "store_redis_kit.h"
 
-#include <arpa/inet.h>
-#include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 static void every_kind_of_reply(struct world *w)
 {
     struct busi_redis_reply reply;
@@ -178,82 +173,6 @@ Test(redis, a_lost_connection_comes_back, .timeout = 20)
     run_with(server(), 500, a_lost_connection_comes_back);
 }
 
-/* A server that answers the greeting, then one thing of ours, whatever is asked. */
-struct liar {
-    int listener;
-    const char *says;
-    size_t repeat; /* how often */
-};
-
-static void *liar_main(void *arg)
-{
-    struct liar *liar = arg;
-    char bytes[4096];
-    int fd = accept(liar->listener, NULL, NULL);
-    (void)!read(fd, bytes, sizeof bytes); /* CLIENT SETNAME and PING come in one write */
-    (void)!write(fd, "+OK\r\n+PONG\r\n", 12);
-    (void)!read(fd, bytes, sizeof bytes);
-    for (size_t i = 0; i < liar->repeat; i++)
-        if (send(fd, liar->says, strlen(liar->says), MSG_NOSIGNAL) < 0)
-            break;
-    close(fd);
-    return NULL;
-}
-
-static void is_refused(struct world *w)
-{
-    struct busi_redis_reply reply;
-    cr_assert(wait_ready(w, true, 3000));
-    int64_t begin_ms = busi_now_ms();
-    cr_assert_eq(run(w, "GET it", &reply), BUSI_UNAVAILABLE);
-    cr_assert_lt(busi_now_ms() - begin_ms, 1500);
-    cr_assert_not(busi_redis_ready(w->redis));
-}
-
-static void expect_refused(const char *says, size_t repeat)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    struct liar liar = {.listener = socket(AF_INET, SOCK_STREAM, 0), .says = says, .repeat = repeat};
-    cr_assert_eq(bind(liar.listener, (struct sockaddr *)&address, size), 0);
-    cr_assert_eq(listen(liar.listener, 4), 0);
-    getsockname(liar.listener, (struct sockaddr *)&address, &size);
-    char url[64];
-    snprintf(url, sizeof url, "redis://127.0.0.1:%d", ntohs(address.sin_port));
-    pthread_t thread;
-    cr_assert_eq(pthread_create(&thread, NULL, liar_main, &liar), 0);
-    run_with(url, 2000, is_refused);
-    pthread_join(thread, NULL);
-    close(liar.listener);
-}
-
-Test(redis, refuses_a_huge_array, .timeout = 20)
-{
-    expect_refused("*2000000000\r\n:1\r\n", 1);
-}
-
-Test(redis, refuses_many_large_arrays, .timeout = 20)
-{
-    expect_refused("*40000\r\n*40000\r\n", 1);
-}
-
-Test(redis, refuses_a_huge_bulk, .timeout = 20)
-{
-    static char says[65536] = "$500000000\r\n";
-    memset(says + 12, 'x', sizeof says - 13);
-    expect_refused(says, 64);
-}
-
-Test(redis, refuses_deep_nesting, .timeout = 20)
-{
-    expect_refused("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", 1);
-}
-
-Test(redis, refuses_what_is_no_reply, .timeout = 20)
-{
-    expect_refused("HTTP/1.1 400 Bad Request\r\n\r\n", 1);
-}
-
 static void never_ready(struct world *w)
 {
     struct busi_redis_reply reply;
@@ -313,7 +232,27 @@ Test(redis, refuses_malformed_urls)
                                       "redis://a,b",
                                       "unix://",
                                       "unix://relative",
-                                      "unix:///path?database=1"};
+                                      "unix:///path?database=1",
+                                      "redis+sentinel://a/m",
+                                      "sentinel://",
+                                      "sentinel:///m",
+                                      "sentinel://a",
+                                      "sentinel://a/",
+                                      "sentinel://a//0",
+                                      "sentinel://a,/m",
+                                      "sentinel://,a/m",
+                                      "sentinel://a:x/m",
+                                      "sentinel://a:26379,a/m",
+                                      "sentinel://a,b,c,d,e,f,g,h,i,j/m",
+                                      "sentinel://a/m/x",
+                                      "sentinel://a/m%00",
+                                      "sentinel://u@a/m",
+                                      "sentinel://a/m?",
+                                      "sentinel://a/m?sentinel_password=",
+                                      "sentinel://a/m?sentinel_user=u",
+                                      "sentinel://a/m?sentinel_password=p&sentinel_password=q",
+                                      "sentinel://a/m?sentinel_password=p@q",
+                                      "sentinel://a/m?db=1"};
     struct busi_loop *loop = busi_loop_new();
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         const char *error = NULL;
@@ -321,4 +260,18 @@ Test(redis, refuses_malformed_urls)
         cr_assert(error && *error);
     }
     busi_loop_free(&loop);
+}
+
+Test(redis, takes_every_form_of_url)
+{
+    static const char *const good[] = {"redis://host",
+                                       "redis://user:pass@[::1]:7000/3",
+                                       "unix://:p%40ss@/run/redis.sock?db=2",
+                                       "sentinel://a/m",
+                                       "sentinel://a,b:7,[::1],[::1]:5/m%2Fn/2",
+                                       "sentinel://u:p@a,b,c/m?sentinel_password=p%26%3d",
+                                       "sentinel://:p@a/m/1?sentinel_password=q&sentinel_user=r"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        cr_assert_null(busi_redis_url_fault(busi_str_of(good[i])), "%s: %s", good[i],
+                       busi_redis_url_fault(busi_str_of(good[i])));
 }
