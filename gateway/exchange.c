@@ -51,6 +51,29 @@ void exchange_error(struct exchange *x, int status)
         call->retry_after_ms = spread_ms(call->request_id);
 }
 
+/* A quota in headers, draft-ietf-httpapi-ratelimit-headers: seconds rounded up, as in Retry-After. */
+static void add_quota(struct http_response *response, struct busi_call *call)
+{
+    const struct busi_quota *quota = &call->quota;
+    struct busi_str policy =
+        busi_arena_printf(&call->arena, "\"default\";q=%lld;w=%lld", (long long)quota->limit,
+                          (long long)(quota->window_ms + 999) / 1000);
+    struct busi_str left =
+        busi_arena_printf(&call->arena, "\"default\";r=%lld;t=%lld", (long long)quota->remaining,
+                          (long long)(quota->reset_ms + 999) / 1000);
+    if (policy.ptr)
+        http_add_header(response, "RateLimit-Policy", policy);
+    if (left.ptr)
+        http_add_header(response, "RateLimit", left);
+}
+
+static void too_many(struct exchange *x)
+{
+    exchange_error(x, 429); /* the front adds Retry-After */
+    x->response->no_store = true;
+    add_quota(x->response, &x->request->call);
+}
+
 static void log_failure(const struct exchange *x, enum busi_code code)
 {
     const struct busi_call *call = &x->request->call;
@@ -63,6 +86,10 @@ void exchange_fail(struct exchange *x, enum busi_code code)
 {
     const struct busi_call *call = &x->request->call;
     int status = busi_code_http(code);
+    if (code == BUSI_RESOURCE_EXHAUSTED && call->quota.limit > 0) {
+        too_many(x);
+        return;
+    }
     if (status >= 500)
         log_failure(x, code);
     if (call->n_violations && status < 500) {

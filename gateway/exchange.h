@@ -21,7 +21,8 @@ struct exchange {
 
 /* Answers with the surface's shape of this status. */
 void exchange_error(struct exchange *x, int status);
-/* Answers a failed call: its violations if it has any, else the status of code, with Retry-After on 503. */
+/* Answers a failed call: its violations if it has any, 429 with RateLimit headers when its quota is used up,
+ * else the status of code, with Retry-After on 503. */
 void exchange_fail(struct exchange *x, enum busi_code code);
 /* Did the service say no to what was asked, or could it not say anything? */
 bool exchange_is_verdict(enum busi_code code);

@@ -76,11 +76,26 @@ static bool check_prefix(struct busi_str value, const char *surface, struct busi
     return false;
 }
 
+static bool check_proxies(struct busi_str list, struct busi_buf *errors)
+{
+    struct proxies proxies;
+    struct busi_str bad;
+    if (proxies_init(&proxies, list, &bad))
+        return true;
+    if (bad.ptr)
+        busi_buf_printf(errors, "BUSI_TRUSTED_PROXIES: '%.*s' is no network, as 10.0.0.0/8 or 2001:db8::1\n",
+                        BUSI_ARG(bad));
+    else
+        busi_buf_printf(errors, "BUSI_TRUSTED_PROXIES: names more than %d networks\n", PROXIES_MOST);
+    return false;
+}
+
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)
 {
     struct router_options options = gateway_router_options(settings);
     bool ok = check_endpoints(settings->auth_endpoints, "BUSI_AUTH_ENDPOINTS", errors);
     ok = check_endpoints(settings->directory_endpoints, "BUSI_DIRECTORY_ENDPOINTS", errors) && ok;
+    ok = check_proxies(settings->trusted_proxies, errors) && ok;
     if (!http_front_bind_valid(settings->http_bind)) {
         busi_buf_printf(errors, "BUSI_HTTP_BIND: '%.*s' is not an IPv4 address\n",
                         BUSI_ARG(settings->http_bind));
@@ -170,6 +185,7 @@ static void *start(struct busi_process *process)
     struct router_options options = gateway_router_options(process->settings);
     router_init(&gateway->router, &options);
     read_rules(gateway, &options);
+    (void)!proxies_init(&gateway->proxies, process->settings->trusted_proxies, &(struct busi_str){0});
     seen_init(&gateway->seen);
     if (open_histograms(gateway) && open_client(gateway, process, &error) && open_front(gateway, &error)) {
         busi_log(BUSI_INFO, "listening", BUSI_S("bind", process->settings->http_bind),

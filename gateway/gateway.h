@@ -1,14 +1,18 @@
 /* The gateway process: routes, workers' client and front in one place. */
 #pragma once
 #include "guard_rules.h"
+#include "proxies.h"
 #include "router.h"
 #include "seen.h"
 #include "service/service.h"
+#include <stdatomic.h>
 
 struct gateway {
     const struct busi_settings *settings; /* borrowed, lives as long as the process */
     struct router router;
     struct guard_rules rules;                  /* what some routes ask of a token */
+    struct proxies proxies;                    /* whose X-Forwarded-For is believed */
+    atomic_bool proxy_told;                    /* the log has said that a proxy may be missing there */
     struct seen seen;                          /* tokens found good not long ago */
     struct busi_rpc_client *rpc;               /* owned */
     struct http_front *front;                  /* owned */

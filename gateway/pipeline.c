@@ -2,15 +2,11 @@
 #include "accept.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "base/text.h"
 #include "exchange.h"
-#include "fields.h"
 #include "guard.h"
+#include "origin.h"
 
-enum {
-    PASSWORD_EXTRA_MS = 2000, /* hashing has a queue of its own */
-    USER_AGENT_MOST_BYTES = 512
-};
+enum { PASSWORD_EXTRA_MS = 2000 }; /* hashing has a queue of its own */
 
 static const struct param empty_object = {.type = PARAM_OBJECT};
 
@@ -74,15 +70,6 @@ static bool acceptable(const struct exchange *x)
     return accept_request(x->request, format ? format->text : (struct busi_str){0}, x->route->accept);
 }
 
-/* A header that is no text is left out. */
-static struct busi_str user_agent(const struct http_request *request)
-{
-    const struct http_header *header = http_find_header(request, BUSI_STR("user-agent"));
-    if (!header || !busi_utf8_valid(header->value))
-        return (struct busi_str){0};
-    return fields_cut(header->value, USER_AGENT_MOST_BYTES);
-}
-
 /* Are its answers for nobody's cache? */
 static bool is_private(const struct route *path)
 {
@@ -99,8 +86,7 @@ static void prepare(struct exchange *x, const struct route *path)
         request->call.until_ms += PASSWORD_EXTRA_MS;
     /* who reads with a token asks nothing else of the client */
     if (!(request->method & (HTTP_GET | HTTP_HEAD)) || (path && path->who == WHO_PUBLIC))
-        request->call.origin =
-            (struct busi_origin){.remote_addr = request->remote_addr, .user_agent = user_agent(request)};
+        request->call.origin = origin_of(x->gateway, request);
 }
 
 /* False: there is none, and that is answered. */
