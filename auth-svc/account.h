@@ -1,11 +1,11 @@
-/* An account as its row says. */
+/* An account as its row says, and how it is found. */
 #pragma once
-#include "base/str.h"
+#include "auth.h"
 
 struct auth_account {
     int64_t id;               /* 0: there is none */
     struct busi_str email;    /* as typed at sign-up */
-    struct busi_str username; /* as typed, or absent */
+    struct busi_str username; /* as typed but for its Unicode form, or absent */
     struct busi_str code;     /* its short name on the accesspass surface, 6 characters a-z and 1-9 */
     struct busi_str meta;     /* a JSON object, as given at sign-up */
     struct busi_str hash;     /* of the password; absent: signs in by other means */
@@ -13,3 +13,24 @@ struct auth_account {
     bool confirmed;           /* the e-mail address was */
     bool blocked;
 };
+
+/* Row 0 of a result with the columns of statements.def's ACCOUNT; texts are copied to the arena. id 0 without
+ * a row. False: out of memory. */
+[[nodiscard]] bool auth_account_read(struct busi_arena *arena, const struct busi_pg_result *result,
+                                     struct auth_account *account);
+/* By one of the FIND statements. */
+[[nodiscard]] enum busi_code auth_account_find(struct auth *self, struct busi_call *call,
+                                               enum auth_statement statement, struct busi_str key,
+                                               struct auth_account *account);
+[[nodiscard]] enum busi_code auth_account_find_by_id(struct auth *self, struct busi_call *call, int64_t id,
+                                                     struct auth_account *account);
+
+/* A name somebody typed: what has an '@' is an e-mail, for no user name has one. Just one of the keys is
+ * set; "" if the name can be nobody's. */
+struct auth_name_keys {
+    struct busi_str email;    /* or absent */
+    struct busi_str username; /* or absent */
+};
+/* False: out of memory. */
+[[nodiscard]] bool auth_name_keys(struct busi_arena *arena, struct busi_str name,
+                                  struct auth_name_keys *keys);

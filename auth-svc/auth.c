@@ -4,6 +4,7 @@
 #include "limits.h"
 #include "outbox.h"
 #include "passwords.h"
+#include "username.h"
 #include <stdlib.h>
 
 static const struct busi_pg_statement statements[] = {
@@ -43,6 +44,12 @@ static bool open_passwords(struct auth *auth, struct busi_loop *loop, const stru
     return auth->passwords != NULL;
 }
 
+static bool prepare_names(const char **error)
+{
+    *error = "Unicode's tables cannot be read";
+    return auth_username_prepare();
+}
+
 static bool open_journal(struct auth *auth, struct busi_fibers *fibers, const char **error)
 {
     *error = "no fiber for the journal of revocations";
@@ -75,8 +82,9 @@ struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options
         auth_doors_init(auth->doors, settings);
         auth->settings = settings;
         auth->token_hash_key = settings->token_hash_key;
+        auth_one_time_init(&auth->one_time, settings);
     }
-    if (!auth || !open_stores(auth, loop, settings, &error) ||
+    if (!auth || !prepare_names(&error) || !open_stores(auth, loop, settings, &error) ||
         !open_passwords(auth, loop, settings, &error) || !open_journal(auth, options->fibers, &error) ||
         !open_outbox(auth, loop, options, &error)) {
         busi_log(BUSI_ERR, "cannot_start", BUSI_C("why", error));

@@ -3,6 +3,7 @@
 #pragma once
 #include "crypto/password.h"
 #include "doors.h"
+#include "one_time.h"
 #include "rpc/client.h"
 #include "store/pg.h"
 #include "store/redis.h"
@@ -23,6 +24,7 @@ struct auth {
     struct auth_door doors[AUTH_DOORS];
     const struct busi_settings *settings; /* borrowed */
     struct busi_str token_hash_key;       /* of what is stored of tokens; borrowed from the settings */
+    struct auth_one_time_rules one_time;
 };
 
 struct auth_options {

@@ -2,7 +2,7 @@
 
 void auth_doors_init(struct auth_door doors[AUTH_DOORS], const struct busi_settings *settings)
 {
-#define DOOR(row, format_, algorithm_, secret_, issuer_, lifetime_, least_, logins_)                         \
+#define DOOR(row, format_, algorithm_, secret_, issuer_, lifetime_, least_, logins_, asks_, email_, mail_)   \
     doors[AUTH_DOOR_##row] = (struct auth_door){                                                             \
         .name = #row,                                                                                        \
         .format = AUTH_TOKEN_##format_,                                                                      \
@@ -10,6 +10,9 @@ void auth_doors_init(struct auth_door doors[AUTH_DOORS], const struct busi_setti
         .lifetime_s = settings->lifetime_ / 1000,                                                            \
         .least_password = (least_),                                                                          \
         .logins = AUTH_LOGIN_##logins_,                                                                      \
+        .asks = AUTH_ASKS_##asks_,                                                                           \
+        .least_email = (email_),                                                                             \
+        .new_mail = AUTH_NEW_##mail_,                                                                        \
     };
 #include "doors.def"
 #undef DOOR

@@ -12,6 +12,8 @@ enum {
 
 enum auth_token_format { AUTH_TOKEN_JWT };
 enum auth_logins { AUTH_LOGIN_EMAIL, AUTH_LOGIN_EMAIL_OR_USERNAME };
+enum auth_asks { AUTH_ASKS_NOTHING, AUTH_ASKS_USERNAME, AUTH_ASKS_CONFIRMATION, AUTH_ASKS_BOTH }; /* bits */
+enum auth_new_mail { AUTH_NEW_GREETING, AUTH_NEW_CONFIRMATION };
 
 struct auth_door {
     const char *name;              /* "busi" */
@@ -20,6 +22,9 @@ struct auth_door {
     int64_t lifetime_s;            /* of its tokens and sessions */
     size_t least_password;         /* characters of a new password */
     enum auth_logins logins;       /* what names an account at sign-in */
+    enum auth_asks asks;           /* of a sign-up, besides e-mail and password */
+    size_t least_email;            /* characters that clients know a text for; 0: none */
+    enum auth_new_mail new_mail;   /* to a new account */
 };
 
 void auth_doors_init(struct auth_door doors[AUTH_DOORS], const struct busi_settings *settings);

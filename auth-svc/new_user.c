@@ -1,33 +1,94 @@
 #include "new_user.h"
 #include "base/text.h"
+#include "crypto/secret.h"
 #include "email.h"
+#include "json_object.h"
 #include "passwords.h"
 
-/* One violation for each field: what is blank is not also too short. */
-static void refuse_email(struct busi_call *call, struct busi_str email)
+/* One violation for each field: what is blank is not also too short. Only of an address do clients know two
+ * texts at once. */
+static void refuse_email(struct busi_call *call, struct busi_str email, size_t least)
 {
-    if (busi_utf8_blank(email))
+    if (busi_utf8_blank(email)) {
         busi_call_refuse(call, "email", BUSI_RULE_BLANK, 0);
-    else if (email.len > AUTH_EMAIL_MOST_BYTES)
+        return;
+    }
+    if (email.len > AUTH_EMAIL_MOST_BYTES)
         busi_call_refuse(call, "email", BUSI_RULE_TOO_LONG, AUTH_EMAIL_MOST_BYTES);
     else if (!auth_email_valid(email))
         busi_call_refuse(call, "email", BUSI_RULE_FORMAT, 0);
+    if (busi_utf8_length(email) < least)
+        busi_call_refuse(call, "email", BUSI_RULE_TOO_SHORT, (int64_t)least);
 }
 
-static void refuse_password(struct busi_call *call, struct busi_str password, size_t least)
+static void refuse_length(struct busi_call *call, size_t length)
 {
-    if (busi_utf8_blank(password))
-        busi_call_refuse(call, "password", BUSI_RULE_BLANK, 0);
-    else if (password.len > AUTH_PASSWORD_MOST_BYTES)
-        busi_call_refuse(call, "password", BUSI_RULE_TOO_LONG, AUTH_PASSWORD_MOST_BYTES);
-    else if (busi_utf8_length(password) < least)
-        busi_call_refuse(call, "password", BUSI_RULE_TOO_SHORT, (int64_t)least);
+    if (length < AUTH_USERNAME_LEAST)
+        busi_call_refuse(call, "username", BUSI_RULE_TOO_SHORT, AUTH_USERNAME_LEAST);
+    else
+        busi_call_refuse(call, "username", BUSI_RULE_TOO_LONG, AUTH_USERNAME_MOST);
 }
 
-bool auth_new_user_check(struct busi_call *call, const struct busi_sign_up_request *in, size_t least_password)
+static bool is_length(size_t length)
+{
+    return length >= AUTH_USERNAME_LEAST && length <= AUTH_USERNAME_MOST;
+}
+
+static void refuse_username(struct busi_call *call, struct busi_str typed, bool reserve,
+                            struct auth_username *out)
+{
+    if (busi_utf8_blank(typed))
+        busi_call_refuse(call, "username", BUSI_RULE_BLANK, 0);
+    else if (!is_length(busi_utf8_length(typed)))
+        refuse_length(call, busi_utf8_length(typed));
+    else if (!auth_username_read(&call->arena, typed, out))
+        busi_call_refuse(call, "username", BUSI_RULE_FORMAT, 0);
+    else if (!is_length(busi_utf8_length(out->text)))
+        refuse_length(call, busi_utf8_length(out->text));
+    else if (reserve && auth_username_reserved(out->key))
+        busi_call_refuse(call, "username", BUSI_RULE_RESERVED, 0);
+}
+
+static void refuse_meta(struct busi_call *call, struct busi_str meta)
+{
+    if (meta.len > AUTH_META_MOST_BYTES)
+        busi_call_refuse(call, "meta", BUSI_RULE_TOO_LONG, AUTH_META_MOST_BYTES);
+    else if (meta.ptr && !auth_json_object_valid(meta))
+        busi_call_refuse(call, "meta", BUSI_RULE_INVALID, 0);
+}
+
+bool auth_new_password_check(struct busi_call *call, const char *field, struct busi_str password,
+                             size_t least)
 {
     size_t before = call->n_violations;
-    refuse_email(call, in->email);
-    refuse_password(call, in->password, least_password);
+    if (busi_utf8_blank(password))
+        busi_call_refuse(call, field, BUSI_RULE_BLANK, 0);
+    else if (password.len > AUTH_PASSWORD_MOST_BYTES)
+        busi_call_refuse(call, field, BUSI_RULE_TOO_LONG, AUTH_PASSWORD_MOST_BYTES);
+    else if (busi_utf8_length(password) < least)
+        busi_call_refuse(call, field, BUSI_RULE_TOO_SHORT, (int64_t)least);
+    return call->n_violations == before;
+}
+
+bool auth_password_confirmed(struct busi_call *call, struct busi_str password, struct busi_str confirm)
+{
+    bool same = password.len == confirm.len && busi_same_bytes(password.ptr, confirm.ptr, password.len);
+    if (!same)
+        busi_call_refuse(call, "password_confirm", BUSI_RULE_MISMATCH, 0);
+    return same;
+}
+
+bool auth_new_user_check(struct busi_call *call, const struct busi_sign_up_request *in,
+                         const struct auth_door *door, bool reserve_names, struct auth_username *username)
+{
+    size_t before = call->n_violations;
+    *username = (struct auth_username){0};
+    refuse_email(call, in->email, door->least_email);
+    if (in->username.len > 0 || (door->asks & AUTH_ASKS_USERNAME))
+        refuse_username(call, in->username, reserve_names, username);
+    (void)!auth_new_password_check(call, "password", in->password, door->least_password);
+    refuse_meta(call, in->meta);
+    if (call->n_violations == before && (door->asks & AUTH_ASKS_CONFIRMATION))
+        (void)!auth_password_confirmed(call, in->password, in->password_confirm);
     return call->n_violations == before;
 }

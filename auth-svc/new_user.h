@@ -1,7 +1,17 @@
-/* What a new account must look like. Pure. */
+/* What a new account, and a new password, must look like. Pure. */
 #pragma once
+#include "doors.h"
 #include "rpc/call.h"
+#include "username.h"
 
-/* Adds a violation to the call for each field that is wrong; false when there is any. */
+enum { AUTH_META_MOST_BYTES = 4096 };
+
+/* Adds a violation to the call for each field that is wrong; false when there is any. *username is filled
+ * when the account has one (texts in the call's arena), else absent. */
 bool auth_new_user_check(struct busi_call *call, const struct busi_sign_up_request *in,
-                         size_t least_password);
+                         const struct auth_door *door, bool reserve_names, struct auth_username *username);
+/* The same for a password alone, reported as field. */
+bool auth_new_password_check(struct busi_call *call, const char *field, struct busi_str password,
+                             size_t least);
+/* Whether it was typed twice alike; to be asked when all else is right. */
+bool auth_password_confirmed(struct busi_call *call, struct busi_str password, struct busi_str confirm);

@@ -10,9 +10,10 @@ enum {
     ENQUEUE_MS = 2000, /* a mailer's answer */
     ARENA_BYTES = 256 * 1024,
     ARGUMENTS_MOST = 16,
+    LANGUAGE_MOST_BYTES = 16, /* of enqueue_mail_request */
 };
 /* Columns of TAKE_MAILS. */
-enum { ID, KEY, KIND, RECIPIENT, ATTEMPTS, NAME, VALUE };
+enum { ID, KEY, KIND, RECIPIENT, LANGUAGE, ATTEMPTS, NAME, VALUE };
 
 struct auth_outbox {
     struct busi_pg *pg;             /* borrowed */
@@ -34,6 +35,7 @@ static void read_mail(const struct busi_pg_result *result, int row, struct busi_
     *mail = (struct mail){.id = busi_pg_int(result, row, ID), .key = busi_pg_value(result, row, KEY)};
     mail->request.kind = busi_pg_value(result, row, KIND);
     mail->request.recipient = busi_pg_value(result, row, RECIPIENT);
+    mail->request.language = busi_pg_value(result, row, LANGUAGE);
     mail->request.arguments.items = arguments;
     for (; row < result->rows && busi_pg_int(result, row, ID) == mail->id; row++, mail->rows++) {
         struct busi_mail_argument argument = {.name = busi_pg_value(result, row, NAME),
@@ -138,6 +140,13 @@ struct auth_outbox *auth_outbox_new(struct busi_loop *loop, const struct auth_ou
     if (!auth_relay_start(&outbox->relay, options->fibers, work, outbox))
         auth_outbox_free(&outbox);
     return outbox;
+}
+
+/* A longer one than mailers take is no reason to lose a mail. */
+struct busi_str auth_mail_language(const struct busi_call *call)
+{
+    struct busi_str language = call->origin.language;
+    return language.len > 0 && language.len <= LANGUAGE_MOST_BYTES ? language : (struct busi_str){0};
 }
 
 void auth_outbox_wake(struct auth_outbox *outbox)

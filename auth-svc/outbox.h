@@ -15,6 +15,8 @@ struct auth_outbox_options {
 /* NULL and *error (static): endpoints or certificate are unusable, or out of memory. */
 [[nodiscard]] struct auth_outbox *
 auth_outbox_new(struct busi_loop *loop, const struct auth_outbox_options *options, const char **error);
+/* In which language whoever asks would rather read a mail, or absent; a parameter of statements. */
+struct busi_str auth_mail_language(const struct busi_call *call);
 /* A mail has just been committed. */
 void auth_outbox_wake(struct auth_outbox *outbox);
 /* Ends the fiber after the mail in hand; others wait in the table for the next process. */

@@ -114,16 +114,18 @@ Test(email, keys_fold_ascii_and_nothing_else)
 }
 
 static struct busi_call call;
+static const struct auth_door busi = {.least_password = 6},
+                              accesspass = {.least_password = 6, .least_email = 3, .asks = AUTH_ASKS_BOTH};
 
-/* "email rule limit, password rule limit" of a new account. */
-static const char *verdict(const char *email, const char *password)
+/* "email text, password text" of a new account: what its owner would read. */
+static const char *verdict_of(const struct busi_sign_up_request *in, const struct auth_door *door)
 {
-    static char text[200];
-    struct busi_sign_up_request in = {.email = busi_str_of(email), .password = busi_str_of(password)};
+    static char text[400];
+    struct auth_username username;
     size_t len = 0;
     busi_call_fini(&call);
-    busi_call_init(&call, 4096);
-    bool good = auth_new_user_check(&call, &in, 6);
+    busi_call_init(&call, 65536);
+    bool good = auth_new_user_check(&call, in, door, true, &username);
     cr_assert_eq(good, call.n_violations == 0);
     text[0] = '\0';
     for (size_t i = 0; i < call.n_violations; i++) {
@@ -132,6 +134,13 @@ static const char *verdict(const char *email, const char *password)
         len += (size_t)snprintf(text + len, sizeof(text) - len, busi_rule_text((int)v->rule), (int)v->limit);
     }
     return text;
+}
+
+static const char *verdict(const char *email, const char *password)
+{
+    return verdict_of(
+        &(struct busi_sign_up_request){.email = busi_str_of(email), .password = busi_str_of(password)},
+        &busi);
 }
 
 Test(new_user, texts_are_those_clients_know)
@@ -156,4 +165,65 @@ Test(new_user, passwords_are_counted_in_characters)
         "password should be at least 6 character(s)");
     cr_assert_str_eq(verdict("a@b.co", "\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4\xc3\xb6\xc3\xbc"), "");
     cr_assert_str_eq(verdict("a@b.co", "  ab  "), ""); /* spaces count */
+}
+
+/* ---- what the accesspass surface asks ---- */
+
+static const char *verdict_with(const char *username, const char *confirm, const char *meta)
+{
+    return verdict_of(&(struct busi_sign_up_request){.email = BUSI_STR("a@b.co"),
+                                                     .password = BUSI_STR("secret"),
+                                                     .username = busi_str_of(username),
+                                                     .password_confirm = busi_str_of(confirm),
+                                                     .meta = busi_str_of(meta)},
+                      &accesspass);
+}
+
+Test(new_user, a_door_that_asks_for_more)
+{
+    cr_assert_str_eq(verdict_with("ann", "secret", NULL), "");
+    cr_assert_str_eq(verdict_with(NULL, "secret", NULL), "username can't be blank");
+    cr_assert_str_eq(verdict_with("", "secret", NULL), "username can't be blank");
+    cr_assert_str_eq(verdict_with("  ", "secret", NULL), "username can't be blank");
+    cr_assert_str_eq(verdict_with("an", "secret", NULL), "username should be at least 3 character(s)");
+    cr_assert_str_eq(verdict_with(runs('a', 20), "secret", NULL), "");
+    cr_assert_str_eq(verdict_with(runs('a', 36), "secret", NULL), "");
+    cr_assert_str_eq(verdict_with(runs('a', 37), "secret", NULL),
+                     "username should be at most 36 character(s)");
+    cr_assert_str_eq(verdict_with("ann@b.co", "secret", NULL), "username has invalid format");
+    cr_assert_str_eq(verdict_with("Admin", "secret", NULL), "username is reserved");
+    struct busi_sign_up_request short_email = {.email = BUSI_STR("a"),
+                                               .password = BUSI_STR("secret"),
+                                               .password_confirm = BUSI_STR("secret"),
+                                               .username = BUSI_STR("ann")};
+    cr_assert_str_eq(verdict_of(&short_email, &accesspass),
+                     "email has invalid format, email should be at least 3 character(s)");
+    cr_assert_str_eq(verdict("a", "secret"), "email has invalid format");
+}
+
+/* P-08: asked only when all else is right. */
+Test(new_user, the_password_twice)
+{
+    cr_assert_str_eq(verdict_with("ann", NULL, NULL), "password_confirm Password fields do not match");
+    cr_assert_str_eq(verdict_with("ann", "", NULL), "password_confirm Password fields do not match");
+    cr_assert_str_eq(verdict_with("ann", "secres", NULL), "password_confirm Password fields do not match");
+    cr_assert_str_eq(verdict_with("ann", "secret ", NULL), "password_confirm Password fields do not match");
+    cr_assert_str_eq(verdict_with("an", "secres", NULL), "username should be at least 3 character(s)");
+}
+
+Test(new_user, meta_is_an_object_of_at_most_4_kib)
+{
+    static char longest[4200];
+    cr_assert_str_eq(verdict_with("ann", "secret", "{}"), "");
+    cr_assert_str_eq(verdict_with("ann", "secret", "{\"role\":\"admin\",\"x\":[1,{\"y\":null}]}"), "");
+    cr_assert_str_eq(verdict_with("ann", "secret", "[]"), "meta is invalid");
+    cr_assert_str_eq(verdict_with("ann", "secret", "null"), "meta is invalid");
+    cr_assert_str_eq(verdict_with("ann", "secret", ""), "meta is invalid");
+    cr_assert_str_eq(verdict_with("ann", "secret", "{\"a\":1,\"a\":2}"), "meta is invalid");
+    cr_assert_str_eq(verdict_with("ann", "secret", "{\"a\":1}x"), "meta is invalid");
+    memset(longest, ' ', sizeof(longest));
+    longest[0] = '{', longest[4095] = '}', longest[4096] = '\0';
+    cr_assert_str_eq(verdict_with("ann", "secret", longest), "");
+    longest[4095] = ' ', longest[4096] = '}', longest[4097] = '\0';
+    cr_assert_str_eq(verdict_with("ann", "secret", longest), "meta should be at most 4096 character(s)");
 }

@@ -1,0 +1,48 @@
+/* auth.ConfirmEmail */
+#include "account.h"
+#include "answers.h"
+#include "base/log.h"
+#include "limits.h"
+#include "sessions.h"
+
+/* The account of a secret that was good until now. NOT_FOUND: there is none. */
+static enum busi_code confirm(struct auth *self, struct busi_call *call, struct busi_str secret,
+                              struct auth_account *account)
+{
+    struct busi_pg_result result;
+    struct busi_str hash =
+        auth_one_time_hash(&call->arena, &self->one_time, AUTH_ONE_TIME_confirm_email, secret);
+    if (!hash.ptr)
+        return auth_no_memory(call);
+    enum busi_code code = busi_pg_run(self->pg, AUTH_CONFIRM_EMAIL, &hash, call->until_ms, &result);
+    if (code == BUSI_OK && !auth_account_read(&call->arena, &result, account))
+        code = auth_no_memory(call);
+    busi_pg_clear(&result);
+    if (code == BUSI_UNKNOWN)
+        return auth_database_lost(call, "the database went away; the address may be confirmed");
+    if (code == BUSI_OK && account->id == 0)
+        return busi_call_fail(call, BUSI_NOT_FOUND, "email confirmation failed");
+    return code;
+}
+
+/* The session is opened with the account as it is now: confirmed. */
+enum busi_code auth_confirm_email(struct auth *self, struct busi_call *call,
+                                  const struct busi_confirm_email_request *in, struct busi_session_reply *out)
+{
+    struct auth_account account = {0};
+    const struct auth_door *door = auth_door_find(self->doors, in->door);
+    if (!door)
+        return auth_no_such_door(call);
+    enum busi_code code = auth_need_sessions(self, call);
+    if (code == BUSI_OK)
+        code = auth_limit(self, call, AUTH_LIMIT_confirm_email, (struct busi_str){0});
+    if (code == BUSI_OK)
+        code = confirm(self, call, in->secret, &account);
+    if (code != BUSI_OK)
+        return code;
+    busi_log(BUSI_INFO, "email_confirmed", BUSI_I("user_id", account.id),
+             BUSI_S("request_id", call->request_id));
+    out->email = account.email;
+    out->username = account.username;
+    return auth_session_open(self, call, account.id, door, out);
+}

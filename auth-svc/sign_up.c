@@ -1,0 +1,134 @@
+/* auth.SignUp */
+#include "account.h"
+#include "answers.h"
+#include "base/log.h"
+#include "email.h"
+#include "limits.h"
+#include "new_user.h"
+#include "outbox.h"
+#include "passwords.h"
+#include "sessions.h"
+
+enum { CODE_ATTEMPTS = 5 };
+
+/* An account about to be made, as CREATE_USER takes it. */
+struct draft {
+    struct busi_str email_key;
+    struct auth_username username; /* or absent */
+    struct busi_str hash;          /* of the password */
+    struct auth_one_time confirm;  /* the secret that confirms its address; absent: its mail is a greeting */
+};
+
+/* The connection broke after the insert was sent. The salt makes the hash unique: if the account has it, the
+ * insert was ours and was committed. */
+static enum busi_code resolve(struct auth *self, struct busi_call *call, const struct draft *draft,
+                              struct auth_account *account)
+{
+    enum busi_code code = auth_account_find(self, call, AUTH_FIND_BY_EMAIL, draft->email_key, account);
+    if (code == BUSI_OK && account->id != 0 && busi_str_eq(account->hash, draft->hash))
+        return BUSI_OK;
+    return auth_database_lost(call, "the database went away; the account may exist");
+}
+
+/* The database names one of two that may be taken, the account that has the other is looked up. */
+static enum busi_code refuse_taken(struct auth *self, struct busi_call *call, const struct draft *draft,
+                                   const char *constraint)
+{
+    enum { EMAIL, USERNAME };
+    struct busi_pg_result result;
+    const struct busi_str keys[] = {draft->email_key, draft->username.key};
+    enum busi_code code = busi_pg_run(self->pg, AUTH_FIND_TAKEN, keys, call->until_ms, &result);
+    if (code == BUSI_OK) {
+        if (strcmp(constraint, "users_email_key") == 0 || busi_pg_int(&result, 0, EMAIL))
+            busi_call_refuse(call, "email", BUSI_RULE_TAKEN, 0);
+        if (strcmp(constraint, "users_username_key") == 0 || busi_pg_int(&result, 0, USERNAME))
+            busi_call_refuse(call, "username", BUSI_RULE_TAKEN, 0);
+        code = busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the account is not valid");
+    }
+    busi_pg_clear(&result);
+    return code;
+}
+
+/* ALREADY_EXISTS with the constraint's name. A code that somebody has is no reason to fail: the next is
+ * another. */
+static enum busi_code insert(struct auth *self, struct busi_call *call, const struct busi_str *params,
+                             struct auth_account *account, char constraint[64])
+{
+    struct busi_pg_result result;
+    enum busi_code code = BUSI_ALREADY_EXISTS;
+    strcpy(constraint, "users_code");
+    for (int i = 0; i < CODE_ATTEMPTS && strcmp(constraint, "users_code") == 0; i++) {
+        code = busi_pg_run(self->pg, AUTH_CREATE_USER, params, call->until_ms, &result);
+        memcpy(constraint, result.constraint, sizeof(result.constraint));
+        if (code == BUSI_OK && !auth_account_read(&call->arena, &result, account))
+            code = auth_no_memory(call);
+        busi_pg_clear(&result);
+    }
+    return code;
+}
+
+static enum busi_code create(struct auth *self, struct busi_call *call, const struct busi_sign_up_request *in,
+                             const struct draft *draft, struct auth_account *account)
+{
+    char constraint[64];
+    const struct busi_str params[] = {in->email,
+                                      draft->email_key,
+                                      draft->username.text,
+                                      draft->username.key,
+                                      draft->hash,
+                                      in->meta,
+                                      auth_mail_language(call),
+                                      draft->confirm.secret,
+                                      draft->confirm.hash,
+                                      draft->confirm.lifetime_s};
+    enum busi_code code = insert(self, call, params, account, constraint);
+    if (code == BUSI_ALREADY_EXISTS && strcmp(constraint, "users_code") == 0)
+        return busi_call_fail(call, BUSI_ABORTED, "no short name is free");
+    if (code == BUSI_ALREADY_EXISTS)
+        return refuse_taken(self, call, draft, constraint);
+    return code == BUSI_UNKNOWN ? resolve(self, call, draft, account) : code;
+}
+
+static enum busi_code prepare(struct auth *self, struct busi_call *call,
+                              const struct busi_sign_up_request *in, const struct auth_door *door,
+                              struct draft *draft)
+{
+    if (!auth_new_user_check(call, in, door, self->settings->reserved_names, &draft->username))
+        return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the account is not valid");
+    draft->email_key = auth_name_key(&call->arena, in->email);
+    if (!draft->email_key.ptr)
+        return auth_no_memory(call);
+    if (door->new_mail == AUTH_NEW_CONFIRMATION &&
+        !auth_one_time_make(&call->arena, &self->one_time, AUTH_ONE_TIME_confirm_email, &draft->confirm))
+        return auth_no_memory(call);
+    return auth_need_sessions(self, call);
+}
+
+/* A taken address costs its hash, too: the time of the answer says nothing more than the answer. */
+enum busi_code auth_sign_up(struct auth *self, struct busi_call *call, const struct busi_sign_up_request *in,
+                            struct busi_session_reply *out)
+{
+    char hash[BUSI_PASSWORD_HASH_MAX];
+    struct draft draft = {0};
+    struct auth_account account;
+    const struct auth_door *door = auth_door_find(self->doors, in->door);
+    if (!door)
+        return auth_no_such_door(call);
+    enum busi_code code = prepare(self, call, in, door, &draft);
+    if (code == BUSI_OK)
+        code = auth_limit(self, call, AUTH_LIMIT_sign_up, in->email);
+    if (code == BUSI_OK)
+        code = auth_password_hash(self->passwords, call, in->password, hash);
+    if (code != BUSI_OK)
+        return code;
+    draft.hash = busi_str_of(hash);
+    code = create(self, call, in, &draft, &account);
+    if (code != BUSI_OK)
+        return code;
+    busi_log(BUSI_INFO, "user_created", BUSI_I("user_id", account.id),
+             BUSI_S("request_id", call->request_id));
+    auth_outbox_wake(self->outbox);
+    out->email = account.email;
+    out->username = account.username;
+    return auth_session_open(self, call, account.id, door, out);
+}
