@@ -12,7 +12,10 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-enum { FILES_BESIDES = 256 }; /* descriptors for everything but clients */
+enum {
+    FILES_BESIDES = 256, /* descriptors for everything but clients */
+    BACKLOG = 4096, /* connections the kernel holds for us; it has a bound of its own (net.core.somaxconn) */
+};
 
 /* ---- CivetWeb's callbacks that are not about one request ---- */
 
@@ -45,8 +48,10 @@ static int on_connection(const struct mg_connection *connection, void **data)
         busi_buf_init(&worker->body, FRONT_ANSWER_MAX);
     worker->answered = 0;
     front_set_socket(worker, front, front_view_socket(connection));
+    front_wait_begins(worker);
     atomic_fetch_add(&front->connections, 1);
     busi_metric_add(BUSI_METRIC_http_busy, 1);
+    front_make_room(front);
     return 0;
 }
 
@@ -92,13 +97,14 @@ static bool raise_file_limit(rlim_t needed)
 
 static struct mg_context *start_server(struct http_front *front, const struct front_options *options)
 {
-    char threads[24], queue[24], head_size[24], head_timeout[24];
+    char threads[24], queue[24], backlog[24], head_size[24], head_timeout[24];
     snprintf(threads, sizeof(threads), "%lld", (long long)options->threads);
     snprintf(queue, sizeof(queue), "%lld", (long long)options->queue);
+    snprintf(backlog, sizeof(backlog), "%d", BACKLOG);
     snprintf(head_size, sizeof(head_size), "%d", FRONT_HEAD_MAX);
     snprintf(head_timeout, sizeof(head_timeout), "%lld", (long long)options->head_timeout_ms);
     const char *settings[] = {"listening_ports", options->listen, "num_threads", threads, "connection_queue",
-                              queue, "listen_backlog", queue, "max_request_size", head_size,
+                              queue, "listen_backlog", backlog, "max_request_size", head_size,
                               "request_timeout_ms", head_timeout, "keep_alive_timeout_ms", head_timeout,
                               "enable_keep_alive", "yes", "decode_url", "no", "tcp_nodelay", "1",
                               /* absolute-form targets reach our check instead of being dropped */
@@ -131,7 +137,8 @@ struct http_front *front_start(const struct front_options *options, const char *
     front->work_timeout_ms = options->work_timeout_ms;
     front->n_workers = (size_t)options->threads;
     front->workers = calloc(front->n_workers, sizeof(*front->workers));
-    if (!front->workers)
+    front->waits_since_ms = calloc(front->n_workers, sizeof(*front->waits_since_ms));
+    if (!front->workers || !front->waits_since_ms)
         return fail(front, error, "out of memory");
     front->server = start_server(front, options);
     if (!front->server)
@@ -235,5 +242,6 @@ void http_front_close(struct http_front **front_ptr)
             busi_buf_fini(&front->workers[i].body);
     pthread_mutex_destroy(&front->sockets);
     free(front->workers);
+    free(front->waits_since_ms);
     free(front);
 }

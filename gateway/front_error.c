@@ -92,6 +92,7 @@ int front_on_error(struct mg_connection *connection, int status, const char *tex
     if (!worker || !info || !front_view_read(connection, &view))
         return 0;
     worker->answered++;
+    front_wait_ends(worker);
     if (!info->request_method) {
         status = status_of_rest(&view);
         path = raw_path(&view);
@@ -115,5 +116,6 @@ void front_on_close(const struct mg_connection *connection)
     if (info && front_view_read(connection, &view) && view.received > 0 && view.requests > worker->answered &&
         worker->socket >= 0)
         answer_unasked(worker, 400, (struct busi_str){0}, info->remote_addr);
+    front_wait_ends(worker);
     front_set_socket(worker, worker->front, -1); /* CivetWeb closes it next */
 }

@@ -46,11 +46,6 @@ static struct head_verdict check_head(struct front_worker *worker, const struct 
     return head_check(&head, &worker->request, facts);
 }
 
-static bool is_crowded(struct http_front *front)
-{
-    return atomic_load_explicit(&front->connections, memory_order_relaxed) * 5 > front->n_workers * 4;
-}
-
 static struct admission admit(struct front_worker *worker, const struct mg_connection *connection,
                               struct head_facts *facts)
 {
@@ -73,7 +68,7 @@ static struct admission admit(struct front_worker *worker, const struct mg_conne
     if (request->content_length > 0 &&
         request->content_length > front->app.body_limit(front->app.state, request))
         return (struct admission){413, false};
-    return (struct admission){200, facts->keep_alive && !is_crowded(front)};
+    return (struct admission){200, facts->keep_alive && !front_is_crowded(front)};
 }
 
 /* 200, or what to answer. */
@@ -150,6 +145,7 @@ int front_on_request(struct mg_connection *connection)
     if (counts)
         atomic_fetch_add(&front->busy, 1);
     worker->answered++;
+    front_wait_ends(worker);
     int status = serve(worker, connection, busi_now_us());
     if (counts)
         atomic_fetch_sub(&front->busy, 1);

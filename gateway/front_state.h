@@ -41,7 +41,9 @@ struct http_front {
     int64_t work_timeout_ms;      /* http_timeout */
     struct front_worker *workers; /* owned; n_workers of them */
     size_t n_workers;
-    pthread_mutex_t sockets; /* held while a worker's socket comes or goes */
+    _Atomic int64_t *waits_since_ms; /* owned; of each worker whose connection has not asked yet, else 0 */
+    atomic_size_t leaving;           /* connections that were ended and are not closed yet */
+    pthread_mutex_t sockets;         /* held while a worker's socket comes or goes */
     atomic_size_t workers_made;
     atomic_size_t connections; /* being served, idle ones included */
     atomic_size_t busy;        /* requests being answered */
@@ -59,6 +61,15 @@ struct http_front *front_start(const struct front_options *options, const char *
 
 /* front.c: the connection a thread serves; -1: none any more. */
 void front_set_socket(struct front_worker *worker, struct http_front *front, int socket);
+
+/* front_room.c: more than four fifths of the threads are taken. */
+bool front_is_crowded(const struct http_front *front);
+/* The worker's connection, whose socket is set, waits for its first request; and has asked, or is closing
+ * (once more does nothing). */
+void front_wait_begins(const struct front_worker *worker);
+void front_wait_ends(const struct front_worker *worker);
+/* Any thread: when crowded, ends connections that never asked. */
+void front_make_room(struct http_front *front);
 
 /* front_request.c: CivetWeb's begin_request. */
 int front_on_request(struct mg_connection *connection);

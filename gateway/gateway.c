@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MOST_IN_FLIGHT = 512 }; /* calls per worker: below a worker's fibers, which two gateways share */
+enum {
+    MOST_IN_FLIGHT = 512, /* calls per worker: below a worker's fibers, which two gateways share */
+    TICK_MS = 50,
+};
 
 struct router_options gateway_router_options(const struct busi_settings *settings)
 {
@@ -155,10 +158,23 @@ static bool open_front(struct gateway *gateway, const char **error)
     return gateway->front != NULL;
 }
 
+static void on_tick(void *arg)
+{
+    struct gateway *gateway = arg;
+    http_front_tend(gateway->front);
+}
+
+static bool start_tick(struct gateway *gateway, struct busi_loop *loop)
+{
+    gateway->tick = busi_loop_every(loop, TICK_MS, on_tick, gateway);
+    return gateway->tick != NULL;
+}
+
 /* The front goes first: its threads use the client. */
 static void stop(void *state)
 {
     struct gateway *gateway = state;
+    busi_timer_free(&gateway->tick);
     if (gateway->front)
         http_front_close(&gateway->front);
     if (gateway->rpc)
@@ -187,7 +203,8 @@ static void *start(struct busi_process *process)
     read_rules(gateway, &options);
     (void)!proxies_init(&gateway->proxies, process->settings->trusted_proxies, &(struct busi_str){0});
     seen_init(&gateway->seen);
-    if (open_histograms(gateway) && open_client(gateway, process, &error) && open_front(gateway, &error)) {
+    if (open_histograms(gateway) && open_client(gateway, process, &error) && open_front(gateway, &error) &&
+        start_tick(gateway, process->loop)) {
         busi_log(BUSI_INFO, "listening", BUSI_S("bind", process->settings->http_bind),
                  BUSI_I("port", http_front_port(gateway->front)));
         return gateway;

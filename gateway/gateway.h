@@ -16,6 +16,7 @@ struct gateway {
     struct seen seen;                          /* tokens found good not long ago */
     struct busi_rpc_client *rpc;               /* owned */
     struct http_front *front;                  /* owned */
+    struct busi_timer *tick;                   /* owned; tends the front */
     struct busi_histogram *histograms[ROUTES]; /* by row of routes.def; kept by the metrics */
     struct busi_histogram *unmatched;          /* requests no row was found for */
 };

@@ -1,6 +1,7 @@
 """Slow, large and greedy clients (bad-input S): nobody holds a thread for long, nobody starves the others."""
-import socket, struct, threading, time
-from raw import ask, alive, connect, head, read_all, read_answer
+import contextlib, resource, socket, struct, time
+import pytest
+from raw import ADDRESS, ask, alive, connect, head, read_all, read_answer
 
 JSON = "Content-Type: application/json"
 
@@ -14,11 +15,36 @@ def legitimate_p99(seconds=2):
     return sorted(took)[int(len(took) * 0.99)]
 
 
-def test_s01_idle_connections():
+@pytest.fixture
+def many_files():
+    """Descriptors for 10,000 connections of ours."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 11000), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def opened(count):
+    """So many connections begun at once, without a wait for any."""
+    socks = []
+    for _ in range(count):
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.connect_ex(ADDRESS)
+        socks.append(sock)
+    return socks
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTT"], ids=["silent", "begun"])
+@pytest.mark.parametrize("count", [100, 2000, 10000])
+def test_s01_idle_connections(count, begun, many_files):
     idle = []
     try:
-        for _ in range(700):
-            idle.append(connect())
+        idle = opened(count)
+        for sock in idle if begun else ():
+            sock.settimeout(1)
+            with contextlib.suppress(OSError):
+                sock.sendall(begun)
         assert legitimate_p99() < 0.25
     finally:
         for sock in idle:

@@ -152,9 +152,12 @@ Test(front_clients, gives_up_clients_that_do_not_read)
 Test(front_clients, keeps_no_connection_when_crowded)
 {
     int crowd[8];
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < 8; i++) {
         crowd[i] = dial();
-    usleep(50 * 1000);
+        say(crowd[i], BEHIND);
+        hear(crowd[i], 10);
+        cr_assert_not(was_closed);
+    }
     ask(BEHIND BEHIND);
     cr_expect_str_eq(statuses(), "200");
     expect_header("Connection: close");
@@ -164,6 +167,53 @@ Test(front_clients, keeps_no_connection_when_crowded)
     usleep(50 * 1000);
     ask(BEHIND BEHIND);
     cr_expect_str_eq(statuses(), "200 200");
+}
+
+Test(front_clients, ends_silent_connections_for_those_who_ask)
+{
+    enum { SILENT = 3 * THREADS };
+    int silent[SILENT], kept = dial();
+    say(kept, BEHIND);
+    hear(kept, 10);
+    for (int i = 0; i < SILENT; i++)
+        silent[i] = dial();
+    int64_t begun = busi_now_ms();
+    int s = dial();
+    say(s, BEHIND);
+    /* the silent ones have every thread and wait for more: nobody who comes can make room */
+    for (got_len = 0; got_len == 0 && busi_now_ms() - begun < HEAD_MS;) {
+        http_front_tend(front);
+        hear(s, 15);
+    }
+    cr_expect_str_eq(statuses(), "200");
+    cr_expect(busi_now_ms() - begun < HEAD_MS, "%d ms", (int)(busi_now_ms() - begun));
+    hear(silent[0], 1);
+    cr_expect(was_closed && got_len == 0);
+    say(kept, BEHIND);
+    hear(kept, 50);
+    cr_expect_str_eq(statuses(), "200", "who has asked before keeps his place");
+    for (int i = 0; i < SILENT; i++)
+        close(silent[i]);
+    close(s);
+    close(kept);
+}
+
+Test(front_clients, ends_nobody_while_threads_are_left)
+{
+    int silent[THREADS - 3];
+    for (int i = 0; i < THREADS - 3; i++)
+        silent[i] = dial();
+    usleep(30 * 1000);
+    http_front_tend(front);
+    ask(BEHIND);
+    for (int i = 0; i < THREADS - 3; i++) {
+        hear(silent[i], 1);
+        cr_expect_not(was_closed);
+        say(silent[i], BEHIND);
+        hear(silent[i], 10);
+        cr_expect_str_eq(statuses(), "200");
+        close(silent[i]);
+    }
 }
 
 Test(front_clients, survives_clients_that_come_and_go)
