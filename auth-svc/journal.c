@@ -1,5 +1,6 @@
 #include "journal.h"
 #include "base/log.h"
+#include "safety.h"
 #include "sessions.h"
 #include <stdlib.h>
 
@@ -13,25 +14,29 @@ enum {
     LOOK_MS = 250,     /* between looks at the connection */
     ADVANCE_MS = 2000, /* between moves of the mark */
     PURGE_MS = 60000,
-    /* A number is handed out before its row can be seen. Rows of this age have no unseen row before them: no
-     * statement runs for so long. */
-    SETTLED_S = 5
+    /* A number is handed out before its row can be seen. Rows so much older than the longest statement have
+     * no unseen row before them. */
+    SETTLED_MORE_S = 4
 };
 
 struct auth_journal {
-    struct auth *auth;        /* borrowed */
-    struct busi_fiber *fiber; /* works; NULL before and after */
-    uint64_t applied;         /* generation of the connection whose Redis knows all; 0: none */
-    int64_t advance_ms;       /* when the mark is moved next; busi_now_ms() scale */
-    int64_t purge_ms;         /* when expired rows are deleted next */
-    bool resting;             /* waits for time to pass */
-    bool stopping;            /* leave at the next occasion */
-    bool stopped;             /* the fiber has ended */
+    struct auth *auth;         /* borrowed */
+    struct busi_fiber *fiber;  /* works; NULL before and after */
+    struct auth_safety safety; /* of the Redis we are connected to */
+    int64_t settled_s;         /* rows of this age are in order; seconds */
+    uint64_t applied;          /* generation of the connection whose Redis knows all; 0: none */
+    int64_t advance_ms;        /* when the mark is moved next; busi_now_ms() scale */
+    int64_t purge_ms;          /* when expired rows are deleted next */
+    bool resting;              /* waits for time to pass */
+    bool stopping;             /* leave at the next occasion */
+    bool stopped;              /* the fiber has ended */
 };
 
 bool auth_journal_applied(const struct auth_journal *journal)
 {
-    return journal->applied != 0 && journal->applied == busi_redis_generation(journal->auth->redis);
+    const struct busi_redis *redis = journal->auth->redis;
+    return journal->applied != 0 && journal->applied == busi_redis_generation(redis) &&
+           busi_redis_ready(redis);
 }
 
 /* ---- the mark ---- */
@@ -42,15 +47,31 @@ static bool run(struct auth_journal *journal, struct busi_call *call, int argc, 
     return busi_redis_run(journal->auth->redis, &call->arena, argc, argv, call->until_ms, reply) == BUSI_OK;
 }
 
-/* 0 when there is none. */
-static bool read_mark(struct auth_journal *journal, struct busi_call *call, int64_t *mark)
+/* The numbers of the last revocation, and of the last that is settled; 0 when there is none. */
+static bool last_of(struct auth_journal *journal, struct busi_call *call, int64_t *last, int64_t *settled)
+{
+    enum { LAST, SETTLED };
+    struct busi_pg_result result;
+    struct busi_str age = busi_arena_int(&call->arena, journal->settled_s);
+    bool good = age.ptr && busi_pg_run(journal->auth->pg, AUTH_LAST_REVOCATION, &age, call->until_ms,
+                                       &result) == BUSI_OK;
+    *last = good ? busi_pg_int(&result, 0, LAST) : 0;
+    *settled = good ? busi_pg_int(&result, 0, SETTLED) : 0;
+    if (age.ptr)
+        busi_pg_clear(&result);
+    return good;
+}
+
+/* 0 when there is none, or none that makes sense: everything is told again. One past the last number is of
+ * another journal than ours: that of before a restore of the database, whose numbers are used anew. */
+static bool read_mark(struct auth_journal *journal, struct busi_call *call, int64_t last, int64_t *mark)
 {
     struct busi_redis_reply reply;
     *mark = 0;
     if (!run(journal, call, 2, (const struct busi_str[]){BUSI_STR("GET"), MARK}, &reply))
         return false;
-    if (reply.type == BUSI_REDIS_TEXT && (!busi_str_int(reply.text, mark) || *mark < 0))
-        *mark = 0; /* damaged: everything is told again */
+    if (reply.type == BUSI_REDIS_TEXT && (!busi_str_int(reply.text, mark) || *mark < 0 || *mark > last))
+        *mark = 0;
     return true;
 }
 
@@ -113,20 +134,18 @@ static bool tell_all(struct auth_journal *journal, int64_t *mark, int64_t age_s)
 
 /* ---- a new connection, and time passing ---- */
 
-/* A Redis that holds nothing needs to hear of nothing that was: what it will hold is younger. */
+/* A Redis that holds nothing needs to hear of nothing that was: what it will hold is younger. What is not
+ * settled is told even so: it may be about a user whose sign-in is under way. */
 static bool start_of(struct auth_journal *journal, struct busi_call *call, int64_t *mark)
 {
     struct busi_redis_reply reply;
-    struct busi_pg_result result;
-    if (!run(journal, call, 1, &BUSI_STR("DBSIZE"), &reply))
+    int64_t last, settled;
+    if (!last_of(journal, call, &last, &settled) || !run(journal, call, 1, &BUSI_STR("DBSIZE"), &reply))
         return false;
     if (reply.type != BUSI_REDIS_INT || reply.number > 0)
-        return read_mark(journal, call, mark);
-    bool good =
-        busi_pg_run(journal->auth->pg, AUTH_LAST_REVOCATION, NULL, call->until_ms, &result) == BUSI_OK;
-    *mark = busi_pg_int(&result, 0, 0);
-    busi_pg_clear(&result);
-    return good && write_mark(journal, call, *mark);
+        return read_mark(journal, call, last, mark);
+    *mark = settled;
+    return write_mark(journal, call, *mark);
 }
 
 static void apply(struct auth_journal *journal)
@@ -134,11 +153,13 @@ static void apply(struct auth_journal *journal)
     struct busi_call call;
     int64_t mark;
     uint64_t generation = busi_redis_generation(journal->auth->redis);
+    journal->applied = 0;
     if (!busi_redis_ready(journal->auth->redis) || !busi_pg_ready(journal->auth->pg))
         return;
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
-    bool good = start_of(journal, &call, &mark) && tell_all(journal, &mark, 0);
+    bool good = auth_safety_look(&journal->safety, journal->auth, &call) && start_of(journal, &call, &mark) &&
+                tell_all(journal, &mark, 0);
     busi_call_fini(&call);
     if (good && generation == busi_redis_generation(journal->auth->redis))
         journal->applied = generation;
@@ -148,18 +169,30 @@ static void apply(struct auth_journal *journal)
 static void advance(struct auth_journal *journal)
 {
     struct busi_call call;
-    int64_t mark, before;
+    int64_t mark, before, last, settled;
     uint64_t generation = journal->applied;
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
-    bool good = read_mark(journal, &call, &mark);
+    bool good = last_of(journal, &call, &last, &settled) && read_mark(journal, &call, last, &mark);
     before = mark;
     /* In a Redis other than the one that was told, the mark would lie. */
-    if (good && tell_all(journal, &mark, SETTLED_S) && mark != before && auth_journal_applied(journal) &&
-        generation == journal->applied)
+    if (good && tell_all(journal, &mark, journal->settled_s) && mark != before &&
+        auth_journal_applied(journal) && generation == journal->applied)
         (void)!write_mark(journal, &call, mark);
     busi_call_fini(&call);
     journal->advance_ms = busi_now_ms() + ADVANCE_MS;
+}
+
+/* What was safe may have been configured otherwise. Not to get an answer says nothing: then the connection
+ * fails by itself. */
+static void watch(struct auth_journal *journal)
+{
+    struct busi_call call;
+    busi_call_init(&call, ARENA_BYTES);
+    call.until_ms = busi_now_ms() + STEP_MS;
+    if (!auth_safety_look(&journal->safety, journal->auth, &call) && journal->safety.fault)
+        journal->applied = 0;
+    busi_call_fini(&call);
 }
 
 static void purge(struct auth_journal *journal)
@@ -185,6 +218,8 @@ static void work(void *arg)
     struct auth_journal *journal = arg;
     journal->fiber = busi_fiber_self();
     while (!journal->stopping) {
+        if (auth_journal_applied(journal))
+            watch(journal);
         if (!auth_journal_applied(journal))
             apply(journal);
         else if (busi_now_ms() >= journal->advance_ms)
@@ -203,6 +238,7 @@ struct auth_journal *auth_journal_new(struct auth *auth, struct busi_fibers *fib
     if (!journal)
         return NULL;
     journal->auth = auth;
+    journal->settled_s = SETTLED_MORE_S + (auth->settings->statement_timeout_ms + 999) / 1000;
     if (!busi_fiber_start(fibers, work, journal))
         auth_journal_free(&journal);
     return journal;

@@ -1,6 +1,7 @@
 #include "service.h"
 #include "auth.h"
 #include "database.h"
+#include "safety.h"
 
 enum { JWT_SECRET_LEAST_BYTES = 64, TOKEN_HASH_KEY_LEAST_BYTES = 32 };
 
@@ -34,6 +35,8 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     if (fault)
         busi_buf_printf(errors, "BUSI_REDIS: %s; it must name the session store\n", fault);
     fine &= !fault;
+    fine &= need(errors, auth_safety_word_valid(settings->redis_persistence),
+                 "BUSI_REDIS_PERSISTENCE: must be required or any\n");
     fine &= need(errors,
                  settings->mailer_endpoints.len == 0 || busi_rpc_endpoints_valid(settings->mailer_endpoints),
                  "BUSI_MAILER_ENDPOINTS: must name workers, as host:port,host:port\n");

@@ -124,6 +124,12 @@ static void the_mark(void)
     reconnect();
     cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);
     cr_assert_eq(redis("EXISTS", key, NULL, NULL).number, 0);
+    /* One past the end is of another journal: likewise. */
+    restore(key, BUSI_STR("revived"));
+    redis("SET", "busi:journal", "1000000", NULL);
+    reconnect();
+    cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);
+    cr_assert_eq(redis("EXISTS", key, NULL, NULL).number, 0);
 }
 
 Test(journal, the_mark_follows_what_is_settled)
@@ -152,6 +158,33 @@ static void half_done(void)
 Test(journal, what_redis_was_not_told_of_is_told_later)
 {
     run(half_done);
+}
+
+/* Redis is emptied while a revocation is on its way: committed, but by nobody told. */
+static void in_flight(void)
+{
+    struct busi_str token = new_session("a@b.co", NULL);
+    const char *key = key_of(token);
+    struct busi_str record = redis("GET", key, NULL, NULL).text;
+    struct auth_session session;
+    cr_assert_eq(auth_token_read(world.auth, &world.arena, token, &session), BUSI_JWT_OK);
+    admin(busi_arena_printf(&world.arena,
+                            "INSERT INTO auth.revocations(user_id, session_id, expires_at)"
+                            " VALUES (1, '%.*s', now() + interval '1 day')",
+                            BUSI_ARG(session.id))
+              .ptr);
+    redis("FLUSHDB", NULL, NULL, NULL);
+    reconnect();
+    cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);
+    redis("SET", "other", "key", NULL); /* the next time it is not empty */
+    restore(key, record);
+    reconnect();
+    cr_assert_eq(first_verdict(token), BUSI_UNAUTHENTICATED);
+}
+
+Test(journal, an_empty_redis_is_told_what_is_not_settled)
+{
+    run(in_flight);
 }
 
 static void purged(void)
