@@ -16,8 +16,9 @@ for i = 1, n do
         local step = tonumber(ARGV[3 * i - 1])
         local room = ARGV[3 * i - 2] * step
         local at = tonumber(redis.call('GET', KEYS[i]) or '') or now
+        if not (at > now) then at = now end -- nor a number that is none
         -- Not past empty, whatever a lowered rate or another server's clock left behind.
-        at = math.min(math.max(at, now), now + room)
+        if at > now + room then at = now + room end
         local over = at + step - now - room
         if over > wait then worst, wait, reset = i, over, at - now end
         full_at[i] = at + step

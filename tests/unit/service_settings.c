@@ -108,6 +108,78 @@ Test(settings, units_are_understood)
     cr_expect_eq(settings.jwt_lifetime_ms, 3600000);
 }
 
+static void expect_rates(const char *text, const char *printed)
+{
+    struct busi_buf out;
+    char entry[128];
+    const char *wanted;
+    snprintf(entry, sizeof(entry), "BUSI_LIMIT_SIGN_IN_NETWORK=%s", text);
+    EXPECT_FINE(BUSI_USER_A, NULL, entry);
+    busi_buf_init(&out, 64 * 1024);
+    busi_settings_print(&out, &settings, BUSI_USER_A);
+    busi_buf_char(&out, 0);
+    wanted = strstr(out.ptr, "\nBUSI_LIMIT_SIGN_IN_NETWORK=");
+    cr_assert_not_null(wanted);
+    wanted += strlen("\nBUSI_LIMIT_SIGN_IN_NETWORK=");
+    cr_expect(strncmp(wanted, printed, strlen(printed)) == 0 && wanted[strlen(printed)] == '\n', "'%s'",
+              text);
+    busi_buf_fini(&out);
+}
+
+Test(settings, rates_are_understood)
+{
+    expect_rates("3/10s", "3/10s");
+    cr_expect_eq(settings.limit_sign_in_network.n, 1);
+    cr_expect_eq(settings.limit_sign_in_network.rate[0].count, 3);
+    cr_expect_eq(settings.limit_sign_in_network.rate[0].window_ms, 10000);
+    expect_rates("1/1000ms 2/60s 3/60m 1000000/24h", "1/1s 2/1m 3/1h 1000000/1d");
+    cr_expect_eq(settings.limit_sign_in_network.n, 4);
+    cr_expect_eq(settings.limit_sign_in_network.rate[3].window_ms, 86400000);
+    expect_rates("off", "off");
+    cr_expect_eq(settings.limit_sign_in_network.n, 0);
+    expect_rates("OFF", "off");
+}
+
+Test(settings, what_are_no_rates_names_its_culprit)
+{
+    static const char *const wrong[] = {"",
+                                        "on",
+                                        "3",
+                                        "3/",
+                                        "/10s",
+                                        "3/10",
+                                        "3/s",
+                                        "0/10s",
+                                        "-1/10s",
+                                        "3/0s",
+                                        "3/999ms",
+                                        "3/2d",
+                                        "1000001/1s",
+                                        "3/10s,10/1m",
+                                        " 3/10s",
+                                        "3/10s ",
+                                        "3/10s  4/1m",
+                                        "3/10s 4",
+                                        "3/10s off",
+                                        "3 /10s",
+                                        "3/10s/1",
+                                        "1/1s 1/1s 1/1s 1/1s 1/1s",
+                                        "99999999999999999999/1s",
+                                        "3/99999999999999999d",
+                                        "3.5/10s",
+                                        "0x3/10s"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong)[0]; i++) {
+        char entry[128];
+        snprintf(entry, sizeof(entry), "BUSI_LIMIT_SIGN_IN_NETWORK=%s", wrong[i]);
+        cr_expect_not(READ(BUSI_USER_A, NULL, entry), "'%s'", wrong[i]);
+        cr_expect_eq(strncmp(said(), "BUSI_LIMIT_SIGN_IN_NETWORK: '", 29), 0, "%s", errors.ptr);
+    }
+    EXPECT_SAID(
+        "BUSI_LIMIT_SIGN_IN_NETWORK: '3' is not 'off' or up to 4 rates of 1 to 1000000 in 1s to 1d, like "
+        "3/10s or 5/10m 10/15m\n",
+        BUSI_USER_A, NULL, "BUSI_LIMIT_SIGN_IN_NETWORK=3");
+}
+
 Test(settings, an_out_of_range_value_names_its_culprit_in_its_unit)
 {
     EXPECT_SAID("BUSI_HTTP_PORT: 99999 is not within 1..65535\n", BUSI_USER_G, NULL, "BUSI_HTTP_PORT=99999");
