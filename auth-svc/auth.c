@@ -1,5 +1,6 @@
 #include "auth.h"
 #include "base/log.h"
+#include "crypto/secret.h"
 #include "journal.h"
 #include "limits.h"
 #include "outbox.h"
@@ -29,6 +30,17 @@ static bool open_stores(struct auth *auth, struct busi_loop *loop, const struct 
         return false;
     auth->redis = busi_redis_new(loop, settings->redis, settings->redis_timeout_ms, error);
     return auth->redis != NULL;
+}
+
+/* Opaque tokens have a key of their own, which the one setting gives. */
+static bool open_sealer(struct auth *auth, const char **error)
+{
+    uint8_t key[32];
+    *error = "no cipher for tokens";
+    busi_keyed_hash(key, auth->token_hash_key, BUSI_STR("busi opaque tokens"));
+    auth->sealer = busi_sealer_new(key);
+    busi_wipe(key, sizeof(key));
+    return auth->sealer != NULL;
 }
 
 static bool open_passwords(struct auth *auth, struct busi_loop *loop, const struct busi_settings *settings,
@@ -84,9 +96,9 @@ struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options
         auth->token_hash_key = settings->token_hash_key;
         auth_one_time_init(&auth->one_time, settings);
     }
-    if (!auth || !prepare_names(&error) || !open_stores(auth, loop, settings, &error) ||
-        !open_passwords(auth, loop, settings, &error) || !open_journal(auth, options->fibers, &error) ||
-        !open_outbox(auth, loop, options, &error)) {
+    if (!auth || !prepare_names(&error) || !open_sealer(auth, &error) ||
+        !open_stores(auth, loop, settings, &error) || !open_passwords(auth, loop, settings, &error) ||
+        !open_journal(auth, options->fibers, &error) || !open_outbox(auth, loop, options, &error)) {
         busi_log(BUSI_ERR, "cannot_start", BUSI_C("why", error));
         auth_free(&auth);
     }
@@ -102,6 +114,7 @@ void auth_free(struct auth **auth)
     auth_journal_free(&(*auth)->journal);
     busi_redis_free(&(*auth)->redis);
     busi_pg_free(&(*auth)->pg);
+    busi_sealer_free(&(*auth)->sealer);
     free(*auth);
     *auth = NULL;
 }

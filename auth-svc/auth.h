@@ -2,6 +2,7 @@
  * fibers of the loop; all they answer with lives in the call's arena. */
 #pragma once
 #include "crypto/password.h"
+#include "crypto/sealed.h"
 #include "doors.h"
 #include "one_time.h"
 #include "rpc/client.h"
@@ -25,6 +26,7 @@ struct auth {
     const struct busi_settings *settings; /* borrowed */
     struct busi_str token_hash_key;       /* of what is stored of tokens; borrowed from the settings */
     struct auth_one_time_rules one_time;
+    struct busi_sealer *sealer; /* owned: makes and reads opaque tokens */
 };
 
 struct auth_options {

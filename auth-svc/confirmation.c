@@ -42,7 +42,5 @@ enum busi_code auth_confirm_email(struct auth *self, struct busi_call *call,
         return code;
     busi_log(BUSI_INFO, "email_confirmed", BUSI_I("user_id", account.id),
              BUSI_S("request_id", call->request_id));
-    out->email = account.email;
-    out->username = account.username;
-    return auth_session_open(self, call, account.id, door, out);
+    return auth_session_open(self, call, &account, door, out);
 }

@@ -10,7 +10,7 @@ enum {
     AUTH_DOORS
 };
 
-enum auth_token_format { AUTH_TOKEN_JWT };
+enum auth_token_format { AUTH_TOKENS_JWT, AUTH_TOKENS_OPAQUE };
 enum auth_logins { AUTH_LOGIN_EMAIL, AUTH_LOGIN_EMAIL_OR_USERNAME };
 enum auth_asks { AUTH_ASKS_NOTHING, AUTH_ASKS_USERNAME, AUTH_ASKS_CONFIRMATION, AUTH_ASKS_BOTH }; /* bits */
 enum auth_new_mail { AUTH_NEW_GREETING, AUTH_NEW_CONFIRMATION };
@@ -18,8 +18,9 @@ enum auth_new_mail { AUTH_NEW_GREETING, AUTH_NEW_CONFIRMATION };
 struct auth_door {
     const char *name;              /* "busi" */
     enum auth_token_format format; /* what it hands out */
-    struct busi_jwt_key key;       /* of its tokens; texts borrowed from the settings */
-    int64_t lifetime_s;            /* of its tokens and sessions */
+    struct busi_jwt_key key;       /* of its JWTs; texts borrowed from the settings */
+    int64_t access_s;              /* lifetime of its access tokens, in seconds */
+    int64_t session_s;             /* of its sessions; 0: until somebody ends them */
     size_t least_password;         /* characters of a new password */
     enum auth_logins logins;       /* what names an account at sign-in */
     enum auth_asks asks;           /* of a sign-up, besides e-mail and password */

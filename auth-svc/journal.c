@@ -88,11 +88,13 @@ static bool write_mark(struct auth_journal *journal, struct busi_call *call, int
 static bool tell(struct auth_journal *journal, struct busi_call *call, const struct busi_pg_result *result,
                  int row)
 {
-    enum { ID, USER_ID, SESSION_ID };
+    enum { ID, USER_ID, SESSION_ID, EPOCH, SPARED };
     int64_t user_id = busi_pg_int(result, row, USER_ID);
     struct busi_str session_id = busi_pg_value(result, row, SESSION_ID);
-    return (session_id.ptr ? auth_session_end(journal->auth, call, session_id, user_id)
-                           : auth_session_end_all(journal->auth, call, user_id)) == BUSI_OK;
+    if (session_id.ptr)
+        return auth_session_end(journal->auth, call, session_id, user_id) == BUSI_OK;
+    return auth_session_end_below(journal->auth, call, user_id, busi_pg_int(result, row, EPOCH),
+                                  busi_pg_value(result, row, SPARED), NULL) == BUSI_OK;
 }
 
 /* One batch after *mark, which moves on. False: a store is away. */

@@ -1,47 +1,206 @@
+#include "record.h"
+#include "base/buf.h"
 #include "base/text.h"
 #include "crypto/secret.h"
-#include "sessions.h"
 
-enum { RECORD_VERSION = 1, TAG_BYTES = 32, DOOR_MOST_BYTES = 32, ID_MOST_BYTES = 64 };
-/* What else the key may one day hash begins otherwise. */
-static const char purpose[] = "busi session";
+enum {
+    VERSION = 2,
+    VERSION_OLD = 1,
+    FLAG_CONFIRMED = 1,
+    TAG_BYTES = 16,
+    BOND_BYTES = 16,
+    HASH_BYTES = 32,
+    AGENT_MOST_BYTES = 64,
+    SHORT_MOST_BYTES = 255,
+    RECORD_MOST_BYTES = 128 * 1024, /* meta is bounded by its column */
+};
 
-static size_t put(char *out, size_t at, const void *bytes, size_t n)
-{
-    memcpy(out + at, bytes, n);
-    return at + n;
-}
+/* What the key hashes of other kinds begins otherwise: the NUL behind each is hashed, too. */
+static const char tag_purpose[] = "busi session 2", bond_purpose[] = "busi session bond",
+                  old_purpose[] = "busi session";
 
-static size_t put_number(char *out, size_t at, int64_t number)
+/* ---- writing ---- */
+
+static void put_number(struct busi_buf *out, int64_t number)
 {
     for (int shift = 56; shift >= 0; shift -= 8)
-        out[at++] = (char)((uint64_t)number >> shift);
-    return at;
+        busi_buf_char(out, (char)((uint64_t)number >> shift));
 }
 
-/* With its length in front, so that no two lists of texts look alike. */
-static size_t put_text(char *out, size_t at, struct busi_str text, size_t most)
+static void put_short(struct busi_buf *out, struct busi_str text)
 {
-    size_t n = text.len < most ? text.len : most;
-    out[at++] = (char)n;
-    return put(out, at, text.ptr, n);
+    text = busi_utf8_cut(text, SHORT_MOST_BYTES);
+    busi_buf_char(out, (char)text.len);
+    busi_buf_str(out, text);
 }
 
-size_t auth_session_record(char out[AUTH_RECORD_MOST_BYTES], const struct auth_session *session,
-                           struct busi_str token_hash_key)
+static void put_long(struct busi_buf *out, struct busi_str text)
 {
-    char message[sizeof(purpose) + 2 * (1 + ID_MOST_BYTES) + AUTH_RECORD_MOST_BYTES];
-    uint8_t tag[TAG_BYTES];
-    size_t len = 0, n;
-    out[len++] = RECORD_VERSION;
-    len = put_number(out, len, session->user_id);
-    len = put_number(out, len, session->created_s);
-    len = put_number(out, len, session->expires_s);
-    len = put_text(out, len, busi_str_of(session->door->name), DOOR_MOST_BYTES);
-    n = put(message, 0, purpose, sizeof(purpose));
-    n = put_text(message, n, session->id, ID_MOST_BYTES);
-    n = put_text(message, n, session->token_id, ID_MOST_BYTES);
-    n = put(message, n, out, len);
-    busi_keyed_hash(tag, token_hash_key, (struct busi_str){message, n});
-    return put(out, len, tag, TAG_BYTES);
+    for (int shift = 24; shift >= 0; shift -= 8)
+        busi_buf_char(out, (char)(text.len >> shift));
+    busi_buf_str(out, text);
+}
+
+/* ---- hashes ---- */
+
+#define TEXT(bytes) ((struct busi_str){(bytes), sizeof(bytes)})
+
+/* The length goes before a text that another one follows: no two lists of texts look alike. */
+static void hash(uint8_t out[HASH_BYTES], struct busi_str key, struct busi_str purpose, struct busi_str id,
+                 struct busi_str rest)
+{
+    const char length = (char)id.len;
+    const struct busi_str parts[] = {purpose, {&length, 1}, id, rest};
+    busi_keyed_hash_parts(out, key, parts, 4);
+}
+
+static void hash_old(uint8_t out[HASH_BYTES], struct busi_str key, const struct auth_session *session,
+                     struct busi_str rest)
+{
+    const char length = (char)session->id.len, token_length = (char)session->token_id.len;
+    const struct busi_str parts[] = {TEXT(old_purpose),  {&length, 1},      session->id,
+                                     {&token_length, 1}, session->token_id, rest};
+    busi_keyed_hash_parts(out, key, parts, 6);
+}
+
+struct busi_str auth_record_write(struct busi_arena *arena, const struct auth_session *session,
+                                  struct busi_str token_hash_key)
+{
+    uint8_t bond[HASH_BYTES], tag[HASH_BYTES];
+    struct busi_buf out;
+    struct busi_str record = {0};
+    busi_buf_init(&out, RECORD_MOST_BYTES);
+    busi_buf_char(&out, VERSION);
+    busi_buf_char(&out, session->confirmed ? FLAG_CONFIRMED : 0);
+    put_number(&out, session->user_id);
+    put_number(&out, session->created_s);
+    put_number(&out, session->expires_s);
+    put_number(&out, session->epoch);
+    put_short(&out, busi_str_of(session->door->name));
+    put_short(&out, session->email);
+    put_short(&out, session->username);
+    put_short(&out, session->user_code);
+    put_short(&out, session->remote_addr);
+    put_short(&out, busi_utf8_cut(session->user_agent, AGENT_MOST_BYTES));
+    put_long(&out, session->meta);
+    hash(bond, token_hash_key, TEXT(bond_purpose), session->id, session->token_id);
+    put_short(&out, (struct busi_str){(const char *)bond, session->token_id.len ? BOND_BYTES : 0});
+    hash(tag, token_hash_key, TEXT(tag_purpose), session->id, (struct busi_str){out.ptr, out.len});
+    busi_buf_add(&out, tag, TAG_BYTES);
+    if (!out.failed)
+        record = busi_arena_dup(arena, (struct busi_str){out.ptr, out.len});
+    busi_buf_fini(&out);
+    return record;
+}
+
+/* ---- reading ---- */
+
+/* Bytes not read yet; past their end everything is zero and `bad`. */
+struct cursor {
+    const char *at;
+    size_t left;
+    bool bad;
+};
+
+static struct busi_str take(struct cursor *in, size_t n)
+{
+    struct busi_str bytes = {in->at, n};
+    if (in->bad || n > in->left) {
+        in->bad = true;
+        return (struct busi_str){0};
+    }
+    in->at += n;
+    in->left -= n;
+    return bytes;
+}
+
+static uint64_t take_unsigned(struct cursor *in, size_t n_bytes)
+{
+    struct busi_str bytes = take(in, n_bytes);
+    uint64_t number = 0;
+    for (size_t i = 0; i < bytes.len; i++)
+        number = number << 8 | (unsigned char)bytes.ptr[i];
+    return number;
+}
+
+static int64_t take_number(struct cursor *in)
+{
+    return (int64_t)take_unsigned(in, 8);
+}
+
+/* An empty text is an absent one. */
+static struct busi_str take_text(struct cursor *in, size_t length_bytes)
+{
+    struct busi_str text = take(in, (size_t)take_unsigned(in, length_bytes));
+    return text.len ? text : (struct busi_str){0};
+}
+
+static void take_door(struct cursor *in, const struct auth *self, struct auth_session *session)
+{
+    session->door = auth_door_find(self->doors, take_text(in, 1));
+    in->bad |= !session->door; /* a door that was closed: nobody comes in by it */
+}
+
+static bool same(struct busi_str bytes, const uint8_t *right, size_t n)
+{
+    return bytes.len == n && busi_same_bytes(bytes.ptr, right, n);
+}
+
+static bool bound(struct busi_str bond, const struct auth_session *session, struct busi_str key)
+{
+    uint8_t right[HASH_BYTES];
+    hash(right, key, TEXT(bond_purpose), session->id, session->token_id);
+    return !session->token_id.len || same(bond, right, BOND_BYTES);
+}
+
+static bool read_current(const struct auth *self, struct busi_str record, struct auth_session *session)
+{
+    struct cursor in = {record.ptr, record.len, false};
+    uint8_t right[HASH_BYTES];
+    take(&in, 1);
+    session->confirmed = take_unsigned(&in, 1) & FLAG_CONFIRMED;
+    session->user_id = take_number(&in);
+    session->created_s = take_number(&in);
+    session->expires_s = take_number(&in);
+    session->epoch = take_number(&in);
+    take_door(&in, self, session);
+    session->email = take_text(&in, 1);
+    session->username = take_text(&in, 1);
+    session->user_code = take_text(&in, 1);
+    session->remote_addr = take_text(&in, 1);
+    session->user_agent = take_text(&in, 1);
+    session->meta = take_text(&in, 4);
+    struct busi_str bond = take_text(&in, 1), hashed = {record.ptr, record.len - in.left},
+                    tag = take(&in, TAG_BYTES);
+    if (in.bad || in.left > 0)
+        return false;
+    hash(right, self->token_hash_key, TEXT(tag_purpose), session->id, hashed);
+    return same(tag, right, TAG_BYTES) && bound(bond, session, self->token_hash_key);
+}
+
+static bool read_old(const struct auth *self, struct busi_str record, struct auth_session *session)
+{
+    struct cursor in = {record.ptr, record.len, false};
+    uint8_t right[HASH_BYTES];
+    take(&in, 1);
+    session->user_id = take_number(&in);
+    session->created_s = take_number(&in);
+    session->expires_s = take_number(&in);
+    take_door(&in, self, session);
+    struct busi_str hashed = {record.ptr, record.len - in.left}, tag = take(&in, HASH_BYTES);
+    if (in.bad || in.left > 0)
+        return false;
+    hash_old(right, self->token_hash_key, session, hashed);
+    return !session->token_id.len || same(tag, right, HASH_BYTES);
+}
+
+bool auth_record_read(const struct auth *self, struct busi_str record, struct auth_session *session)
+{
+    struct auth_session read = {.id = session->id, .token_id = session->token_id};
+    bool good = record.len > 0 && (record.ptr[0] == VERSION       ? read_current(self, record, &read)
+                                   : record.ptr[0] == VERSION_OLD ? read_old(self, record, &read)
+                                                                  : false);
+    if (good)
+        *session = read;
+    return good;
 }

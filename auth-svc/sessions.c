@@ -1,91 +1,80 @@
 #include "sessions.h"
+#include "answers.h"
 #include "base/log.h"
-#include "crypto/secret.h"
 #include "journal.h"
-#include "tokens.h"
+#include "record.h"
+#include "session_index.h"
+#include "session_store.h"
 
-enum { SESSION_ID_BYTES = 16, RETRY_AFTER_MS = 1000, END_AT_ONCE = 100 };
+enum {
+    NAMES_TRIED = 3,   /* a locator is taken already once in 2^72 */
+    STANDS_BY_S = 60,  /* what was stored and not completed is gone then */
+    JOURNAL_DAYS = 90, /* a Redis as old as that must not come back: docs/operating.md */
+    PART_BYTES = 1 << 20,
+};
 
-/* ---- Redis ---- */
-
-/* What went wrong below never says anything about a token: clients must keep it and try again. */
-static enum busi_code away(struct busi_call *call)
-{
-    call->retry_after_ms = RETRY_AFTER_MS;
-    return busi_call_fail(call, BUSI_UNAVAILABLE, "the session store is away");
-}
-
-static enum busi_code run(struct auth *self, struct busi_call *call, int argc, const struct busi_str *argv,
-                          struct busi_redis_reply *reply)
-{
-    enum busi_code code = busi_redis_run(self->redis, &call->arena, argc, argv, call->until_ms, reply);
-    return code == BUSI_OK ? BUSI_OK : away(call);
-}
-
-#define RUN(self, call, reply, ...)                                                                          \
-    run((self), (call), sizeof((const struct busi_str[]){__VA_ARGS__}) / sizeof(struct busi_str),            \
-        (const struct busi_str[]){__VA_ARGS__}, (reply))
-
-/* The braces make the id the part that Redis Cluster hashes: all keys of one session would share a slot. */
+/* The braces make the id the part that Redis Cluster hashes. */
 static struct busi_str session_key(struct busi_call *call, struct busi_str id)
 {
     return busi_arena_printf(&call->arena, "busi:s:{%.*s}", BUSI_ARG(id));
 }
 
-/* A sorted set of a user's session ids by expiry. It may name sessions that are gone, never miss one. */
-static struct busi_str index_key(struct busi_call *call, int64_t user_id)
+static int64_t now_s(void)
 {
-    return busi_arena_printf(&call->arena, "busi:u:{%lld}", (long long)user_id);
-}
-
-static enum busi_code no_memory(struct busi_call *call)
-{
-    return busi_call_fail(call, BUSI_INTERNAL, "the call's memory is used up");
+    return busi_wall_us() / 1000000;
 }
 
 /* ---- opening ---- */
 
-/* Named before it exists, so that whoever ends all sessions of the user finds it. The index lives as long as
- * the last session it names: NX sets a first expiry, GT only ever extends it. */
-static enum busi_code enter_index(struct auth *self, struct busi_call *call,
-                                  const struct auth_session *session)
+/* One without an end is stored for a moment only, until it is complete: should we fail in between, nothing
+ * is left behind. *stored is false when there is one of this name. */
+static enum busi_code store(struct auth *self, struct busi_call *call, const struct auth_session *session,
+                            bool *stored)
 {
     struct busi_redis_reply reply;
-    struct busi_str key = index_key(call, session->user_id),
-                    expires = busi_arena_int(&call->arena, session->expires_s),
-                    now = busi_arena_int(&call->arena, session->created_s);
-    if (!key.ptr || !expires.ptr || !now.ptr)
-        return no_memory(call);
-    enum busi_code code = RUN(self, call, &reply, BUSI_STR("ZADD"), key, expires, session->id);
-    if (code == BUSI_OK)
-        code = RUN(self, call, &reply, BUSI_STR("ZREMRANGEBYSCORE"), key, BUSI_STR("-inf"), now);
-    if (code == BUSI_OK)
-        code = RUN(self, call, &reply, BUSI_STR("EXPIREAT"), key, expires, BUSI_STR("NX"));
-    if (code == BUSI_OK)
-        code = RUN(self, call, &reply, BUSI_STR("EXPIREAT"), key, expires, BUSI_STR("GT"));
+    int64_t until_s = session->expires_s ? session->expires_s : session->created_s + STANDS_BY_S;
+    struct busi_str key = session_key(call, session->id), until = busi_arena_int(&call->arena, until_s),
+                    record = auth_record_write(&call->arena, session, self->token_hash_key);
+    if (!key.ptr || !until.ptr || !record.ptr)
+        return auth_no_memory(call);
+    enum busi_code code = AUTH_STORE_RUN(self, call, &reply, BUSI_STR("SET"), key, record, BUSI_STR("NX"),
+                                         BUSI_STR("EXAT"), until);
+    *stored = reply.type == BUSI_REDIS_TEXT;
     return code;
 }
 
-static enum busi_code store(struct auth *self, struct busi_call *call, const struct auth_session *session)
+static enum busi_code store_new(struct auth *self, struct busi_call *call, struct auth_session *session)
 {
-    char record[AUTH_RECORD_MOST_BYTES];
-    struct busi_redis_reply reply;
-    size_t len = auth_session_record(record, session, self->token_hash_key);
-    struct busi_str key = session_key(call, session->id),
-                    expires = busi_arena_int(&call->arena, session->expires_s);
-    if (!key.ptr || !expires.ptr)
-        return no_memory(call);
-    return RUN(self, call, &reply, BUSI_STR("SET"), key, (struct busi_str){record, len}, BUSI_STR("EXAT"),
-               expires);
+    bool stored = false;
+    for (int i = 0; i < NAMES_TRIED; i++) {
+        if (!auth_token_name(&call->arena, session))
+            return auth_no_memory(call);
+        enum busi_code code = store(self, call, session, &stored);
+        if (code != BUSI_OK || stored)
+            return code;
+    }
+    return busi_call_fail(call, BUSI_INTERNAL, "every name of a session is taken");
 }
 
-static enum busi_code still_welcome(struct auth *self, struct busi_call *call, int64_t user_id)
+static enum busi_code end_surplus(struct auth *self, struct busi_call *call,
+                                  const struct auth_session *session, const struct busi_redis_reply *surplus)
+{
+    enum busi_code code = BUSI_OK;
+    for (size_t i = 0; i < surplus->n_items && code == BUSI_OK; i++)
+        code = auth_session_revoke(
+            self, call, &(struct auth_session){.id = surplus->items[i].text, .user_id = session->user_id});
+    return code;
+}
+
+static enum busi_code still_welcome(struct auth *self, struct busi_call *call,
+                                    const struct auth_account *account)
 {
     struct busi_pg_result result;
-    struct busi_str id = busi_arena_int(&call->arena, user_id);
-    if (!id.ptr)
-        return no_memory(call);
-    enum busi_code code = busi_pg_run(self->pg, AUTH_USER_WELCOME, &id, call->until_ms, &result);
+    const struct busi_str params[] = {busi_arena_int(&call->arena, account->id),
+                                      busi_arena_int(&call->arena, account->epoch)};
+    if (!params[0].ptr || !params[1].ptr)
+        return auth_no_memory(call);
+    enum busi_code code = busi_pg_run(self->pg, AUTH_USER_WELCOME, params, call->until_ms, &result);
     bool welcome = result.rows == 1;
     busi_pg_clear(&result);
     if (code == BUSI_OK && !welcome)
@@ -93,67 +82,102 @@ static enum busi_code still_welcome(struct auth *self, struct busi_call *call, i
     return code;
 }
 
-static bool make(struct busi_call *call, struct auth_session *session)
+/* Whoever ends all sessions of the account writes so to Postgres first, then walks through the index: either
+ * it finds this one there, or this one sees what was written. */
+static enum busi_code complete(struct auth *self, struct busi_call *call, const struct auth_account *account,
+                               const struct auth_session *session)
 {
-    char *token_id = busi_arena_alloc(&call->arena, 37);
-    session->id = busi_random_text(&call->arena, SESSION_ID_BYTES);
-    if (!token_id || !session->id.ptr)
-        return false;
-    busi_uuid4(token_id);
-    session->token_id = (struct busi_str){token_id, 36};
-    session->created_s = busi_wall_us() / 1000000;
-    session->expires_s = session->created_s + session->door->lifetime_s;
-    return true;
+    struct busi_redis_reply reply;
+    enum busi_code code = auth_index_add(self, call, session, &reply);
+    if (code == BUSI_OK)
+        code = end_surplus(self, call, session, &reply);
+    if (code == BUSI_OK)
+        code = still_welcome(self, call, account);
+    if (code != BUSI_OK || session->expires_s)
+        return code;
+    struct busi_str key = session_key(call, session->id);
+    return key.ptr ? AUTH_STORE_RUN(self, call, &reply, BUSI_STR("PERSIST"), key) : auth_no_memory(call);
 }
 
-enum busi_code auth_session_open(struct auth *self, struct busi_call *call, int64_t user_id,
-                                 const struct auth_door *door, struct busi_session_reply *out)
+enum busi_code auth_session_hand_out(struct auth *self, struct busi_call *call,
+                                     const struct auth_session *session, struct busi_session_reply *out)
 {
-    struct auth_session session = {.user_id = user_id, .door = door};
-    struct busi_str token = {0};
-    if (make(call, &session))
-        token = auth_token_make(&call->arena, &session);
-    if (!token.ptr)
-        return no_memory(call);
-    enum busi_code code = enter_index(self, call, &session);
-    if (code == BUSI_OK)
-        code = store(self, call, &session);
-    if (code != BUSI_OK)
-        return code; /* nobody has the token of what may have been stored; it expires */
-    code = still_welcome(self, call, user_id);
-    if (code != BUSI_OK) {
-        if (auth_session_end(self, call, session.id, user_id) != BUSI_OK)
-            busi_log(BUSI_WARN, "session_left_behind", BUSI_I("user_id", user_id));
-        return code;
-    }
-    out->user_id = user_id;
-    out->session_id = session.id;
-    out->access_token = token;
-    out->expires_at = session.expires_s * 1000000;
+    int64_t expires_s;
+    bool refreshes = session->door->format == AUTH_TOKENS_OPAQUE;
+    out->access_token = auth_token_access(self, &call->arena, session, now_s(), &expires_s);
+    if (refreshes)
+        out->refresh_token = auth_token_refresh(self, &call->arena, session);
+    if (!out->access_token.ptr || (refreshes && !out->refresh_token.ptr))
+        return auth_no_memory(call);
+    out->user_id = session->user_id;
+    out->session_id = session->id;
+    out->email = session->email;
+    out->username = session->username;
+    out->user_code = session->user_code;
+    out->expires_at = expires_s * 1000000;
+    out->access_lifetime = session->door->access_s;
+    out->refresh_lifetime = refreshes ? session->door->session_s : 0;
     return BUSI_OK;
+}
+
+enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
+                                 const struct auth_account *account, const struct auth_door *door,
+                                 struct busi_session_reply *out)
+{
+    struct auth_session session = {.user_id = account->id,
+                                   .door = door,
+                                   .created_s = now_s(),
+                                   .epoch = account->epoch,
+                                   .email = account->email,
+                                   .username = account->username,
+                                   .user_code = account->code,
+                                   .meta = account->meta,
+                                   .confirmed = account->confirmed,
+                                   .remote_addr = call->origin.remote_addr,
+                                   .user_agent = call->origin.user_agent};
+    session.expires_s = door->session_s ? session.created_s + door->session_s : 0;
+    enum busi_code code = store_new(self, call, &session);
+    if (code != BUSI_OK)
+        return code; /* nobody has a token of what may have been stored; it expires */
+    code = complete(self, call, account, &session);
+    if (code == BUSI_OK)
+        return auth_session_hand_out(self, call, &session, out);
+    struct busi_str why = call->message;
+    if (auth_session_end(self, call, session.id, account->id) != BUSI_OK)
+        busi_log(BUSI_WARN, "session_left_behind", BUSI_I("user_id", account->id));
+    call->message = why;
+    return code;
 }
 
 /* ---- checking ---- */
 
-enum busi_code auth_session_check(struct auth *self, struct busi_call *call,
-                                  const struct auth_session *session)
+/* UNAUTHENTICATED: there is none that can be read. */
+static enum busi_code load(struct auth *self, struct busi_call *call, struct auth_session *session)
 {
-    char record[AUTH_RECORD_MOST_BYTES];
     struct busi_redis_reply reply;
     struct busi_str key = session_key(call, session->id);
     if (!key.ptr)
-        return no_memory(call);
-    if (!auth_journal_applied(self->journal))
-        return away(call);
-    enum busi_code code = RUN(self, call, &reply, BUSI_STR("GET"), key);
+        return auth_no_memory(call);
+    enum busi_code code = AUTH_STORE_RUN(self, call, &reply, BUSI_STR("GET"), key);
     if (code != BUSI_OK)
         return code;
-    if (!auth_journal_applied(self->journal)) /* another Redis has answered */
-        return away(call);
-    size_t len = auth_session_record(record, session, self->token_hash_key);
-    bool lives = reply.type == BUSI_REDIS_TEXT && reply.text.len == len &&
-                 busi_same_bytes(reply.text.ptr, record, len);
+    bool lives = reply.type == BUSI_REDIS_TEXT && auth_record_read(self, reply.text, session);
     return lives ? BUSI_OK : busi_call_fail(call, BUSI_UNAUTHENTICATED, "invalid_token");
+}
+
+enum busi_code auth_session_check(struct auth *self, struct busi_call *call, const struct auth_token *token,
+                                  struct auth_session *session)
+{
+    *session = (struct auth_session){.id = token->session_id, .token_id = token->id};
+    if (!auth_journal_applied(self->journal))
+        return auth_store_away(call);
+    enum busi_code code = load(self, call, session);
+    if (!auth_journal_applied(self->journal)) /* another Redis has answered */
+        return auth_store_away(call);
+    if (code != BUSI_OK)
+        return code;
+    return auth_token_of(token, session) ? BUSI_OK
+                                         : busi_call_fail(call, BUSI_UNAUTHENTICATED, "invalid_token");
 }
 
 /* ---- ending ---- */
@@ -162,10 +186,11 @@ enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
                                    const struct auth_session *session)
 {
     struct busi_pg_result result;
+    int64_t until_s = session->expires_s ? session->expires_s : now_s() + JOURNAL_DAYS * 86400LL;
     const struct busi_str params[] = {busi_arena_int(&call->arena, session->user_id), session->id,
-                                      busi_arena_int(&call->arena, session->expires_s)};
+                                      busi_arena_int(&call->arena, until_s)};
     if (!params[0].ptr || !params[2].ptr)
-        return no_memory(call);
+        return auth_no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, AUTH_REVOKE, params, call->until_ms, &result);
     busi_pg_clear(&result);
     if (code == BUSI_UNKNOWN)
@@ -177,30 +202,91 @@ enum busi_code auth_session_end(struct auth *self, struct busi_call *call, struc
                                 int64_t user_id)
 {
     struct busi_redis_reply reply;
-    struct busi_str key = session_key(call, session_id), index = index_key(call, user_id);
-    if (!key.ptr || !index.ptr)
-        return no_memory(call);
+    struct busi_str key = session_key(call, session_id);
+    if (!key.ptr)
+        return auth_no_memory(call);
     /* In this order: a session that was not ended stays in the index. */
-    enum busi_code code = RUN(self, call, &reply, BUSI_STR("DEL"), key);
-    if (code == BUSI_OK)
-        code = RUN(self, call, &reply, BUSI_STR("ZREM"), index, session_id);
+    enum busi_code code = AUTH_STORE_RUN(self, call, &reply, BUSI_STR("DEL"), key);
+    return code == BUSI_OK ? auth_index_remove(self, call, user_id, session_id) : code;
+}
+
+/* The record says whose it is. Without one the journal is told all the same: this Redis may be one that has
+ * lost what another still holds. */
+enum busi_code auth_session_revoke_by(struct auth *self, struct busi_call *call,
+                                      const struct auth_token *token)
+{
+    struct auth_session session = {.id = token->session_id,
+                                   .token_id = token->id,
+                                   .user_id = token->user_id,
+                                   .expires_s = token->expires_s};
+    if (!token->door) {
+        session.expires_s = 0;
+        enum busi_code code = load(self, call, &session);
+        if (code == BUSI_OK && !auth_token_of(token, &session))
+            return BUSI_OK; /* another session's name by now */
+        if (code != BUSI_OK && code != BUSI_UNAUTHENTICATED)
+            return code;
+    }
+    return auth_session_revoke(self, call, &session);
+}
+
+/* ---- ending many ---- */
+
+/* Which of a user's sessions are to end. */
+struct ending {
+    int64_t user_id;
+    int64_t epoch;          /* those opened in an earlier one */
+    struct busi_str spared; /* not this one; may be absent */
+    int64_t ended;          /* so far */
+};
+
+static enum busi_code end_one(struct auth *self, struct busi_call *call, struct ending *ending,
+                              struct busi_str id)
+{
+    struct auth_session session = {.id = id};
+    if (busi_str_eq(id, ending->spared))
+        return BUSI_OK;
+    enum busi_code code = ending->epoch == AUTH_EPOCH_ANY ? BUSI_UNAUTHENTICATED : load(self, call, &session);
+    if (code == BUSI_OK && session.epoch >= ending->epoch)
+        return BUSI_OK;
+    if (code != BUSI_OK && code != BUSI_UNAUTHENTICATED)
+        return code;
+    ending->ended++;
+    return auth_session_end(self, call, id, ending->user_id);
+}
+
+/* The next ones of a walk. What is read of them is forgotten at once: there may be many. */
+static enum busi_code end_some(struct auth *self, struct busi_call *call, struct ending *ending,
+                               struct auth_index_walk *walk)
+{
+    struct busi_call part;
+    struct busi_redis_reply ids;
+    busi_call_init(&part, PART_BYTES);
+    part.until_ms = call->until_ms;
+    enum busi_code code = auth_index_next(self, &part, ending->user_id, walk, &ids);
+    for (size_t i = 0; i < ids.n_items && code == BUSI_OK; i += 2)
+        code = end_one(self, &part, ending, ids.items[i].text);
+    call->message = part.message;
+    call->retry_after_ms = part.retry_after_ms;
+    busi_call_fini(&part);
     return code;
 }
 
-enum busi_code auth_session_end_all(struct auth *self, struct busi_call *call, int64_t user_id)
+enum busi_code auth_session_end_below(struct auth *self, struct busi_call *call, int64_t user_id,
+                                      int64_t epoch, struct busi_str spared, int64_t *ended)
 {
-    struct busi_redis_reply reply;
-    struct busi_str index = index_key(call, user_id), last = busi_arena_int(&call->arena, END_AT_ONCE - 1);
-    if (!index.ptr || !last.ptr)
-        return no_memory(call);
-    for (;;) {
-        enum busi_code code = RUN(self, call, &reply, BUSI_STR("ZRANGE"), index, BUSI_STR("0"), last);
-        if (code != BUSI_OK || reply.type != BUSI_REDIS_ARRAY || reply.n_items == 0)
-            return code;
-        for (size_t i = 0; i < reply.n_items; i++) {
-            code = auth_session_end(self, call, reply.items[i].text, user_id);
-            if (code != BUSI_OK)
-                return code;
-        }
-    }
+    struct ending ending = {.user_id = user_id, .epoch = epoch, .spared = spared};
+    struct auth_index_walk walk = {0};
+    enum busi_code code = BUSI_OK;
+    while (code == BUSI_OK && !walk.done)
+        code = end_some(self, call, &ending, &walk);
+    if (ended)
+        *ended = ending.ended;
+    return code;
+}
+
+enum busi_code auth_session_end_all(struct auth *self, struct busi_call *call, int64_t user_id,
+                                    struct busi_str spared)
+{
+    return auth_session_end_below(self, call, user_id, AUTH_EPOCH_ANY, spared, NULL);
 }

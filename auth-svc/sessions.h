@@ -1,38 +1,57 @@
-/* Sessions: one Redis key each, holding who and until when, bound to its token by a keyed hash. A token is
- * good only while its session lives. Functions that take a call suspend its fiber; Redis being away is
- * UNAVAILABLE, never a verdict on a token. */
+/* Sessions: one Redis key each, holding who and until when (record.h). A token is good only while its session
+ * lives. Functions that take a call suspend its fiber; Redis being away is UNAVAILABLE, never a verdict on a
+ * token. */
 #pragma once
+#include "account.h"
 #include "auth.h"
+#include "tokens.h"
 
 struct auth_session {
-    struct busi_str id;           /* 22 characters, random; claim sid and the Redis key */
-    struct busi_str token_id;     /* of the token that speaks for it now; claim jti */
+    struct busi_str id;           /* random base64url: 22 characters, 12 where the tokens are opaque */
+    struct busi_str token_id;     /* of the JWT that speaks for it; absent where the tokens are opaque */
     int64_t user_id;              /* whose */
     const struct auth_door *door; /* it was opened through */
-    int64_t created_s, expires_s; /* seconds since 1970 */
+    int64_t created_s, expires_s; /* seconds since 1970; expires 0: when somebody ends it */
+    int64_t epoch;                /* the account's, then */
+    /* the account as it was then; each but the e-mail may be absent */
+    struct busi_str email, username, user_code, meta;
+    bool confirmed;
+    struct busi_str remote_addr, user_agent; /* who opened it; may be absent */
 };
 
-/* A new session and its token. The account is looked at once more when the session stands, so that whoever
- * deletes or blocks it meanwhile misses no session: UNAUTHENTICATED then. Fills out but for the names. */
-[[nodiscard]] enum busi_code auth_session_open(struct auth *self, struct busi_call *call, int64_t user_id,
+/* A new session and its tokens. The account is looked at once more when the session stands, so that whoever
+ * deletes or blocks it meanwhile misses no session: UNAUTHENTICATED then. Past BUSI_SESSIONS_MOST the oldest
+ * ones of the account have ended when it returns. Fills all of out. */
+[[nodiscard]] enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
+                                               const struct auth_account *account,
                                                const struct auth_door *door, struct busi_session_reply *out);
-/* OK: this very session lives. UNAUTHENTICATED: it does not. UNAVAILABLE also while Redis has not been told
- * yet of all that was revoked (journal.h). */
+/* What the owner of a living session is told, with an access token that begins now. */
+[[nodiscard]] enum busi_code auth_session_hand_out(struct auth *self, struct busi_call *call,
+                                                   const struct auth_session *session,
+                                                   struct busi_session_reply *out);
+/* OK: the session the token speaks of lives, and is filled (in the call's arena). UNAUTHENTICATED: it does
+ * not. UNAVAILABLE also while Redis has not been told yet of all that was revoked (journal.h). */
 [[nodiscard]] enum busi_code auth_session_check(struct auth *self, struct busi_call *call,
-                                                const struct auth_session *session);
-/* Ends a session for good: in the journal, then in Redis. OK also when it had ended before. */
+                                                const struct auth_token *token, struct auth_session *session);
+/* Ends a session for good: in the journal, then in Redis. OK also when it had ended before. Of the session
+ * the id counts, the user (0: unknown) and, if known, the expiry. */
 [[nodiscard]] enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
                                                  const struct auth_session *session);
-/* In Redis alone; OK also when there was none. */
+/* The session of a token that was read, good or expired, of any kind. */
+[[nodiscard]] enum busi_code auth_session_revoke_by(struct auth *self, struct busi_call *call,
+                                                    const struct auth_token *token);
+
+/* ---- in Redis alone, for those who have written the journal ---- */
+
+/* OK also when there was none. */
 [[nodiscard]] enum busi_code auth_session_end(struct auth *self, struct busi_call *call,
                                               struct busi_str session_id, int64_t user_id);
-/* Every session of a user, in Redis alone; may be asked again after a failure. */
-[[nodiscard]] enum busi_code auth_session_end_all(struct auth *self, struct busi_call *call, int64_t user_id);
-
-/* The session as stored, which holds nothing that opens it:
- *     version 1 | user id | created | expires (8 bytes each, big-endian) | length of door | door | tag (32
- * bytes) The tag is a keyed hash of session id, token id and all before it: a value with a flipped bit, of
- * another session or for an older token is no longer equal to what its token says it must be. */
-enum { AUTH_RECORD_MOST_BYTES = 128 };
-size_t auth_session_record(char out[AUTH_RECORD_MOST_BYTES], const struct auth_session *session,
-                           struct busi_str token_hash_key);
+#define AUTH_EPOCH_ANY INT64_MAX
+/* Every session of a user that was opened in an epoch before this one, but the spared (absent: none); one
+ * whose record cannot be read is ended. May be asked again after a failure. *ended (may be NULL) counts. */
+[[nodiscard]] enum busi_code auth_session_end_below(struct auth *self, struct busi_call *call,
+                                                    int64_t user_id, int64_t epoch, struct busi_str spared,
+                                                    int64_t *ended);
+/* AUTH_EPOCH_ANY. */
+[[nodiscard]] enum busi_code auth_session_end_all(struct auth *self, struct busi_call *call, int64_t user_id,
+                                                  struct busi_str spared);

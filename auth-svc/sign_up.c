@@ -128,7 +128,5 @@ enum busi_code auth_sign_up(struct auth *self, struct busi_call *call, const str
     busi_log(BUSI_INFO, "user_created", BUSI_I("user_id", account.id),
              BUSI_S("request_id", call->request_id));
     auth_outbox_wake(self->outbox);
-    out->email = account.email;
-    out->username = account.username;
-    return auth_session_open(self, call, account.id, door, out);
+    return auth_session_open(self, call, &account, door, out);
 }

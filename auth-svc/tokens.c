@@ -1,13 +1,36 @@
 #include "tokens.h"
+#include "base/text.h"
+#include "crypto/secret.h"
+#include "sessions.h"
 
-#define TYPE BUSI_STR("access")
+/* A JWT's typ. */
+#define ACCESS BUSI_STR("access")
 
-struct busi_str auth_token_make(struct busi_arena *arena, const struct auth_session *session)
+enum { JWT_SESSION_ID_BYTES = 16, UUID_CHARS = 36 };
+
+/* ---- making ---- */
+
+/* An opaque token has room for its session's locator only, so that is the session's id. */
+bool auth_token_name(struct busi_arena *arena, struct auth_session *session)
+{
+    bool jwt = session->door->format == AUTH_TOKENS_JWT;
+    session->id = busi_random_text(arena, jwt ? JWT_SESSION_ID_BYTES : BUSI_LOCATOR_BYTES);
+    if (!jwt)
+        return session->id.ptr;
+    char *uuid = busi_arena_alloc(arena, UUID_CHARS + 1);
+    if (!uuid)
+        return false;
+    busi_uuid4(uuid);
+    session->token_id = (struct busi_str){uuid, UUID_CHARS};
+    return session->id.ptr;
+}
+
+static struct busi_str sign(struct busi_arena *arena, const struct auth_session *session)
 {
     struct busi_jwt_claims claims = {
         .jti = session->token_id,
         .subject = busi_arena_int(arena, session->user_id),
-        .type = TYPE,
+        .type = ACCESS,
         .session_id = session->id,
         .issued_at = session->created_s,
         .not_before = session->created_s - 1, /* clocks differ a little */
@@ -18,54 +41,114 @@ struct busi_str auth_token_make(struct busi_arena *arena, const struct auth_sess
     return busi_jwt_sign(arena, &session->door->key, &claims);
 }
 
-enum busi_jwt_verdict auth_token_read(const struct auth *self, struct busi_arena *arena,
-                                      struct busi_str token, struct auth_session *session)
+static struct busi_str seal(struct auth *self, struct busi_arena *arena, const struct auth_session *session,
+                            enum auth_token_kind kind, int64_t time_s)
+{
+    struct busi_sealed content = {.kind = kind, .time_s = (uint32_t)time_s};
+    char *text = busi_arena_alloc(arena, BUSI_SEALED_CHARS);
+    if (!text ||
+        busi_base64url_decode(content.locator, sizeof(content.locator), session->id) != BUSI_LOCATOR_BYTES ||
+        !busi_seal(self->sealer, &content, text))
+        return (struct busi_str){0};
+    return (struct busi_str){text, BUSI_SEALED_CHARS};
+}
+
+struct busi_str auth_token_access(struct auth *self, struct busi_arena *arena,
+                                  const struct auth_session *session, int64_t now_s, int64_t *expires_s)
+{
+    *expires_s = session->expires_s;
+    if (session->door->format == AUTH_TOKENS_JWT)
+        return sign(arena, session);
+    if (session->expires_s == 0 || now_s + session->door->access_s < session->expires_s)
+        *expires_s = now_s + session->door->access_s;
+    return seal(self, arena, session, AUTH_TOKEN_ACCESS, *expires_s);
+}
+
+/* It lives as long as the session, whose record says until when. What it says itself is when the session
+ * began: should another ever get the same locator, no old token opens it. */
+struct busi_str auth_token_refresh(struct auth *self, struct busi_arena *arena,
+                                   const struct auth_session *session)
+{
+    if (session->door->format == AUTH_TOKENS_JWT)
+        return (struct busi_str){0};
+    return seal(self, arena, session, AUTH_TOKEN_REFRESH, session->created_s);
+}
+
+/* ---- reading ---- */
+
+static enum auth_token_verdict unseal(struct auth *self, struct busi_arena *arena, struct busi_str text,
+                                      struct auth_token *token)
+{
+    struct busi_sealed content;
+    char *id = busi_arena_alloc(arena, BUSI_LOCATOR_CHARS);
+    if (!id || !busi_unseal(self->sealer, text, &content))
+        return AUTH_TOKEN_INVALID;
+    busi_base64url_encode(id, content.locator, sizeof(content.locator));
+    *token = (struct auth_token){.kind = (enum auth_token_kind)content.kind,
+                                 .session_id = {id, BUSI_LOCATOR_CHARS}};
+    if (content.kind == AUTH_TOKEN_REFRESH) {
+        token->created_s = content.time_s;
+        return AUTH_TOKEN_GOOD;
+    }
+    token->expires_s = content.time_s;
+    if (content.kind != AUTH_TOKEN_ACCESS)
+        return AUTH_TOKEN_INVALID;
+    return token->expires_s <= busi_wall_us() / 1000000 ? AUTH_TOKEN_EXPIRED : AUTH_TOKEN_GOOD;
+}
+
+static enum auth_token_verdict verdict_of(enum busi_jwt_verdict verdict)
+{
+    switch (verdict) {
+    case BUSI_JWT_OK:
+        return AUTH_TOKEN_GOOD;
+    case BUSI_JWT_EXPIRED:
+        return AUTH_TOKEN_EXPIRED;
+    case BUSI_JWT_NOT_YET:
+        return AUTH_TOKEN_NOT_YET;
+    case BUSI_JWT_INVALID:
+        break;
+    }
+    return AUTH_TOKEN_INVALID;
+}
+
+static enum auth_token_verdict verify(const struct auth_door *door, struct busi_arena *arena,
+                                      struct busi_str text, struct auth_token *token)
 {
     struct busi_jwt_claims claims;
-    enum busi_jwt_verdict verdict = BUSI_JWT_INVALID;
-    int64_t now_s = busi_wall_us() / 1000000;
-    size_t i = 0;
-    while (i < AUTH_DOORS &&
-           (verdict = busi_jwt_verify(arena, &self->doors[i].key, token, now_s, &claims)) == BUSI_JWT_INVALID)
-        i++;
-    if (verdict == BUSI_JWT_INVALID)
+    enum auth_token_verdict verdict =
+        verdict_of(busi_jwt_verify(arena, &door->key, text, busi_wall_us() / 1000000, &claims));
+    if (verdict == AUTH_TOKEN_INVALID)
         return verdict;
-    *session = (struct auth_session){.id = claims.session_id,
-                                     .token_id = claims.jti,
-                                     .door = &self->doors[i],
-                                     .created_s = claims.issued_at,
-                                     .expires_s = claims.expires_at};
-    if (!busi_str_eq(claims.type, TYPE) || !busi_str_int(claims.subject, &session->user_id))
-        return BUSI_JWT_INVALID;
+    *token = (struct auth_token){.kind = AUTH_TOKEN_ACCESS,
+                                 .session_id = claims.session_id,
+                                 .expires_s = claims.expires_at,
+                                 .created_s = claims.issued_at,
+                                 .door = door,
+                                 .id = claims.jti};
+    if (!busi_str_eq(claims.type, ACCESS) || !busi_str_int(claims.subject, &token->user_id))
+        return AUTH_TOKEN_INVALID;
     return verdict;
 }
 
-enum busi_code auth_check_token(struct auth *self, struct busi_call *call,
-                                const struct busi_check_token_request *in, struct busi_principal *out)
+enum auth_token_verdict auth_token_read(struct auth *self, struct busi_arena *arena, struct busi_str text,
+                                        struct auth_token *token)
 {
-    struct auth_session session;
-    enum busi_jwt_verdict verdict = auth_token_read(self, &call->arena, in->token, &session);
-    if (verdict != BUSI_JWT_OK)
-        return busi_call_fail(call, BUSI_UNAUTHENTICATED,
-                              verdict == BUSI_JWT_EXPIRED ? "token_expired" : "invalid_token");
-    enum busi_code code = auth_session_check(self, call, &session);
-    if (code != BUSI_OK)
-        return code;
-    out->user_id = session.user_id;
-    out->session_id = session.id;
-    out->door = busi_str_of(session.door->name);
-    out->expires_at = session.expires_s * 1000000;
-    return BUSI_OK;
+    enum auth_token_verdict verdict = AUTH_TOKEN_INVALID;
+    *token = (struct auth_token){0};
+    if (text.len == BUSI_SEALED_CHARS)
+        return unseal(self, arena, text, token); /* no JWT is so short */
+    for (size_t i = 0; i < AUTH_DOORS && verdict == AUTH_TOKEN_INVALID; i++)
+        if (self->doors[i].format == AUTH_TOKENS_JWT)
+            verdict = verify(&self->doors[i], arena, text, token);
+    return verdict;
 }
 
-/* Whoever could have used the token may end its session, also when it has expired; a token that is not ours
- * ends nothing and is told the same. */
-enum busi_code auth_sign_out(struct auth *self, struct busi_call *call,
-                             const struct busi_check_token_request *in, struct busi_empty *out)
+bool auth_token_of(const struct auth_token *token, const struct auth_session *session)
 {
-    struct auth_session session;
-    (void)out;
-    if (auth_token_read(self, &call->arena, in->token, &session) == BUSI_JWT_INVALID)
-        return BUSI_OK;
-    return auth_session_revoke(self, call, &session);
+    if (token->door) /* its one token lives as long as the session */
+        return session->door == token->door && session->user_id == token->user_id &&
+               session->created_s == token->created_s && session->expires_s == token->expires_s;
+    return session->door->format == AUTH_TOKENS_OPAQUE &&
+           (token->kind == AUTH_TOKEN_REFRESH ? session->created_s == token->created_s
+                                              : session->created_s <= token->expires_s);
 }

@@ -8,7 +8,6 @@
         (void)self, (void)in, (void)out;                                                                     \
         return busi_call_fail(call, BUSI_UNIMPLEMENTED, "not yet");                                          \
     }
-UNIMPLEMENTED(refresh_token, refresh_token_request, session_reply)
 UNIMPLEMENTED(list_sessions, user_id_request, list_sessions_reply)
 UNIMPLEMENTED(end_session, session_id_request, count_reply)
 UNIMPLEMENTED(end_other_sessions, check_token_request, count_reply)

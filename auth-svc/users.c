@@ -66,9 +66,7 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
     auth_limit_passed(self, call, AUTH_LIMIT_sign_in, in->login);
     if (check.verdict == BUSI_PASSWORD_WEAK)
         replace_hash(self, call, &account, check.better);
-    out->email = account.email;
-    out->username = account.username;
-    return auth_session_open(self, call, account.id, door, out);
+    return auth_session_open(self, call, &account, door, out);
 }
 
 /* ---- ending ---- */
@@ -93,14 +91,14 @@ enum busi_code auth_delete_user(struct auth *self, struct busi_call *call,
                                 const struct busi_user_id_request *in, struct busi_count_reply *out)
 {
     enum busi_code code = change(self, call, AUTH_DELETE_USER, in->user_id, &out->count);
-    return code == BUSI_OK ? auth_session_end_all(self, call, in->user_id) : code;
+    return code == BUSI_OK ? auth_session_end_all(self, call, in->user_id, (struct busi_str){0}) : code;
 }
 
 enum busi_code auth_block_user(struct auth *self, struct busi_call *call,
                                const struct busi_user_id_request *in, struct busi_count_reply *out)
 {
     enum busi_code code = change(self, call, AUTH_BLOCK_USER, in->user_id, &out->count);
-    return code == BUSI_OK ? auth_session_end_all(self, call, in->user_id) : code;
+    return code == BUSI_OK ? auth_session_end_all(self, call, in->user_id, (struct busi_str){0}) : code;
 }
 
 enum busi_code auth_unblock_user(struct auth *self, struct busi_call *call,

@@ -61,13 +61,23 @@ void busi_uuid4(char out[37])
 
 void busi_keyed_hash(uint8_t out[32], struct busi_str key, struct busi_str message)
 {
+    busi_keyed_hash_parts(out, key, &message, 1);
+}
+
+void busi_keyed_hash_parts(uint8_t out[32], struct busi_str key, const struct busi_str *parts, size_t n)
+{
+    crypto_generichash_state state;
     /* BLAKE2b takes keys of at most 64 bytes; a longer one is text of a random secret: hash it first. */
     uint8_t folded[crypto_generichash_KEYBYTES_MAX];
     if (key.len > sizeof(folded)) {
         crypto_generichash(folded, sizeof(folded), (const uint8_t *)key.ptr, key.len, NULL, 0);
         key = (struct busi_str){(const char *)folded, sizeof(folded)};
     }
-    crypto_generichash(out, 32, (const uint8_t *)message.ptr, message.len, (const uint8_t *)key.ptr, key.len);
+    crypto_generichash_init(&state, (const uint8_t *)key.ptr, key.len, 32);
+    for (size_t i = 0; i < n; i++)
+        crypto_generichash_update(&state, (const uint8_t *)parts[i].ptr, parts[i].len);
+    crypto_generichash_final(&state, out, 32);
+    sodium_memzero(&state, sizeof(state));
     sodium_memzero(folded, sizeof(folded));
 }
 

@@ -13,6 +13,8 @@ void busi_random_bytes(void *out, size_t n);
 void busi_uuid4(char out[37]);
 /* BLAKE2b-256 of message under key (32..64 bytes), for looking secrets up without storing them. */
 void busi_keyed_hash(uint8_t out[32], struct busi_str key, struct busi_str message);
+/* The same of all parts, one behind the other. */
+void busi_keyed_hash_parts(uint8_t out[32], struct busi_str key, const struct busi_str *parts, size_t n);
 void busi_sha256(uint8_t out[32], struct busi_str message);
 /* SipHash-2-4 under a random key: for tables that clients must not be able to fill at one place. */
 uint64_t busi_short_hash(const uint8_t key[16], struct busi_str message);

@@ -1,0 +1,24 @@
+/* A session as Redis holds it, with nothing in it that opens the session:
+ *
+ *     version 2 | flags | user id | created | expires | epoch (8 bytes each, big-endian)
+ *     | door | e-mail | user name | code | address | user agent (1 byte of length each)
+ *     | meta (4 bytes of length) | bond (1 byte of length) | tag (16 bytes)
+ *
+ * The bond is a keyed hash of the token id, for doors whose tokens have one; the tag is a keyed hash of the
+ * session id and all before it. A value with a flipped bit, or of another session, is no record.
+ * Version 1, which ends 28 days after the last replica that wrote it, is read:
+ *
+ *     version 1 | user id | created | expires | door | tag (32 bytes, of session id, token id and all before)
+ *
+ * Pure. */
+#pragma once
+#include "sessions.h"
+
+/* ptr NULL: out of memory. Of the session it takes what is at the places above, of the user agent the
+ * beginning. */
+[[nodiscard]] struct busi_str auth_record_write(struct busi_arena *arena, const struct auth_session *session,
+                                                struct busi_str token_hash_key);
+/* session->id is given, and fills the rest; its texts point into the record. With a token_id the record must
+ * be bound to it; without, a record of version 1 is taken at its word. False: no record of this session. */
+[[nodiscard]] bool auth_record_read(const struct auth *self, struct busi_str record,
+                                    struct auth_session *session);

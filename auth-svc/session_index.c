@@ -1,0 +1,73 @@
+#include "session_index.h"
+#include "answers.h"
+#include "base/embed.h"
+#include "session_store.h"
+
+BUSI_EMBED(auth_session_add_script, "session_add.lua");
+
+enum { SURPLUS_MOST = 1000 };
+
+/* The braces make the user's id the part that Redis Cluster hashes: a script may use both keys. */
+static struct busi_str ending_key(struct busi_call *call, int64_t user_id)
+{
+    return busi_arena_printf(&call->arena, "busi:u:{%lld}", (long long)user_id);
+}
+
+static struct busi_str endless_key(struct busi_call *call, int64_t user_id)
+{
+    return busi_arena_printf(&call->arena, "busi:n:{%lld}", (long long)user_id);
+}
+
+enum busi_code auth_index_add(struct auth *self, struct busi_call *call, const struct auth_session *session,
+                              struct busi_redis_reply *surplus)
+{
+    const struct busi_str argv[] = {ending_key(call, session->user_id),
+                                    endless_key(call, session->user_id),
+                                    session->id,
+                                    busi_arena_int(&call->arena, session->created_s),
+                                    busi_arena_int(&call->arena, session->expires_s),
+                                    busi_arena_int(&call->arena, self->settings->sessions_most),
+                                    busi_arena_int(&call->arena, SURPLUS_MOST)};
+    enum { WORDS = sizeof(argv) / sizeof(argv[0]) };
+    for (int i = 0; i < WORDS; i++)
+        if (!argv[i].ptr)
+            return auth_no_memory(call);
+    return auth_store_script(self, call, auth_session_add_script, 2, WORDS, argv, surplus);
+}
+
+enum busi_code auth_index_remove(struct auth *self, struct busi_call *call, int64_t user_id,
+                                 struct busi_str session_id)
+{
+    static const char script[] = "return redis.call('ZREM', KEYS[1], ARGV[1])"
+                                 " + redis.call('ZREM', KEYS[2], ARGV[1])\n";
+    struct busi_redis_reply reply;
+    const struct busi_str argv[] = {ending_key(call, user_id), endless_key(call, user_id), session_id};
+    if (!argv[0].ptr || !argv[1].ptr)
+        return auth_no_memory(call);
+    return auth_store_script(self, call, script, 2, 3, argv, &reply);
+}
+
+enum busi_code auth_index_next(struct auth *self, struct busi_call *call, int64_t user_id,
+                               struct auth_index_walk *walk, struct busi_redis_reply *ids)
+{
+    struct busi_redis_reply reply;
+    struct busi_str key = walk->endless ? endless_key(call, user_id) : ending_key(call, user_id),
+                    from = walk->cursor[0] ? busi_str_of(walk->cursor) : BUSI_STR("0");
+    *ids = (struct busi_redis_reply){0};
+    if (!key.ptr)
+        return auth_no_memory(call);
+    enum busi_code code = AUTH_STORE_RUN(self, call, &reply, BUSI_STR("ZSCAN"), key, from);
+    if (code != BUSI_OK)
+        return code;
+    if (reply.type != BUSI_REDIS_ARRAY || reply.n_items != 2 || reply.items[0].type != BUSI_REDIS_TEXT ||
+        reply.items[0].text.len >= sizeof(walk->cursor) || reply.items[1].type != BUSI_REDIS_ARRAY)
+        return auth_store_away(call);
+    *ids = reply.items[1];
+    memcpy(walk->cursor, reply.items[0].text.ptr, reply.items[0].text.len + 1);
+    if (busi_str_eq(reply.items[0].text, BUSI_STR("0"))) { /* the end of this set */
+        walk->cursor[0] = '\0';
+        walk->done = walk->endless;
+        walk->endless = true;
+    }
+    return BUSI_OK;
+}

@@ -1,0 +1,24 @@
+#include "session_store.h"
+
+enum { RETRY_AFTER_MS = 1000 };
+
+enum busi_code auth_store_away(struct busi_call *call)
+{
+    call->retry_after_ms = RETRY_AFTER_MS;
+    return busi_call_fail(call, BUSI_UNAVAILABLE, "the session store is away");
+}
+
+enum busi_code auth_store_run(struct auth *self, struct busi_call *call, int argc,
+                              const struct busi_str *argv, struct busi_redis_reply *reply)
+{
+    enum busi_code code = busi_redis_run(self->redis, &call->arena, argc, argv, call->until_ms, reply);
+    return code == BUSI_OK ? BUSI_OK : auth_store_away(call);
+}
+
+enum busi_code auth_store_script(struct auth *self, struct busi_call *call, const char *text, int n_keys,
+                                 int argc, const struct busi_str *argv, struct busi_redis_reply *reply)
+{
+    enum busi_code code =
+        busi_redis_run_script(self->redis, &call->arena, text, n_keys, argc, argv, call->until_ms, reply);
+    return code == BUSI_OK ? BUSI_OK : auth_store_away(call);
+}

@@ -1,0 +1,16 @@
+/* The session store, Redis, on behalf of a call. Whatever goes wrong there says nothing about a token:
+ * clients must keep it and try again, so each failure is UNAVAILABLE. */
+#pragma once
+#include "auth.h"
+
+[[nodiscard]] enum busi_code auth_store_away(struct busi_call *call);
+[[nodiscard]] enum busi_code auth_store_run(struct auth *self, struct busi_call *call, int argc,
+                                            const struct busi_str *argv, struct busi_redis_reply *reply);
+/* One command, its words one by one. */
+#define AUTH_STORE_RUN(self, call, reply, ...)                                                               \
+    auth_store_run((self), (call), sizeof((const struct busi_str[]){__VA_ARGS__}) / sizeof(struct busi_str), \
+                   (const struct busi_str[]){__VA_ARGS__}, (reply))
+/* As of busi_redis_run_script(). */
+[[nodiscard]] enum busi_code auth_store_script(struct auth *self, struct busi_call *call, const char *text,
+                                               int n_keys, int argc, const struct busi_str *argv,
+                                               struct busi_redis_reply *reply);

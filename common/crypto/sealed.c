@@ -1,0 +1,166 @@
+#include "crypto/sealed.h"
+#include "base/text.h"
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+enum {
+    BLOCK = 16,
+    UUID_CHARS = 36,
+    STEPS_MOST = 4096, /* of a walk, which is longer once in e^64 times */
+    STRIDE = 32,       /* steps of one call to libcrypto */
+};
+
+/* AES one way iterates within one call: CBC over zeros enciphers its own output again and again. Reading is
+ * what happens often, so it walks that way; sealing walks back, a call for each step. */
+struct busi_sealer {
+    EVP_CIPHER_CTX *forth; /* AES-256-CBC, enciphering; owned */
+    EVP_CIPHER_CTX *back;  /* AES-256-ECB, deciphering; owned */
+};
+
+struct busi_sealer *busi_sealer_new(const uint8_t key[32])
+{
+    static const uint8_t zeros[BLOCK];
+    struct busi_sealer *sealer = calloc(1, sizeof(*sealer));
+    if (!sealer)
+        return NULL;
+    sealer->forth = EVP_CIPHER_CTX_new();
+    sealer->back = EVP_CIPHER_CTX_new();
+    if (!sealer->forth || !sealer->back ||
+        !EVP_EncryptInit_ex(sealer->forth, EVP_aes_256_cbc(), NULL, key, zeros) ||
+        !EVP_DecryptInit_ex(sealer->back, EVP_aes_256_ecb(), NULL, key, NULL) ||
+        !EVP_CIPHER_CTX_set_padding(sealer->forth, 0) || !EVP_CIPHER_CTX_set_padding(sealer->back, 0))
+        busi_sealer_free(&sealer);
+    return sealer;
+}
+
+void busi_sealer_free(struct busi_sealer **sealer)
+{
+    if (!*sealer)
+        return;
+    EVP_CIPHER_CTX_free((*sealer)->forth); /* wipes */
+    EVP_CIPHER_CTX_free((*sealer)->back);
+    free(*sealer);
+    *sealer = NULL;
+}
+
+/* ---- blocks ---- */
+
+/* Version 4 and the variant of RFC 4122. */
+static bool is_uuid4(const uint8_t block[BLOCK])
+{
+    return (block[6] & 0xf0) == 0x40 && (block[8] & 0xc0) == 0x80;
+}
+
+static void pack(uint8_t block[BLOCK], const struct busi_sealed *content)
+{
+    memcpy(block, content->locator, 6);
+    block[6] = 0x40;
+    block[7] = 0;
+    block[8] = (uint8_t)(0x80 | content->kind << 4);
+    memcpy(block + 9, content->locator + 6, 3);
+    for (int i = 0; i < 4; i++)
+        block[12 + i] = (uint8_t)(content->time_s >> (24 - 8 * i));
+}
+
+/* False: not the bits that are always zero. */
+static bool unpack(const uint8_t block[BLOCK], struct busi_sealed *content)
+{
+    if ((block[6] & 0x0f) | block[7] | (block[8] & 0x0f))
+        return false;
+    memcpy(content->locator, block, 6);
+    memcpy(content->locator + 6, block + 9, 3);
+    content->kind = block[8] >> 4 & 3;
+    content->time_s = 0;
+    for (int i = 0; i < 4; i++)
+        content->time_s = content->time_s << 8 | block[12 + i];
+    return true;
+}
+
+/* ---- walking ---- */
+
+static bool walk_back(struct busi_sealer *sealer, uint8_t block[BLOCK])
+{
+    for (int step = 0; step < STEPS_MOST; step++) {
+        int n = 0;
+        if (!EVP_DecryptUpdate(sealer->back, block, &n, block, BLOCK) || n != BLOCK)
+            return false;
+        if (is_uuid4(block))
+            return true;
+    }
+    return false;
+}
+
+static bool walk_forth(struct busi_sealer *sealer, uint8_t block[BLOCK])
+{
+    static const uint8_t zeros[STRIDE * BLOCK];
+    uint8_t path[STRIDE * BLOCK];
+    if (!EVP_EncryptInit_ex(sealer->forth, NULL, NULL, NULL, block))
+        return false;
+    for (int step = 0; step < STEPS_MOST; step += STRIDE) {
+        int n = 0;
+        if (!EVP_EncryptUpdate(sealer->forth, path, &n, zeros, sizeof(path)) || n != sizeof(path))
+            return false;
+        for (const uint8_t *at = path; at < path + sizeof(path); at += BLOCK)
+            if (is_uuid4(at)) {
+                memcpy(block, at, BLOCK);
+                return true;
+            }
+    }
+    return false;
+}
+
+/* ---- text ---- */
+
+static bool is_dash(size_t i)
+{
+    return i == 8 || i == 13 || i == 18 || i == 23;
+}
+
+static void write_text(char out[BUSI_SEALED_CHARS], const uint8_t block[BLOCK])
+{
+    char hex[2 * BLOCK], uuid[UUID_CHARS];
+    busi_hex_encode(hex, block, BLOCK);
+    for (size_t i = 0, from = 0; i < UUID_CHARS; i++)
+        uuid[i] = is_dash(i) ? '-' : hex[from++];
+    busi_base64url_encode(out, uuid, UUID_CHARS);
+}
+
+/* One text for each block: 36 bytes fill 48 characters to the last bit, and the two base64 alphabets differ
+ * only in characters that the text of a UUID never makes. */
+static bool read_text(uint8_t block[BLOCK], struct busi_str text)
+{
+    char uuid[UUID_CHARS], hex[2 * BLOCK];
+    size_t n = 0;
+    if (text.len != BUSI_SEALED_CHARS || busi_base64url_decode(uuid, sizeof(uuid), text) != UUID_CHARS)
+        return false;
+    for (size_t i = 0; i < UUID_CHARS; i++) {
+        if (is_dash(i) != (uuid[i] == '-'))
+            return false;
+        if (!is_dash(i))
+            hex[n++] = uuid[i];
+    }
+    for (size_t i = 0; i < BLOCK; i++) {
+        int high = busi_hex_digit(hex[2 * i]), low = busi_hex_digit(hex[2 * i + 1]);
+        if (high < 0 || low < 0 || hex[2 * i] != busi_lower(hex[2 * i]) ||
+            hex[2 * i + 1] != busi_lower(hex[2 * i + 1]))
+            return false;
+        block[i] = (uint8_t)(high << 4 | low);
+    }
+    return is_uuid4(block);
+}
+
+bool busi_seal(struct busi_sealer *sealer, const struct busi_sealed *content, char out[BUSI_SEALED_CHARS])
+{
+    uint8_t block[BLOCK];
+    pack(block, content);
+    if (!walk_back(sealer, block))
+        return false;
+    write_text(out, block);
+    return true;
+}
+
+bool busi_unseal(struct busi_sealer *sealer, struct busi_str text, struct busi_sealed *content)
+{
+    uint8_t block[BLOCK];
+    return read_text(block, text) && walk_forth(sealer, block) && unpack(block, content);
+}
