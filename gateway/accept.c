@@ -1,7 +1,4 @@
 #include "accept.h"
-#include "rpc/forms.h"
-
-enum { LANGUAGE_MOST_BYTES = 35 };
 
 /* Cuts the part before the next separator off *rest, without the spaces around it. */
 static struct busi_str cut(struct busi_str *rest, char separator)
@@ -97,15 +94,4 @@ bool accept_request(const struct http_request *request, struct busi_str format, 
             judge(&judged, request->headers[i].value, json ? BUSI_STR("application") : BUSI_STR("text"),
                   json ? BUSI_STR("json") : BUSI_STR("html"));
     return judged.empty || judged.allowed;
-}
-
-struct busi_str accept_language(struct busi_str header)
-{
-    while (header.len) {
-        struct busi_str parameters = cut(&header, ',');
-        struct busi_str tag = cut(&parameters, ';');
-        if (tag.len <= LANGUAGE_MOST_BYTES && busi_form_language(tag) && !refused(parameters))
-            return tag;
-    }
-    return (struct busi_str){0};
 }

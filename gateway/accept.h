@@ -5,8 +5,5 @@
 /* Does an Accept header allow type/subtype? The most specific range that covers it decides; q=0 refuses. A
  * part that is no media range is passed over. An empty header allows everything. */
 bool accept_allows(struct busi_str header, struct busi_str type, struct busi_str subtype);
-/* The first language of an Accept-Language header that is wanted and no longer than an envelope carries;
- * absent: none is named. */
-struct busi_str accept_language(struct busi_str header);
 /* The row's rule against every Accept header of the request; ?_format= in the query wins over them. */
 bool accept_request(const struct http_request *request, struct busi_str format, enum route_accept rule);

@@ -13,6 +13,7 @@ void front_response_init(struct front_worker *worker, struct http_response *resp
     response->content_type = NULL;
     response->body = worker->body; /* lent for one answer */
     response->n_headers = 0;
+    response->language = 0;
     response->no_store = response->close = false;
     worker->body.ptr = NULL;
     worker->body.len = worker->body.room = 0;

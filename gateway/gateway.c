@@ -19,6 +19,7 @@ struct router_options gateway_router_options(const struct busi_settings *setting
         options.prefix[SURFACE_##name] = settings->surface_##name##_prefix;
 #include "surfaces.def"
 #undef SURFACE
+    options.on[SURFACE_pages] = options.on[SURFACE_pages] && options.on[SURFACE_accesspass];
     return options;
 }
 

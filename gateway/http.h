@@ -47,8 +47,9 @@ struct http_response {
     struct busi_buf body;          /* the front adds Content-Length, and leaves the body out for HEAD */
     struct http_header headers[8]; /* further ones: location, link, allow ...; values without CR, LF */
     size_t n_headers;
-    bool no_store; /* Cache-Control: no-store instead of the default */
-    bool close;    /* end the connection after this answer */
+    size_t language; /* of a page's texts: page.h */
+    bool no_store;   /* Cache-Control: no-store instead of the default */
+    bool close;      /* end the connection after this answer */
 };
 void http_add_header(struct http_response *response, const char *name, struct busi_str value);
 

@@ -1,8 +1,8 @@
 #include "origin.h"
-#include "accept.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "fields.h"
+#include "language.h"
 #include "rpc/forms.h"
 
 enum { USER_AGENT_MOST_BYTES = 512 };
@@ -44,5 +44,5 @@ struct busi_origin origin_of(struct gateway *gateway, struct http_request *reque
     return (struct busi_origin){.remote_addr = address(gateway, request),
                                 .user_agent = user_agent(request),
                                 .language =
-                                    languages ? accept_language(languages->value) : (struct busi_str){0}};
+                                    languages ? language_first(languages->value) : (struct busi_str){0}};
 }

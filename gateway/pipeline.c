@@ -5,6 +5,7 @@
 #include "exchange.h"
 #include "guard.h"
 #include "origin.h"
+#include "page.h"
 
 enum { PASSWORD_EXTRA_MS = 2000 }; /* hashing has a queue of its own */
 
@@ -82,6 +83,8 @@ static void prepare(struct exchange *x, const struct route *path)
     struct http_request *request = x->request;
     x->surface = surface_get(path ? path->surface : 0);
     x->response->no_store = is_private(path);
+    if (x->surface->for_people)
+        x->response->language = page_language(request);
     if (path && path->time == TIME_PASSWORD)
         request->call.until_ms += PASSWORD_EXTRA_MS;
     /* who reads with a token asks nothing else of the client */

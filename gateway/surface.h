@@ -20,6 +20,7 @@ struct surface {
     bool method_override; /* a POST may be another method by its body's _method */
     bool tells_methods;   /* a wrong verb is 405 with Allow; otherwise 404 */
     bool no_store;        /* every answer, not just those of PASSWORD routes */
+    bool for_people;      /* its answers are pages, in the client's language */
     struct busi_str token_header; /* where the access token is sent; absent: in Authorization only */
     /* Each sets status (those that do not take one), content type and body. */
     void (*error)(struct http_response *response, int status); /* every status without a function below */

@@ -1,0 +1,106 @@
+#include "page.h"
+#include "base/embed.h"
+#include "language.h"
+#include <assert.h>
+
+enum { CONTENT_MAX_BYTES = 64 * 1024, MOST_VALUES = 8 };
+
+BUSI_EMBED(page_layout, "pages/layout.html");
+BUSI_EMBED(page_css, "pages/style.css");
+BUSI_EMBED(page_html_message, "pages/message.html");
+BUSI_EMBED(page_html_confirm, "pages/confirm.html");
+BUSI_EMBED(page_html_reset, "pages/reset.html");
+
+static const char *const tags[] = {PAGE_LANGUAGES};
+enum { LANGUAGES = sizeof tags / sizeof tags[0] };
+
+static const char *const texts[PAGE_TEXTS][LANGUAGES] = {
+#define PAGE_TEXT(name, ...) {__VA_ARGS__},
+#include "page_texts.def"
+#undef PAGE_TEXT
+};
+static const char *const text_names[PAGE_TEXTS] = {
+#define PAGE_TEXT(name, ...) #name,
+#include "page_texts.def"
+#undef PAGE_TEXT
+};
+
+static const struct row {
+    const char *html;
+    enum page_text title, text;
+} rows[PAGES] = {
+#define PAGE(name, html, title, text) {page_html_##html, PAGE_TEXT_##title, PAGE_TEXT_##text},
+#include "pages.def"
+#undef PAGE
+};
+
+struct busi_str page_style(void)
+{
+    return busi_str_of(page_css);
+}
+
+struct busi_str page_policy(void)
+{
+    return BUSI_STR("default-src 'none'; style-src 'sha256-kpjLLu5tvqYUM8QqeA+aWf2F69Gm0ggil3I6sE0d+sY='; "
+                    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
+}
+
+size_t page_language(const struct http_request *request)
+{
+    const struct http_header *header = http_find_header(request, BUSI_STR("accept-language"));
+    return header ? language_choose(header->value, tags, LANGUAGES) : 0;
+}
+
+const char *page_text(enum page_text text, size_t language)
+{
+    assert(text < PAGE_TEXTS && language < LANGUAGES);
+    return texts[text][language];
+}
+
+static struct busi_template_value value(const char *name, const char *text)
+{
+    return (struct busi_template_value){.name = busi_str_of(name), .value = busi_str_of(text)};
+}
+
+/* The page within the layout. False: it does not fit, or a template is wrong, which the tests would show. */
+static bool expand(struct http_response *response, const struct row *row,
+                   const struct busi_template_value *given, size_t n_given)
+{
+    struct busi_template_value values[PAGE_TEXTS + MOST_VALUES + 5];
+    size_t n = 0, language = response->language;
+    struct busi_buf content;
+    for (size_t i = 0; i < PAGE_TEXTS; i++)
+        values[n++] = value(text_names[i], texts[i][language]);
+    for (size_t i = 0; i < n_given; i++)
+        values[n++] = given[i];
+    values[n++] = value("language", tags[language]);
+    values[n++] = value("title", texts[row->title][language]);
+    values[n++] = value("text", texts[row->text][language]);
+    busi_buf_init(&content, CONTENT_MAX_BYTES);
+    bool ok = !busi_template_expand(&content, busi_str_of(row->html), values, n, BUSI_TEMPLATE_HTML) &&
+              !content.failed;
+    values[n] = value("style", page_css);
+    values[n++].markup = true;
+    values[n++] = (struct busi_template_value){
+        .name = BUSI_STR("content"), .value = {content.ptr, content.len}, .markup = true};
+    ok =
+        ok && !busi_template_expand(&response->body, busi_str_of(page_layout), values, n, BUSI_TEMPLATE_HTML);
+    busi_buf_fini(&content);
+    return ok;
+}
+
+void page_write(struct http_response *response, int status, enum page_id page,
+                const struct busi_template_value *values, size_t n_values)
+{
+    assert(page < PAGES && n_values <= MOST_VALUES && response->language < LANGUAGES);
+    busi_buf_clear(&response->body);
+    response->status = status;
+    response->content_type = "text/html; charset=utf-8";
+    if (!expand(response, &rows[page], values, n_values))
+        response->body.failed = true;
+    http_add_header(response, "Content-Security-Policy", page_policy());
+    http_add_header(response, "Content-Language", busi_str_of(tags[response->language]));
+    http_add_header(response, "Referrer-Policy", BUSI_STR("no-referrer"));
+    http_add_header(response, "X-Frame-Options", BUSI_STR("DENY"));
+    http_add_header(response, "X-Robots-Tag", BUSI_STR("noindex"));
+}

@@ -1,0 +1,7 @@
+/* Was a form sent from a page of our own? Pure; any thread. */
+#pragma once
+#include "http.h"
+
+/* By Sec-Fetch-Site where the browser sends it, by Origin where it does not. True when it sends neither, as
+ * programs do: they have no cookies and no user who could be tricked. */
+bool same_site(const struct http_request *request);
