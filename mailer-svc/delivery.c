@@ -1,64 +1,70 @@
 #include "delivery.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "mail_folder.h"
-#include "rpc/call.h"
-#include "statements.h"
+#include "store/backoff.h"
 #include "wire/codec.h"
-#include <errno.h>
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    BATCH = 16,              /* mails claimed at once */
-    LEASE_MS = 60000,        /* a mail of a mailer that died is another's after this */
-    LEASE_MARGIN_MS = 15000, /* nothing is begun in the last part of a lease */
     POLL_MS = 1000,
-    CHECK_MS = 5000, /* between looks at the folder and the queue's length */
-    POISON_ATTEMPTS = 8,
+    CHECK_MS = 5000,         /* between looks at the folder and the queue's length */
+    SWEEP_MS = 60000,        /* between sweeps that found less than they could take */
+    REST_MS = 5000,          /* without mails; then connections are closed */
+    POISON_ATTEMPTS = 8,     /* of a mail that cannot be rendered: another version may come */
+    HELD_WAIT_S = 2,         /* longest pause of a mail while the route does not work */
+    LATER_WAIT_S = 15 * 60,  /* and of a mail that was not taken */
+    LEASE_MARGIN_MS = 10000, /* for marking what was delivered */
     ARENA_BYTES = 4 * 1024 * 1024,
+};
+
+/* One delivery after another. */
+struct lane {
+    struct delivery *delivery;
+    int number;
+    struct busi_fiber *fiber; /* NULL: has ended */
+    bool idle;                /* waits for mails */
+    bool rested;              /* keeps nothing between deliveries */
+    int64_t worked_ms;        /* when it last had mails; busi_now_ms() scale */
 };
 
 struct delivery {
     struct delivery_options options;
-    struct busi_fiber *fiber; /* NULL: has ended */
+    struct lane *lanes;        /* owned; options.route->lanes of them */
+    struct busi_fiber *keeper; /* fiber that probes, looks and sweeps. NULL: has ended */
     bool stopping;
-    bool folder_ready;
-    int64_t check_ms; /* next look at folder and queue; busi_now_ms() scale */
+    bool stored; /* a mail, since the last claim was sent */
+    bool route_ready;
+    bool told;                   /* that it is not was logged */
+    bool trying;                 /* a lane finds out whether the route works again */
+    int64_t try_ms;              /* not before; busi_now_ms() scale */
+    struct busi_backoff backoff; /* of try_ms */
 };
 
-/* A claimed mail on its way. */
-struct parcel {
-    struct mail mail;
-    struct busi_enqueue_mail_request request; /* decoded; points into the result */
-    int64_t attempts;                         /* the fencing token */
-    const char *error;                        /* why it cannot be rendered, static */
-    char name[MAIL_NAME_BYTES];               /* of its file */
-    struct busi_buf text;                     /* rendered */
-};
-
+/* A claim and what becomes of it. Too large for a fiber's stack. */
 struct batch {
     struct delivery *delivery;
-    struct busi_arena arena;      /* of the decoded requests and parameters */
+    int lane;
+    struct busi_arena arena;      /* of the decoded requests */
     struct busi_pg_result result; /* of the claim */
     int64_t claimed_ms;           /* just before the claim; busi_now_ms() scale */
-    struct parcel parcels[BATCH];
+    struct mail_parcel parcels[MAIL_BATCH];
     size_t n;
-    struct mail_file files[BATCH]; /* one for each parcel without an error */
-    size_t n_files;
+    struct mail_parcel *fine[MAIL_BATCH]; /* those that could be rendered */
+    size_t n_fine;
 };
-
-static int64_t statement_deadline(const struct delivery *delivery)
-{
-    return busi_now_ms() + delivery->options.process->settings->statement_timeout_ms;
-}
 
 /* ---- claim and render ---- */
 
+static int64_t lease_ms(const struct delivery *delivery)
+{
+    const struct mail_route *route = delivery->options.route;
+    return route->begin_ms + route->take_ms + LEASE_MARGIN_MS;
+}
+
 static void open_parcel(struct batch *batch, int row)
 {
-    struct parcel *parcel = &batch->parcels[batch->n++];
+    struct mail_parcel *parcel = &batch->parcels[batch->n++];
     struct busi_str bytes = busi_pg_value(&batch->result, row, 3);
     struct busi_reader reader;
     const char *bad = NULL;
@@ -69,211 +75,324 @@ static void open_parcel(struct batch *batch, int row)
     busi_buf_init(&parcel->text, MAIL_MAX_BYTES);
     busi_reader_init(&reader, bytes.ptr, bytes.len);
     if (!busi_decode(&reader, busi_desc_enqueue_mail_request(), &parcel->request, &batch->arena, &bad))
-        parcel->error = "what was stored cannot be read";
+        parcel->broken = "what was stored cannot be read";
     else
-        parcel->error = mail_render(&parcel->text, &parcel->mail, &batch->delivery->options.setup);
-    if (parcel->error)
-        return;
-    mail_file_name(parcel->name, &parcel->mail);
-    batch->files[batch->n_files++] =
-        (struct mail_file){.name = parcel->name, .bytes = {parcel->text.ptr, parcel->text.len}};
+        parcel->broken = mail_render(&parcel->text, &parcel->mail, &batch->delivery->options.setup);
+    if (!parcel->broken)
+        batch->fine[batch->n_fine++] = parcel;
 }
 
-static bool claim(struct batch *batch)
+static void claim(struct batch *batch)
 {
     struct delivery *delivery = batch->delivery;
-    struct busi_str params[] = {busi_arena_int(&batch->arena, BATCH),
-                                busi_arena_int(&batch->arena, LEASE_MS)};
     batch->claimed_ms = busi_now_ms();
-    enum busi_code code = busi_pg_run(delivery->options.pg, MAIL_SQL_claim, params,
-                                      statement_deadline(delivery), &batch->result);
-    if (code != BUSI_OK)
-        return false;
-    for (int row = 0; row < batch->result.rows && batch->n < BATCH; row++)
+    delivery->stored = false;
+    if (mail_queue_claim(&delivery->options.queue, delivery->options.route->batch, lease_ms(delivery),
+                         &batch->result) != BUSI_OK)
+        return;
+    for (int row = 0; row < batch->result.rows && batch->n < MAIL_BATCH; row++)
         open_parcel(batch, row);
-    return batch->n > 0;
 }
 
-/* ---- write ---- */
+/* ---- deliver ---- */
 
-static void write_files(void *arg, void *state)
+static void hold_all(struct batch *batch, const char *reason)
+{
+    for (size_t i = 0; i < batch->n_fine; i++) {
+        batch->fine[i]->fate = MAIL_HELD;
+        snprintf(batch->fine[i]->reason, sizeof(batch->fine[i]->reason), "%s", reason);
+    }
+}
+
+static void deliver_on_thread(void *arg, void *state)
 {
     struct batch *batch = arg;
+    struct mail_route *route = batch->delivery->options.route;
     (void)state;
     /* a process that was stopped for longer than its lease must not act on it */
-    if (busi_now_ms() > batch->claimed_ms + LEASE_MS - LEASE_MARGIN_MS)
-        for (size_t i = 0; i < batch->n_files; i++)
-            batch->files[i].error = ETIMEDOUT;
+    if (busi_now_ms() > batch->claimed_ms + route->begin_ms)
+        hold_all(batch, "the lease was over");
     else
-        mail_folder_write(batch->delivery->options.process->settings->mail_folder.ptr, batch->files,
-                          batch->n_files);
+        route->deliver(route, batch->lane, batch->fine, batch->n_fine);
 }
 
-static void write_batch(struct batch *batch)
+static void deliver_batch(struct batch *batch)
 {
-    if (batch->n_files == 0)
+    if (batch->n_fine == 0)
         return;
-    enum busi_code code = busi_offload_run(batch->delivery->options.offload, write_files, batch,
-                                           batch->claimed_ms + LEASE_MS - LEASE_MARGIN_MS, NULL);
-    for (size_t i = 0; i < batch->n_files; i++)
-        if (code != BUSI_OK)
-            batch->files[i].error = EAGAIN;
+    const struct delivery *delivery = batch->delivery;
+    if (busi_offload_run(delivery->options.offload, deliver_on_thread, batch,
+                         batch->claimed_ms + delivery->options.route->begin_ms, NULL) != BUSI_OK)
+        hold_all(batch, "no thread was free");
+}
+
+/* ---- the route's health ---- */
+
+static void tell_health(struct delivery *delivery, const char *why)
+{
+    if (why && !delivery->told)
+        busi_log(BUSI_ERR, delivery->options.route->name, BUSI_C("why", why));
+    else if (!why && delivery->told)
+        busi_log(BUSI_INFO, delivery->options.route->name, BUSI_C("why", "works again"));
+    delivery->told = why != NULL;
+    delivery->route_ready = !why;
+    busi_metric_set(BUSI_METRIC_mail_route_ready, !why);
+}
+
+static void route_works(struct delivery *delivery)
+{
+    if (delivery->route_ready)
+        return;
+    tell_health(delivery, NULL);
+    delivery->backoff.pause_ms = 0;
+    for (int i = 0; i < delivery->options.route->lanes; i++)
+        if (delivery->lanes[i].idle)
+            busi_fiber_wake(delivery->lanes[i].fiber);
+}
+
+static void route_fails(struct delivery *delivery, const char *why)
+{
+    tell_health(delivery, why);
+    if (busi_now_ms() >= delivery->try_ms) /* once, if several lanes fail together */
+        delivery->try_ms = busi_now_ms() + busi_backoff_next(&delivery->backoff);
+}
+
+static void judge_route(struct batch *batch)
+{
+    const char *why = NULL;
+    for (size_t i = 0; i < batch->n_fine; i++)
+        if (batch->fine[i]->fate == MAIL_HELD)
+            why = batch->fine[i]->reason;
+    if (why)
+        route_fails(batch->delivery, why);
+    else if (batch->n_fine > 0)
+        route_works(batch->delivery);
 }
 
 /* ---- settle ---- */
 
-static void put_back(struct batch *batch, const struct parcel *parcel, const char *error,
-                     int64_t most_attempts)
+static void put_back(const struct delivery *delivery, const struct mail_parcel *parcel,
+                     const struct mail_setback *setback)
 {
-    struct delivery *delivery = batch->delivery;
-    struct busi_pg_result result = {0};
-    struct busi_str params[] = {busi_arena_int(&batch->arena, parcel->mail.id),
-                                busi_arena_int(&batch->arena, parcel->attempts), busi_str_of(error),
-                                busi_arena_int(&batch->arena, most_attempts)};
-    busi_log(BUSI_WARN, "mail_not_delivered", BUSI_I("mail_id", parcel->mail.id),
-             BUSI_I("attempts", parcel->attempts), BUSI_C("why", error));
-    /* when this fails, the end of the lease puts it back */
-    (void)!busi_pg_run(delivery->options.pg, MAIL_SQL_put_back, params, statement_deadline(delivery),
-                       &result);
-    busi_pg_clear(&result);
+    bool dead = false;
+    mail_queue_put_back(&delivery->options.queue, parcel, setback, &dead);
+    busi_metric_add(dead ? BUSI_METRIC_mails_dead : BUSI_METRIC_mails_put_back, 1);
+    busi_log(dead ? BUSI_ERR : BUSI_WARN, dead ? "mail_dead_letter" : "mail_not_delivered",
+             BUSI_I("mail_id", parcel->mail.id), BUSI_S("kind", parcel->request.kind),
+             BUSI_I("attempts", parcel->attempts), BUSI_C("why", setback->error));
 }
 
-static void mark_delivered(struct batch *batch, struct busi_buf *ids, struct busi_buf *tokens, int64_t n)
+static void mark_delivered(struct batch *batch, struct mail_parcel *const *done, size_t n)
 {
-    struct delivery *delivery = batch->delivery;
-    struct busi_pg_result result = {0};
-    struct busi_str params[] = {{ids->ptr, ids->len}, {tokens->ptr, tokens->len}};
-    enum busi_code code = busi_pg_run(delivery->options.pg, MAIL_SQL_mark_delivered, params,
-                                      statement_deadline(delivery), &result);
-    busi_pg_clear(&result);
+    const struct delivery *delivery = batch->delivery;
+    enum busi_code code =
+        mail_queue_mark_delivered(&delivery->options.queue, done, n, batch->claimed_ms + lease_ms(delivery));
+    for (size_t i = 0; i < n; i++)
+        busi_log(BUSI_INFO, "mail_delivered", BUSI_I("mail_id", done[i]->mail.id),
+                 BUSI_S("kind", done[i]->request.kind), BUSI_I("attempts", done[i]->attempts));
     if (code == BUSI_OK)
-        busi_metric_add(BUSI_METRIC_mails_delivered, n);
-    else /* written again under the same name when the lease ends: still one mail */
-        busi_log(BUSI_WARN, "mails_not_marked", BUSI_I("mails", n), BUSI_C("code", busi_code_name(code)));
-}
-
-/* Outcomes of the files: delivered ones in one statement, the others back into the queue. */
-static void settle_written(struct batch *batch)
-{
-    struct busi_buf ids, tokens;
-    int64_t n = 0;
-    busi_buf_init(&ids, 4096);
-    busi_buf_init(&tokens, 4096);
-    for (size_t i = 0, file = 0; i < batch->n; i++) {
-        const struct parcel *parcel = &batch->parcels[i];
-        if (parcel->error)
-            continue;
-        int error = batch->files[file++].error;
-        if (error != 0) {
-            batch->delivery->folder_ready = false;
-            put_back(batch, parcel, strerror(error), INT64_MAX);
-            continue;
-        }
-        busi_buf_printf(&ids, "%c%" PRId64, n == 0 ? '{' : ',', parcel->mail.id);
-        busi_buf_printf(&tokens, "%c%" PRId64, n == 0 ? '{' : ',', parcel->attempts);
-        n++;
-        busi_log(BUSI_INFO, "mail_delivered", BUSI_I("mail_id", parcel->mail.id),
-                 BUSI_S("kind", parcel->request.kind), BUSI_I("attempts", parcel->attempts));
-    }
-    busi_buf_char(&ids, '}');
-    busi_buf_char(&tokens, '}');
-    if (n > 0)
-        mark_delivered(batch, &ids, &tokens, n);
-    busi_buf_fini(&ids);
-    busi_buf_fini(&tokens);
+        busi_metric_add(BUSI_METRIC_mails_delivered, (int64_t)n);
+    else /* goes out again when the lease ends, with the same Message-ID */
+        busi_log(BUSI_WARN, "mails_not_marked", BUSI_I("mails", (int64_t)n),
+                 BUSI_C("code", busi_code_name((int)code)));
 }
 
 static void settle(struct batch *batch)
 {
-    settle_written(batch);
-    for (size_t i = 0; i < batch->n; i++)
-        if (batch->parcels[i].error)
-            put_back(batch, &batch->parcels[i], batch->parcels[i].error, POISON_ATTEMPTS);
+    struct mail_parcel *done[MAIL_BATCH];
+    size_t n_done = 0;
+    for (size_t i = 0; i < batch->n_fine; i++)
+        if (batch->fine[i]->fate == MAIL_DELIVERED)
+            done[n_done++] = batch->fine[i];
+    if (n_done > 0)
+        mark_delivered(batch, done, n_done);
+    for (size_t i = 0; i < batch->n; i++) {
+        const struct mail_parcel *parcel = &batch->parcels[i];
+        if (!parcel->broken && parcel->fate == MAIL_DELIVERED)
+            continue;
+        bool held = !parcel->broken && parcel->fate == MAIL_HELD;
+        put_back(batch->delivery, parcel,
+                 &(struct mail_setback){.error = parcel->broken ? parcel->broken : parcel->reason,
+                                        .for_good = !parcel->broken && parcel->fate == MAIL_NEVER,
+                                        .most_attempts = parcel->broken ? POISON_ATTEMPTS : INT64_MAX,
+                                        .longest_wait_s = held ? HELD_WAIT_S : LATER_WAIT_S,
+                                        .keep_trying_ms = batch->delivery->options.route->keep_trying_ms});
+    }
 }
 
-/* True when the batch was full: there may be more. The batch is too large for a fiber's stack. */
-static bool deliver(struct delivery *delivery)
+/* ---- lanes ---- */
+
+/* The others wait without asking the database: who finds something fetches one more. */
+static void wake_one(struct delivery *delivery)
 {
+    for (int i = 0; i < delivery->options.route->lanes; i++) {
+        struct lane *lane = &delivery->lanes[i];
+        if (!lane->idle)
+            continue;
+        lane->idle = false;
+        busi_fiber_wake(lane->fiber);
+        return;
+    }
+}
+
+/* True when there may be more. */
+static bool deliver(struct lane *lane)
+{
+    struct delivery *delivery = lane->delivery;
     struct batch *batch = calloc(1, sizeof(*batch));
     if (!batch)
         return false;
     batch->delivery = delivery;
+    batch->lane = lane->number;
     busi_arena_init(&batch->arena, ARENA_BYTES);
-    if (claim(batch)) {
-        write_batch(batch);
-        settle(batch);
+    claim(batch);
+    bool full = batch->n == delivery->options.route->batch;
+    if (full && delivery->route_ready)
+        wake_one(delivery);
+    if (batch->n_fine > 0) {
+        lane->worked_ms = busi_now_ms();
+        lane->rested = false;
     }
-    bool full = batch->n == BATCH;
+    deliver_batch(batch);
+    judge_route(batch);
+    settle(batch);
     for (size_t i = 0; i < batch->n; i++)
         busi_buf_fini(&batch->parcels[i].text);
     busi_pg_clear(&batch->result);
     busi_arena_fini(&batch->arena);
     free(batch);
-    return full;
+    return full || delivery->stored;
 }
 
-/* ---- the fiber ---- */
+/* While the route does not work, one lane at a time finds out whether it does again. */
+static bool work(struct lane *lane)
+{
+    struct delivery *delivery = lane->delivery;
+    if (!busi_pg_ready(delivery->options.queue.pg))
+        return false;
+    if (delivery->route_ready)
+        return deliver(lane);
+    if (delivery->options.route->probe || delivery->trying || busi_now_ms() < delivery->try_ms)
+        return false;
+    delivery->trying = true;
+    bool more = deliver(lane);
+    delivery->trying = false;
+    return more && delivery->route_ready;
+}
+
+static void rest_on_thread(void *arg, void *state)
+{
+    struct lane *lane = arg;
+    (void)state;
+    lane->delivery->options.route->rest(lane->delivery->options.route, lane->number);
+}
+
+static void rest(struct lane *lane)
+{
+    if (lane->rested || !lane->delivery->options.route->rest)
+        return;
+    lane->rested = busi_offload_run(lane->delivery->options.offload, rest_on_thread, lane,
+                                    busi_now_ms() + CHECK_MS, NULL) == BUSI_OK;
+}
+
+/* The first lane looks by itself, too: mails become due, and other mailers store some. */
+static void wait_for_mails(struct lane *lane)
+{
+    struct delivery *delivery = lane->delivery;
+    int64_t now = busi_now_ms(), until = INT64_MAX;
+    if (lane->number == 0)
+        until = !delivery->route_ready && delivery->try_ms > now && delivery->try_ms < now + POLL_MS
+                    ? delivery->try_ms
+                    : now + POLL_MS;
+    else if (!lane->rested)
+        until = now + REST_MS;
+    lane->idle = true;
+    (void)busi_fiber_wait(until);
+    lane->idle = false;
+}
+
+static void run_lane(void *arg)
+{
+    struct lane *lane = arg;
+    struct delivery *delivery = lane->delivery;
+    lane->fiber = busi_fiber_self();
+    lane->rested = true;
+    while (!delivery->stopping) {
+        if (work(lane) || delivery->stopping)
+            continue;
+        if (busi_now_ms() >= lane->worked_ms + REST_MS)
+            rest(lane);
+        if (!delivery->stopping)
+            wait_for_mails(lane);
+    }
+    rest(lane);
+    lane->fiber = NULL;
+}
+
+/* ---- the keeper ---- */
 
 struct probe {
-    const char *folder;
-    bool clean; /* once, at start */
-    int error;
+    struct mail_route *route;
+    bool first;
+    const char *why; /* NULL: it works */
 };
 
-static void run_probe(void *arg, void *state)
+static void probe_on_thread(void *arg, void *state)
 {
     struct probe *probe = arg;
     (void)state;
-    if (probe->clean)
-        mail_folder_clean(probe->folder);
-    probe->error = mail_folder_probe(probe->folder);
+    probe->why = probe->route->probe(probe->route, probe->first);
 }
 
-static void check_folder(struct delivery *delivery, bool clean)
+static void check_route(struct delivery *delivery, bool first)
 {
-    struct probe probe = {delivery->options.process->settings->mail_folder.ptr, clean, 0};
-    enum busi_code code =
-        busi_offload_run(delivery->options.offload, run_probe, &probe, busi_now_ms() + CHECK_MS, NULL);
-    bool ready = code == BUSI_OK && probe.error == 0;
-    if (!ready && (delivery->folder_ready || clean))
-        busi_log(BUSI_ERR, "mail_folder",
-                 BUSI_C("why", probe.error != 0 ? strerror(probe.error) : busi_code_name(code)));
-    delivery->folder_ready = ready;
-}
-
-static void count_queue(struct delivery *delivery)
-{
-    struct busi_pg_result result = {0};
-    if (busi_pg_run(delivery->options.pg, MAIL_SQL_count_queued, NULL, statement_deadline(delivery),
-                    &result) == BUSI_OK)
-        busi_metric_set(BUSI_METRIC_mail_queue, busi_pg_int(&result, 0, 0));
-    busi_pg_clear(&result);
-}
-
-static void check(struct delivery *delivery)
-{
-    if (delivery->folder_ready && busi_now_ms() < delivery->check_ms)
+    struct probe probe = {delivery->options.route, first, NULL};
+    if (!probe.route->probe)
         return;
-    check_folder(delivery, false);
-    delivery->check_ms = busi_now_ms() + CHECK_MS;
-    if (busi_pg_ready(delivery->options.pg))
-        count_queue(delivery);
+    enum busi_code code =
+        busi_offload_run(delivery->options.offload, probe_on_thread, &probe, busi_now_ms() + CHECK_MS, NULL);
+    if (code != BUSI_OK)
+        probe.why = busi_code_name((int)code);
+    if (probe.why)
+        tell_health(delivery, probe.why);
+    else
+        route_works(delivery);
 }
 
-static void run(void *arg)
+static void run_keeper(void *arg)
 {
     struct delivery *delivery = arg;
-    delivery->fiber = busi_fiber_self();
-    check_folder(delivery, true);
+    const struct mail_queue *queue = &delivery->options.queue;
+    int64_t check_ms = 0, sweep_ms = 0;
+    delivery->keeper = busi_fiber_self();
+    check_route(delivery, true);
     while (!delivery->stopping) {
-        bool more = false;
-        check(delivery);
-        if (delivery->folder_ready && busi_pg_ready(delivery->options.pg))
-            more = deliver(delivery);
-        if (!more)
-            (void)busi_fiber_wait(busi_now_ms() + POLL_MS);
+        (void)busi_fiber_wait(busi_now_ms() + POLL_MS);
+        if (delivery->stopping || (delivery->route_ready && busi_now_ms() < check_ms))
+            continue;
+        check_route(delivery, false);
+        check_ms = busi_now_ms() + CHECK_MS;
+        if (!busi_pg_ready(queue->pg))
+            continue;
+        mail_queue_look(queue);
+        if (busi_now_ms() >= sweep_ms && !mail_queue_sweep(queue))
+            sweep_ms = busi_now_ms() + SWEEP_MS;
     }
-    delivery->fiber = NULL;
+    delivery->keeper = NULL;
+}
+
+/* ---- life ---- */
+
+static bool start_fibers(struct delivery *delivery)
+{
+    struct busi_fibers *fibers = delivery->options.process->fibers;
+    for (int i = 0; i < delivery->options.route->lanes; i++) {
+        struct lane *lane = &delivery->lanes[i];
+        *lane = (struct lane){.delivery = delivery, .number = i};
+        if (!busi_fiber_start(fibers, run_lane, lane))
+            return false;
+    }
+    return busi_fiber_start(fibers, run_keeper, delivery);
 }
 
 struct delivery *delivery_new(const struct delivery_options *options)
@@ -282,37 +401,47 @@ struct delivery *delivery_new(const struct delivery_options *options)
     if (!delivery)
         return NULL;
     delivery->options = *options;
-    if (!busi_fiber_start(options->process->fibers, run, delivery)) {
-        free(delivery);
-        return NULL;
-    }
-    return delivery;
+    delivery->route_ready = !options->route->probe;
+    busi_metric_set(BUSI_METRIC_mail_route_ready, delivery->route_ready);
+    delivery->lanes = calloc((size_t)options->route->lanes, sizeof(*delivery->lanes));
+    if (delivery->lanes && start_fibers(delivery))
+        return delivery;
+    return NULL; /* the process ends: fibers that were started keep what they use */
 }
 
 void delivery_wake(struct delivery *delivery)
 {
-    if (delivery->fiber)
-        busi_fiber_wake(delivery->fiber);
+    delivery->stored = true;
+    wake_one(delivery);
 }
 
-bool delivery_folder_ready(const struct delivery *delivery)
+bool delivery_ready(const struct delivery *delivery)
 {
-    return delivery->folder_ready;
+    return delivery->route_ready || !delivery->options.route->probe;
 }
 
 void delivery_stop(struct delivery *delivery)
 {
     delivery->stopping = true;
-    delivery_wake(delivery);
+    delivery->options.route->leave(delivery->options.route);
+    for (int i = 0; i < delivery->options.route->lanes; i++)
+        if (delivery->lanes[i].fiber)
+            busi_fiber_wake(delivery->lanes[i].fiber);
+    if (delivery->keeper)
+        busi_fiber_wake(delivery->keeper);
 }
 
 bool delivery_stopped(const struct delivery *delivery)
 {
-    return delivery->fiber == NULL;
+    for (int i = 0; i < delivery->options.route->lanes; i++)
+        if (delivery->lanes[i].fiber)
+            return false;
+    return delivery->keeper == NULL;
 }
 
 void delivery_free(struct delivery **delivery)
 {
+    free((*delivery)->lanes);
     free(*delivery);
     *delivery = NULL;
 }

@@ -1,26 +1,27 @@
-/* The relay from the table of mails to the mail folder: one fiber that claims due mails, renders them, has
- * them written on an offload thread and marks them delivered. Any number of mailers may share a table. Loop
+/* The relay from the table of mails to the route they leave by: fibers that claim due mails, render them,
+ * have them delivered on offload threads and settle them. Any number of mailers may share a table. Loop
  * thread only. */
 #pragma once
 #include "loop/offload.h"
-#include "mail.h"
+#include "queue.h"
 #include "service/service.h"
-#include "store/pg.h"
 
 struct delivery;
 struct delivery_options {
     struct busi_process *process;
-    struct busi_pg *pg;
-    struct busi_offload *offload; /* writes the files; one thread is enough */
+    struct mail_queue queue;
+    struct busi_offload *offload; /* a thread for each lane of the route */
+    struct mail_route *route;     /* borrowed */
     struct mail_setup setup;
 };
-/* Starts the fiber. NULL: out of memory or fibers. */
+/* Starts the fibers. NULL: out of memory or fibers. */
 [[nodiscard]] struct delivery *delivery_new(const struct delivery_options *options);
 /* A mail was stored: look at once, not at the next poll. */
 void delivery_wake(struct delivery *delivery);
-/* The mail folder took the last file, or the last probe. */
-bool delivery_folder_ready(const struct delivery *delivery);
-/* Ends the fiber when the mails in hand are done. */
+/* The mail folder took the last file, or the last probe. With a relay always: mails can wait for it in the
+ * table. */
+bool delivery_ready(const struct delivery *delivery);
+/* Ends the fibers when the mails in hand are done. */
 void delivery_stop(struct delivery *delivery);
 bool delivery_stopped(const struct delivery *delivery);
 /* Only when stopped. */

@@ -8,12 +8,17 @@
 
 struct mailer {
     struct busi_pg *pg;
-    struct busi_offload *offload; /* one thread for the mail folder */
+    struct mail_route *route;
+    struct busi_offload *offload; /* a thread for each lane of the route */
     struct delivery *delivery;
     struct mail_setup setup; /* borrows the settings; owns its templates */
 };
 
-enum { REQUEST_MAX_BYTES = 128 * 1024 };
+enum {
+    REQUEST_MAX_BYTES = 128 * 1024,
+    MOST_WAIT_MS =
+        3600000, /* lanes never wait for each other: no prediction is to keep one from its thread */
+};
 
 #define METHOD_MAILER(name, wire, request, reply, retry, timeout)                                            \
     BUSI_HANDLER(struct mailer, mailer, name, request, reply)
@@ -117,8 +122,7 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
                      BUSI_STR("BUSI_MAILER_DATABASE: is not set; name the database as role busi_mailer\n"));
     else if (!busi_pg_conninfo_valid(settings->mailer_database))
         busi_buf_str(errors, BUSI_STR("BUSI_MAILER_DATABASE: is not a connection string of Postgres\n"));
-    if (settings->mail_folder.len == 0)
-        busi_buf_str(errors, BUSI_STR("BUSI_MAIL_FOLDER: is not set; name a folder for the mails\n"));
+    (void)mail_route_check(settings, errors);
     if (!mail_sender_parse(settings->mail_from, &from))
         busi_buf_printf(errors, "BUSI_MAIL_FROM: '%.*s' is not like 'name <local@domain>'\n",
                         BUSI_ARG(settings->mail_from));
@@ -146,13 +150,21 @@ static bool start_parts(struct mailer *self, struct busi_process *process)
                                                      .n_statements = MAIL_SQL_COUNT,
                                                      .connections = (int)settings->database_connections,
                                                      .statement_timeout_ms = settings->statement_timeout_ms});
-    self->offload = busi_offload_new(
-        process->loop, &(struct busi_offload_options){
-                           .name = "mail-folder", .threads = 1, .max_wait_ms = 60000, .max_queue = 8});
-    if (!self->setup.templates || !self->pg || !self->offload)
+    self->route = mail_route_new(settings, &self->setup.from);
+    if (!self->setup.templates || !self->pg || !self->route)
         return false;
-    self->delivery = delivery_new(&(struct delivery_options){
-        .process = process, .pg = self->pg, .offload = self->offload, .setup = self->setup});
+    self->offload =
+        busi_offload_new(process->loop, &(struct busi_offload_options){.name = "mail-route",
+                                                                       .threads = self->route->lanes,
+                                                                       .max_wait_ms = MOST_WAIT_MS,
+                                                                       .max_queue = 128});
+    if (!self->offload)
+        return false;
+    self->delivery = delivery_new(&(struct delivery_options){.process = process,
+                                                             .queue = {self->pg, settings},
+                                                             .offload = self->offload,
+                                                             .route = self->route,
+                                                             .setup = self->setup});
     return self->delivery != NULL;
 }
 
@@ -170,7 +182,7 @@ static void *start(struct busi_process *process)
 static bool ready(void *state)
 {
     const struct mailer *self = state;
-    return busi_pg_ready(self->pg) && delivery_folder_ready(self->delivery);
+    return busi_pg_ready(self->pg) && delivery_ready(self->delivery);
 }
 
 static void drain(void *state)
@@ -190,6 +202,7 @@ static void stop(void *state)
     struct mailer *self = state;
     delivery_free(&self->delivery);
     busi_offload_free(&self->offload);
+    self->route->free(&self->route);
     busi_pg_free(&self->pg);
     mail_templates_free(&self->setup.templates);
     free(self);
