@@ -1,6 +1,7 @@
 #include "auth.h"
 #include "base/log.h"
 #include "crypto/secret.h"
+#include "hooks.h"
 #include "journal.h"
 #include "limits.h"
 #include "outbox.h"
@@ -84,6 +85,18 @@ static bool open_outbox(struct auth *auth, struct busi_loop *loop, const struct 
     return auth->outbox != NULL;
 }
 
+static bool open_hooks(struct auth *auth, struct busi_loop *loop, const struct auth_options *options,
+                       const char **error)
+{
+    auth->hooks = auth_hooks_new(loop,
+                                 &(struct auth_hooks_options){.pg = auth->pg,
+                                                              .fibers = options->fibers,
+                                                              .curve = options->curve,
+                                                              .settings = options->settings},
+                                 error);
+    return auth->hooks != NULL;
+}
+
 struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options)
 {
     const struct busi_settings *settings = options->settings;
@@ -98,7 +111,8 @@ struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options
     }
     if (!auth || !prepare_names(&error) || !open_sealer(auth, &error) ||
         !open_stores(auth, loop, settings, &error) || !open_passwords(auth, loop, settings, &error) ||
-        !open_journal(auth, options->fibers, &error) || !open_outbox(auth, loop, options, &error)) {
+        !open_journal(auth, options->fibers, &error) || !open_outbox(auth, loop, options, &error) ||
+        !open_hooks(auth, loop, options, &error)) {
         busi_log(BUSI_ERR, "cannot_start", BUSI_C("why", error));
         auth_free(&auth);
     }
@@ -110,6 +124,7 @@ void auth_free(struct auth **auth)
     if (!*auth)
         return;
     auth_passwords_free(&(*auth)->passwords);
+    auth_hooks_free(&(*auth)->hooks);
     auth_outbox_free(&(*auth)->outbox);
     auth_journal_free(&(*auth)->journal);
     busi_redis_free(&(*auth)->redis);
@@ -126,11 +141,13 @@ bool auth_ready(const struct auth *auth)
 
 void auth_drain(struct auth *auth)
 {
+    auth_hooks_stop(auth->hooks);
     auth_outbox_stop(auth->outbox);
     auth_journal_stop(auth->journal);
 }
 
 bool auth_idle(const struct auth *auth)
 {
-    return auth_outbox_stopped(auth->outbox) && auth_journal_stopped(auth->journal);
+    return auth_hooks_stopped(auth->hooks) && auth_outbox_stopped(auth->outbox) &&
+           auth_journal_stopped(auth->journal);
 }

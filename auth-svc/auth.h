@@ -22,6 +22,7 @@ struct auth {
     struct auth_passwords *passwords; /* owned: the threads that hash */
     struct auth_journal *journal;     /* owned: tells Redis again what was revoked */
     struct auth_outbox *outbox;       /* owned: hands mails to the mailer */
+    struct auth_hooks *hooks;         /* owned: asks and tells other services */
     struct auth_door doors[AUTH_DOORS];
     const struct busi_settings *settings; /* borrowed */
     struct busi_str token_hash_key;       /* of what is stored of tokens; borrowed from the settings */

@@ -1,6 +1,7 @@
 #include "service.h"
 #include "auth.h"
 #include "database.h"
+#include "hook_rules.h"
 #include "safety.h"
 
 enum { JWT_SECRET_LEAST_BYTES = 64, TOKEN_HASH_KEY_LEAST_BYTES = 32 };
@@ -25,6 +26,26 @@ static bool need(struct busi_buf *errors, bool fine, const char *line)
     return fine;
 }
 
+/* Fault of either setting, the subscribers first: hooks name them. */
+static bool check_hooks(const struct busi_settings *settings, struct busi_buf *errors)
+{
+    struct auth_hook_rules rules;
+    struct busi_str culprit, none = {0};
+    const char *setting = "BUSI_HOOK_SUBSCRIBERS";
+    const char *fault = auth_hook_rules_read(&rules, settings->hook_subscribers, none, &culprit);
+    if (!fault) {
+        setting = "BUSI_HOOKS";
+        fault = auth_hook_rules_read(&rules, settings->hook_subscribers, settings->hooks, &culprit);
+    }
+    if (fault)
+        busi_buf_printf(errors, "%s: '%.*s' %s\n", setting, BUSI_ARG(culprit), fault);
+    else if (rules.n_subscribers > 0 && settings->curve_key_file.len > 0)
+        return need(
+            errors, settings->curve_server_dir.len > 0,
+            "BUSI_CURVE_SERVER_DIR: is not set; name the folder with the subscribers' certificates\n");
+    return !fault;
+}
+
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)
 {
     const char *fault = settings->redis.len ? busi_redis_url_fault(settings->redis) : "is not set";
@@ -47,7 +68,7 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
              "BUSI_TOKEN_HASH_KEY: must have at least 32 bytes; make one with 'auth-svc gen-secret 32'\n");
     fine &= need(errors, settings->mailer_endpoints.len == 0 || settings->curve_server_dir.len > 0,
                  "BUSI_CURVE_SERVER_DIR: is not set; name the folder with mailer-svc.pub\n");
-    return fine;
+    return fine & check_hooks(settings, errors);
 }
 
 static void *start(struct busi_process *process)

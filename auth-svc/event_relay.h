@@ -1,0 +1,21 @@
+/* Tells one subscriber the events it was promised in auth.events: each at least once, with a key by which it
+ * knows a repetition, until it has answered OK or the event is too old. Loop thread only. */
+#pragma once
+#include "relay.h"
+#include "rpc/client.h"
+#include "store/pg.h"
+
+struct auth_event_relay_options {
+    struct busi_pg *pg;             /* borrowed */
+    struct busi_fibers *fibers;     /* borrowed: one is kept */
+    struct busi_rpc_client *client; /* borrowed: to the subscriber */
+    struct busi_str subscriber;     /* borrowed */
+    int64_t keep_ms;                /* what is older is dropped */
+};
+struct auth_event_relay {
+    struct auth_event_relay_options options;
+    struct auth_relay relay;
+    int64_t purge_ms; /* when old ones are dropped next; busi_now_ms() scale */
+};
+[[nodiscard]] bool auth_event_relay_start(struct auth_event_relay *events,
+                                          const struct auth_event_relay_options *options);
