@@ -166,12 +166,12 @@ static void in_flight(void)
     struct busi_str token = new_session("a@b.co", NULL);
     const char *key = key_of(token);
     struct busi_str record = redis("GET", key, NULL, NULL).text;
-    struct auth_session session;
-    cr_assert_eq(auth_token_read(world.auth, &world.arena, token, &session), BUSI_JWT_OK);
+    struct auth_token read;
+    cr_assert_eq(auth_token_read(world.auth, &world.arena, token, &read), AUTH_TOKEN_GOOD);
     admin(busi_arena_printf(&world.arena,
                             "INSERT INTO auth.revocations(user_id, session_id, expires_at)"
                             " VALUES (1, '%.*s', now() + interval '1 day')",
-                            BUSI_ARG(session.id))
+                            BUSI_ARG(read.session_id))
               .ptr);
     redis("FLUSHDB", NULL, NULL, NULL);
     reconnect();
