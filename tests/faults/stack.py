@@ -56,6 +56,11 @@ def request(method, path, body=None, token=None, connection=None, timeout=10):
     headers = {"content-type": "application/json"} if body is not None else {}
     if token:
         headers["authorization"] = "Bearer " + token
+    return ask(method, path, body, headers, connection, timeout)
+
+
+def ask(method, path, body, headers, connection=None, timeout=10):
+    """The same with these headers and no others."""
     mine = connection or http.client.HTTPConnection(HOST, int(PORT), timeout=timeout)
     try:
         mine.request(method, path, json.dumps(body) if body is not None else None, headers)

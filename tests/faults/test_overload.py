@@ -5,12 +5,13 @@ import stack
 DEADLINE_S = 5.0 + 0.5  # of the password routes, and the grace of faults.md I9
 
 
-def burst(count, request):
-    """Sends the same request on that many connections at once: [(status, seconds, headers)], status 0 without an answer."""
+def burst(count, requests):
+    """Sends a request on that many connections at once, one for all or a list: [(status, seconds, headers)], status 0 without an
+    answer."""
     poll, begin, answers = selectors.DefaultSelector(), time.monotonic(), []
-    for _ in range(count):
+    for i in range(count):
         sock = socket.create_connection((stack.HOST, int(stack.PORT)), timeout=5)
-        sock.sendall(request)
+        sock.sendall(requests if isinstance(requests, bytes) else requests[i])
         sock.setblocking(False)
         poll.register(sock, selectors.EVENT_READ, bytearray())
     while poll.get_map() and time.monotonic() - begin < 15:

@@ -1,0 +1,155 @@
+"""Small limits in the running house: whoever tries too often is told so, before anything is hashed, and when to come back."""
+import itertools, re, sys, time
+import pytest
+import stack
+from test_overload import burst
+
+sys.path.append(str(stack.ROOT / "tests/wire"))
+from client import Client, RpcError  # noqa: E402
+
+ACCOUNT, NETWORK, WORKERS = 6, 20, 2  # tries; auth-svc replicas
+SMALL = {"BUSI_LIMIT_SIGN_IN_ACCOUNT": f"{ACCOUNT}/1m", "BUSI_LIMIT_SIGN_IN_NETWORK": f"{NETWORK}/10s", "BUSI_LIMIT_KNOWN": "1h",
+         "BUSI_LIMIT_SIGN_IN_PAIR": "8/1m", "BUSI_TRUSTED_PROXIES": "127.0.0.1"}
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def whole_stack():
+    stack.local("up", **SMALL)
+    yield
+    stack.local("up")
+
+
+@pytest.fixture
+def email():
+    name = f"limits-{time.time_ns()}@example.com"
+    stack.sign_up(name)
+    return name
+
+
+def new_address():
+    n = next(numbers)
+    return f"198.18.{n // 250}.{n % 250}"
+
+
+def sign_in(email, password=stack.PASSWORD, address=None, path="/api/users/signin"):
+    """From this address, as the trusted proxy in front tells it; from a new one each time without."""
+    field = "username" if path == "/login" else "email"
+    headers = {"content-type": "application/json", "x-forwarded-for": address or new_address()}
+    return stack.ask("POST", path, {field: email, "password": password}, headers)
+
+
+def statuses(n, *args, **more):
+    return [sign_in(*args, **more)[0] for _ in range(n)]
+
+
+def hashes():
+    return sum(int(re.search(r"^busi_password_hashes_total (\d+)", stack.metrics(f"auth-{i}"), re.M)[1]) for i in (1, 2))
+
+
+def test_parallel_guesses_find_no_gap(email):
+    before = hashes()
+    requests = []
+    for i in range(200):
+        body = f'{{"email":"{email if i % 2 else email.upper()}","password":"guess {i}"}}'
+        requests.append((f"POST /api/users/signin HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                         f"X-Forwarded-For: {new_address()}\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
+    answers = [a[0] for a in burst(200, requests)]
+    assert len(answers) == 200 and answers.count(401) == ACCOUNT and answers.count(429) == 200 - ACCOUNT
+    assert hashes() - before <= ACCOUNT + WORKERS
+
+
+def test_a_network_that_sprays_is_stopped():
+    address, before = new_address(), time.monotonic()
+    answers = [sign_in(f"nobody-{i}@example.com", "guess", address)[0] for i in range(60)]
+    refilled = (time.monotonic() - before) / (10 / NETWORK)
+    assert NETWORK <= answers.count(401) <= NETWORK + refilled + 1 and set(answers) == {401, 429}
+    assert sign_in("nobody-0@example.com", "guess")[0] == 401  # others go on
+
+
+def test_the_answer_says_when_to_come_back_and_that_is_true(email):
+    address = new_address()
+    while (answer := sign_in(f"nobody-{next(numbers)}@example.com", "guess", address))[0] == 401:
+        pass
+    for _ in range(3):
+        status, headers, body = answer
+        assert status == 429 and body == {"errors": {"detail": "Too Many Requests"}}
+        assert headers["cache-control"] == "no-store" and headers["x-request-id"]
+        assert headers["ratelimit-policy"] == f'"default";q={NETWORK};w=10'
+        left, reset = map(int, re.fullmatch(r'"default";r=(\d+);t=(\d+)', headers["ratelimit"]).groups())
+        wait = int(headers["retry-after"])
+        assert left == 0 and 1 <= wait <= reset <= 10
+        time.sleep(wait)
+        assert sign_in(email, address=address)[0] == 201
+        while (answer := sign_in(f"nobody-{next(numbers)}@example.com", "guess", address))[0] == 401:
+            pass
+
+
+def test_every_surface_words_it_itself(email):
+    statuses(ACCOUNT, email, "guess")
+    status, headers, body = sign_in(email, path="/login")
+    assert status == 429 and body == {"error": "too many requests"}
+    assert headers["retry-after"] and headers["ratelimit"] and headers["ratelimit-policy"]
+
+
+def test_an_account_there_is_and_one_there_is_not_look_alike(email):
+    def story(name):
+        answers = [sign_in(name, "guess") for _ in range(ACCOUNT + 3)]
+        return [(a[0], a[2], sorted(k.lower() for k in a[1].keys()), a[1]["ratelimit-policy"]) for a in answers]
+    assert story(email) == story(f"nobody-{time.time_ns()}@example.com")
+
+
+def test_one_name_in_many_spellings_is_one_account(email):
+    local, domain = email.split("@")
+    spellings = [email, email.upper(), f"{local}@{domain.title()}", f"{email}.", f"{local.upper()}@{domain}."]
+    assert [sign_in(spellings[i % 5], "guess")[0] for i in range(ACCOUNT)] == [401] * ACCOUNT
+    assert [sign_in(s)[0] for s in spellings] == [429] * 5
+
+
+@pytest.mark.parametrize("first, other, is_free", [
+    ("2001:db8:7:1::{}", "2001:db8:7:2::1", True),  # one of the two to the power of 64 addresses a customer has
+    ("::ffff:203.0.113.7", "203.0.113.7", False)])
+def test_a_client_is_its_network(first, other, is_free):
+    begin = time.monotonic()
+    answers = [sign_in(f"nobody-{next(numbers)}@example.com", "guess", first.format(i))[0] for i in range(50)]
+    assert answers.count(401) <= NETWORK + (time.monotonic() - begin) * 2 + 1 and answers[-1] == 429
+    assert (sign_in("nobody@example.com", "guess", other)[0] == 401) == is_free
+
+
+def test_strangers_do_not_lock_the_owner_out(email):
+    home = new_address()
+    assert sign_in(email, address=home)[0] == 201
+    assert statuses(ACCOUNT, email, "guess")[-1] == 429  # one was the owner's
+    assert sign_in(email)[0] == 429
+    assert statuses(3, email, address=home) == [201] * 3  # a right password gives the pair's tries back
+    assert statuses(9, email, "guess", home) == [401] * 8 + [429]
+
+
+def test_the_numbers_travel_within_the_house(email):
+    client = Client(f"tcp://127.0.0.1:{stack.port('auth-1')}", stack.VAR / "keys/gateway.key", stack.VAR / "keys/servers/auth-svc.pub")
+    request = {1: "busi", 2: email, 3: "guess"}
+    try:
+        for _ in range(ACCOUNT):
+            with pytest.raises(RpcError) as wrong:
+                client.call("auth.SignIn", request, timeout_ms=5000)
+            assert wrong.value.code == "UNAUTHENTICATED"
+        with pytest.raises(RpcError) as limited:
+            client.call("auth.SignIn", request, timeout_ms=5000, remote_addr=new_address())
+    finally:
+        client.close()
+    limit, window_ms, left, reset_ms = limited.value.quota
+    assert limited.value.code == "RESOURCE_EXHAUSTED" and (limit, window_ms, left) == (ACCOUNT, 60000, 0)
+    assert 0 < limited.value.retry_after_ms <= 10000 and 50000 < reset_ms <= 60000
+
+
+def test_decisions_are_counted_by_limit_and_outcome():
+    text = stack.metrics("auth-1") + stack.metrics("auth-2")
+    for code in ("OK", "RESOURCE_EXHAUSTED"):
+        assert re.search(rf'^busi_limit_duration_total\{{limit="sign_in",code="{code}"\}} [1-9]', text, re.M), text[-3000:]
+
+
+def test_a_header_of_anybody_is_no_address():
+    """The last of the module: without a trusted proxy, whatever the header says."""
+    stack.local("up", **SMALL | {"BUSI_TRUSTED_PROXIES": ""})
+    answers = [sign_in(f"nobody-{next(numbers)}@example.com", "guess")[0] for i in range(60)]
+    assert 429 in answers and answers.count(401) < 45
