@@ -1,4 +1,5 @@
 /* The handlers that take a token or name a session. */
+#include "limits.h"
 #include "sessions.h"
 
 static enum busi_code invalid(struct busi_call *call, enum auth_token_verdict verdict)
@@ -45,7 +46,9 @@ enum busi_code auth_refresh_token(struct auth *self, struct busi_call *call,
 {
     struct auth_token token;
     struct auth_session session;
-    enum busi_code code = admit(self, call, in->refresh_token, AUTH_TOKEN_REFRESH, &token, &session);
+    enum busi_code code = auth_limit(self, call, AUTH_LIMIT_refresh_token, (struct busi_str){0});
+    if (code == BUSI_OK)
+        code = admit(self, call, in->refresh_token, AUTH_TOKEN_REFRESH, &token, &session);
     return code == BUSI_OK ? auth_session_hand_out(self, call, &session, out) : code;
 }
 
