@@ -4,6 +4,7 @@
 #include "hooks.h"
 #include "journal.h"
 #include "limits.h"
+#include "mail_requests.h"
 #include "outbox.h"
 #include "passwords.h"
 #include "username.h"
@@ -97,6 +98,13 @@ static bool open_hooks(struct auth *auth, struct busi_loop *loop, const struct a
     return auth->hooks != NULL;
 }
 
+static bool open_fibers(struct auth *auth, struct busi_fibers *fibers, const char **error)
+{
+    *error = "no fibers for mails that are asked for, or to sweep";
+    auth->mail_requests = auth_mail_requests_new(auth, fibers);
+    return auth->mail_requests && auth_sweeper_start(&auth->sweeper, auth->pg, fibers);
+}
+
 struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options)
 {
     const struct busi_settings *settings = options->settings;
@@ -112,7 +120,7 @@ struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options
     if (!auth || !prepare_names(&error) || !open_sealer(auth, &error) ||
         !open_stores(auth, loop, settings, &error) || !open_passwords(auth, loop, settings, &error) ||
         !open_journal(auth, options->fibers, &error) || !open_outbox(auth, loop, options, &error) ||
-        !open_hooks(auth, loop, options, &error)) {
+        !open_hooks(auth, loop, options, &error) || !open_fibers(auth, options->fibers, &error)) {
         busi_log(BUSI_ERR, "cannot_start", BUSI_C("why", error));
         auth_free(&auth);
     }
@@ -124,6 +132,7 @@ void auth_free(struct auth **auth)
     if (!*auth)
         return;
     auth_passwords_free(&(*auth)->passwords);
+    auth_mail_requests_free(&(*auth)->mail_requests);
     auth_hooks_free(&(*auth)->hooks);
     auth_outbox_free(&(*auth)->outbox);
     auth_journal_free(&(*auth)->journal);
@@ -141,6 +150,8 @@ bool auth_ready(const struct auth *auth)
 
 void auth_drain(struct auth *auth)
 {
+    auth_relay_stop(&auth->sweeper.relay);
+    auth_mail_requests_stop(auth->mail_requests);
     auth_hooks_stop(auth->hooks);
     auth_outbox_stop(auth->outbox);
     auth_journal_stop(auth->journal);
@@ -148,6 +159,7 @@ void auth_drain(struct auth *auth)
 
 bool auth_idle(const struct auth *auth)
 {
-    return auth_hooks_stopped(auth->hooks) && auth_outbox_stopped(auth->outbox) &&
+    return !auth->sweeper.relay.running && auth_mail_requests_stopped(auth->mail_requests) &&
+           auth_hooks_stopped(auth->hooks) && auth_outbox_stopped(auth->outbox) &&
            auth_journal_stopped(auth->journal);
 }

@@ -8,6 +8,7 @@
 #include "rpc/client.h"
 #include "store/pg.h"
 #include "store/redis.h"
+#include "sweeper.h"
 
 enum auth_statement {
 #define STATEMENT(name, effect, n_params, sql) AUTH_##name,
@@ -17,12 +18,14 @@ enum auth_statement {
 };
 
 struct auth {
-    struct busi_pg *pg;               /* owned: users and the outbox */
-    struct busi_redis *redis;         /* owned: sessions */
-    struct auth_passwords *passwords; /* owned: the threads that hash */
-    struct auth_journal *journal;     /* owned: tells Redis again what was revoked */
-    struct auth_outbox *outbox;       /* owned: hands mails to the mailer */
-    struct auth_hooks *hooks;         /* owned: asks and tells other services */
+    struct busi_pg *pg;                       /* owned: users and the outbox */
+    struct busi_redis *redis;                 /* owned: sessions */
+    struct auth_passwords *passwords;         /* owned: the threads that hash */
+    struct auth_journal *journal;             /* owned: tells Redis again what was revoked */
+    struct auth_outbox *outbox;               /* owned: hands mails to the mailer */
+    struct auth_hooks *hooks;                 /* owned: asks and tells other services */
+    struct auth_mail_requests *mail_requests; /* owned: decides on mails that were asked for */
+    struct auth_sweeper sweeper;
     struct auth_door doors[AUTH_DOORS];
     const struct busi_settings *settings; /* borrowed */
     struct busi_str token_hash_key;       /* of what is stored of tokens; borrowed from the settings */

@@ -11,8 +11,3 @@
 UNIMPLEMENTED(list_sessions, user_id_request, list_sessions_reply)
 UNIMPLEMENTED(end_session, session_id_request, count_reply)
 UNIMPLEMENTED(end_other_sessions, check_token_request, count_reply)
-UNIMPLEMENTED(send_confirmation, account_name_request, empty)
-UNIMPLEMENTED(start_reset, account_name_request, empty)
-UNIMPLEMENTED(finish_reset, finish_reset_request, empty)
-UNIMPLEMENTED(remind_username, account_name_request, empty)
-UNIMPLEMENTED(change_password, change_password_request, count_reply)

@@ -1,55 +1,21 @@
 /* Accounts with user names and data, and the confirmation of their addresses, by the handlers. */
-#include "auth-svc_kit.h"
+#include "auth-svc_accounts_kit.h"
 
 TestSuite(accounts, .init = set_up, .fini = tear_down, .timeout = 60);
-
-/* The busi door asking for what another would. */
-static void ask_for_everything(void)
-{
-    world.auth->doors[0].asks = AUTH_ASKS_BOTH;
-    world.auth->doors[0].new_mail = AUTH_NEW_CONFIRMATION;
-    world.auth->doors[0].logins = AUTH_LOGIN_EMAIL_OR_USERNAME;
-}
-
-static enum busi_code sign_up_as(const char *username, const char *email, const char *meta,
-                                 struct busi_session_reply *out)
-{
-    struct busi_sign_up_request in = {.door = BUSI_STR("busi"),
-                                      .email = busi_str_of(email),
-                                      .username = busi_str_of(username),
-                                      .password = BUSI_STR(PASSWORD),
-                                      .password_confirm = BUSI_STR(PASSWORD),
-                                      .meta = busi_str_of(meta)};
-    *out = (struct busi_session_reply){0};
-    begin(&world.call);
-    world.call.origin.language = BUSI_STR("de");
-    return auth_sign_up(world.auth, &world.call, &in, out);
-}
-
-static enum busi_code confirm(struct busi_str secret, struct busi_session_reply *out)
-{
-    struct busi_confirm_email_request in = {.door = BUSI_STR("busi"), .secret = secret};
-    *out = (struct busi_session_reply){0};
-    begin(&world.call);
-    return auth_confirm_email(world.auth, &world.call, &in, out);
-}
-
-#define SECRET "SELECT arguments ->> 'secret' FROM auth.outbox ORDER BY id DESC LIMIT 1"
 
 static void user_names_and_data(void)
 {
     struct busi_session_reply session;
-    ask_for_everything();
     cr_assert_eq(sign_up_as("Bob", "Bob@Example.com", "{\"role\":\"admin\"}", &session), BUSI_OK);
     cr_assert(busi_str_eq(session.username, BUSI_STR("Bob")));
     cr_assert(busi_str_eq(admin_text("SELECT username_key || meta FROM auth.users"),
                           BUSI_STR("bob{\"role\":\"admin\"}")));
     cr_assert_eq(admin_int("SELECT count(*) FROM auth.users WHERE code ~ '^[a-z1-9]{6}$' AND epoch = 0"), 1);
-    cr_assert_eq(sign_in("BOB", PASSWORD, &session), BUSI_OK);
-    cr_assert_eq(sign_in("bob@example.COM", PASSWORD, &session), BUSI_OK);
-    cr_assert_eq(sign_in("b\xe2\x80\x8b"
-                         "ob",
-                         PASSWORD, &session),
+    cr_assert_eq(sign_in_as("BOB", PASSWORD, &session), BUSI_OK);
+    cr_assert_eq(sign_in_as("bob@example.COM", PASSWORD, &session), BUSI_OK);
+    cr_assert_eq(sign_in_as("b\xe2\x80\x8b"
+                            "ob",
+                            PASSWORD, &session),
                  BUSI_UNAUTHENTICATED);
     cr_assert_eq(sign_up_as("ann", "ann@example.com", NULL, &session), BUSI_OK);
     cr_assert(busi_str_eq(admin_text("SELECT meta FROM auth.users WHERE username = 'ann'"), BUSI_STR("{}")));
@@ -72,7 +38,6 @@ static bool refused(size_t n, const char *first, const char *second)
 static void taken(void)
 {
     struct busi_session_reply session;
-    ask_for_everything();
     cr_assert_eq(sign_up_as("Bob", "bob@example.com", NULL, &session), BUSI_OK);
     cr_assert_eq(sign_up_as("Ann", "ann@example.com", NULL, &session), BUSI_OK);
     cr_assert_eq(sign_up_as("bOB", "new@example.com", NULL, &session), BUSI_INVALID_ARGUMENT);
@@ -100,7 +65,6 @@ Test(accounts, say_all_that_is_taken)
 static void names_of_those_in_charge(void)
 {
     struct busi_session_reply session;
-    ask_for_everything();
     cr_assert_eq(sign_up_as("Root", "bob@example.com", NULL, &session), BUSI_OK);
 }
 
@@ -140,7 +104,6 @@ static void confirmed_once(void)
 {
     struct busi_session_reply session;
     struct busi_principal who;
-    ask_for_everything();
     cr_assert_eq(sign_up_as("Bob", "bob@example.com", NULL, &session), BUSI_OK);
     int64_t id = session.user_id;
     cr_assert(busi_str_eq(admin_text("SELECT kind || language || recipient FROM auth.outbox"),
@@ -173,7 +136,6 @@ Test(accounts, an_address_is_confirmed_once)
 static void confirmed_too_late(void)
 {
     struct busi_session_reply session;
-    ask_for_everything();
     cr_assert_eq(sign_up_as("Bob", "bob@example.com", NULL, &session), BUSI_OK);
     struct busi_str secret = admin_text(SECRET);
     admin("UPDATE auth.one_time_secrets SET expires_at = now()");

@@ -1,0 +1,15 @@
+/* Deletes what time has made useless, a thousand rows at a time, on a fiber of its own. Any replica does it,
+ * and several at once do no harm. Loop thread only. */
+#pragma once
+#include "relay.h"
+#include "store/pg.h"
+
+struct auth_sweeper {
+    struct busi_pg *pg; /* borrowed */
+    struct auth_relay relay;
+    size_t next;    /* of what is swept: whose turn it is */
+    int64_t due_ms; /* when the next round begins; busi_now_ms() scale */
+};
+/* sweeper stays where it is while it runs. False: no fiber is left. */
+[[nodiscard]] bool auth_sweeper_start(struct auth_sweeper *sweeper, struct busi_pg *pg,
+                                      struct busi_fibers *fibers);

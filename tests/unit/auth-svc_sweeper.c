@@ -1,0 +1,58 @@
+#include "auth-svc_accounts_kit.h"
+
+TestSuite(sweeper, .init = set_up, .fini = tear_down, .timeout = 60);
+
+static bool becomes(const char *sql, int64_t expected)
+{
+    for (int64_t until_ms = busi_now_ms() + 20000; busi_now_ms() < until_ms; busi_fiber_sleep(20))
+        if (admin_int(sql) == expected)
+            return true;
+    return false;
+}
+
+static void swept(void)
+{
+    cr_assert(becomes("SELECT count(*) FROM auth.one_time_secrets", 2));
+    cr_assert_eq(admin_int("SELECT min(user_id) FROM auth.one_time_secrets"), 1501);
+    cr_assert(becomes("SELECT count(*) FROM auth.mail_gaps", 1));
+    cr_assert(becomes("SELECT count(*) FROM auth.mail_requests", 0));
+    cr_assert(becomes("SELECT count(*) FROM auth.outbox", 1));
+    cr_assert(becomes("SELECT count(*) FROM auth.users WHERE code ~ '^[a-z1-9]{6}$'", 1502));
+    cr_assert_eq(admin_int("SELECT count(DISTINCT code) FROM auth.users"), 1502);
+}
+
+/* What is old goes, however much it is; what is not stays. */
+Test(sweeper, leaves_nothing_old_behind)
+{
+    admin("INSERT INTO auth.users(email, email_key, code) SELECT i || '@b.co', i || '@b.co', NULL"
+          " FROM generate_series(1, 1502) AS i");
+    admin("INSERT INTO auth.one_time_secrets(user_id, kind, hash, expires_at) SELECT i, 'reset_password',"
+          " decode(md5(i::text), 'hex'), now() - interval '8 days' FROM generate_series(1, 1500) AS i");
+    admin("INSERT INTO auth.one_time_secrets(user_id, kind, hash, expires_at) VALUES"
+          " (1501, 'reset_password', 'a', now() - interval '6 days'),"
+          " (1502, 'reset_password', 'b', now() + interval '6 days')");
+    admin(
+        "INSERT INTO auth.mail_gaps(email_key, kind, sent_at) SELECT i::text, 'k', now() - interval '2 days'"
+        " FROM generate_series(1, 1500) AS i");
+    admin("INSERT INTO auth.mail_gaps(email_key, kind, sent_at) VALUES ('x', 'k', now() - interval '24 "
+          "hours')");
+    admin("INSERT INTO auth.outbox(kind, recipient, created_at) VALUES"
+          " ('k', 'a@b.co', now() - interval '31 days'), ('k', 'a@b.co', now() - interval '29 days')");
+    run(swept);
+}
+
+static void poisoned(void)
+{
+    cr_assert(becomes(REQUESTS, 0));
+    cr_assert_eq(admin_int(MAILS), 0);
+}
+
+/* One that cannot be dealt with does not hold up the others for ever. */
+Test(sweeper, drops_a_request_that_cannot_be_dealt_with)
+{
+    admin("INSERT INTO auth.users(email, email_key) VALUES ('a@b.co', 'a@b.co')");
+    admin("INSERT INTO auth.mail_requests(kind, email_key, created_at) VALUES (repeat('k', 9), 'a@b.co',"
+          " now() - interval '2 hours')");
+    admin("ALTER TABLE auth.mail_gaps ADD CHECK (kind <> 'kkkkkkkkk')");
+    run(poisoned);
+}
