@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "database.h"
 #include "delivery.h"
+#include "mails.h"
 #include "statements.h"
 #include "wire/codec.h"
 #include <stdlib.h>
@@ -210,6 +211,7 @@ static void stop(void *state)
 
 static const struct busi_command commands[] = {
     {"migrate", "[--status]", "bring the schema up to date, or list what is pending", mailer_migrate, false},
+    {"mails", MAILER_MAILS_USAGE, "list mails; try dead letters again, or forget them", mailer_mails, false},
 };
 
 const struct busi_service mailer_service = {

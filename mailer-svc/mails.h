@@ -1,0 +1,7 @@
+/* `mailer-svc mails`: what became of the mails, for a person or a program. */
+#pragma once
+#include "service/settings.h"
+
+#define MAILER_MAILS_USAGE                                                                                   \
+    "[--state dead|queued|delivered] [--limit N] [--after ID] [--json] | retry ID... | forget ID..."
+int mailer_mails(const struct busi_settings *settings, int argc, char **argv);
