@@ -171,7 +171,7 @@ static void apply(struct auth_journal *journal)
 static void advance(struct auth_journal *journal)
 {
     struct busi_call call;
-    int64_t mark, before, last, settled;
+    int64_t mark = 0, before, last, settled;
     uint64_t generation = journal->applied;
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;

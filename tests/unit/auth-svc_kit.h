@@ -20,6 +20,7 @@ static struct {
     struct busi_settings settings;
     struct busi_arena arena; /* of the settings and of texts the test keeps */
     struct auth *auth;
+    struct auth *other; /* a second replica that a test made; idle at its end */
     PGconn *admin;
     void (*body)(void);
     struct busi_call call; /* of the last request */
@@ -145,6 +146,7 @@ static inline void run_with(void (*body)(void), const char *const *settings)
     busi_loop_run(world.loop);
     busi_call_fini(&world.call);
     auth_free(&world.auth);
+    auth_free(&world.other);
     busi_fibers_free(&world.fibers);
     busi_loop_free(&world.loop);
 }

@@ -96,8 +96,8 @@ Test(username, what_no_name_holds)
                                       "an\u200bn",
                                       "an\u200dn",
                                       "an\u00adn",
-                                      "\ufeff"
-                                      "ann",
+                                      ("\ufeff"
+                                       "ann"),
                                       "ann\u2060",
                                       "\u202eann",
                                       "\u2066ann\u2069",
