@@ -52,14 +52,15 @@ enum busi_code auth_refresh_token(struct auth *self, struct busi_call *call,
     return code == BUSI_OK ? auth_session_hand_out(self, call, &session, out) : code;
 }
 
-/* Whoever could have used the token may end its session, also when it has expired; a token that is not ours
- * ends nothing and is told the same. */
+/* Whoever could have used the token may end its session, also when it has expired; a token that is not ours, or
+ * not for access, ends nothing and is told the same. */
 enum busi_code auth_sign_out(struct auth *self, struct busi_call *call,
                              const struct busi_check_token_request *in, struct busi_empty *out)
 {
     struct auth_token token;
     (void)out;
-    if (auth_token_read(self, &call->arena, in->token, &token) == AUTH_TOKEN_INVALID)
+    if (auth_token_read(self, &call->arena, in->token, &token) == AUTH_TOKEN_INVALID ||
+        token.kind != AUTH_TOKEN_ACCESS)
         return BUSI_OK;
     return auth_session_revoke_by(self, call, &token);
 }

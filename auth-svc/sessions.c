@@ -7,7 +7,7 @@
 #include "session_store.h"
 
 enum {
-    NAMES_TRIED = 3,   /* a locator is taken already once in 2^72 */
+    NAMES_TRIED = 3,   /* a locator is taken already once in 2^64 */
     STANDS_BY_S = 60,  /* what was stored and not completed is gone then */
     JOURNAL_DAYS = 90, /* a Redis as old as that must not come back: docs/operating.md */
     PART_BYTES = 1 << 20,

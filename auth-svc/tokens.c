@@ -6,7 +6,13 @@
 /* A JWT's typ. */
 #define ACCESS BUSI_STR("access")
 
-enum { JWT_SESSION_ID_BYTES = 16, UUID_CHARS = 36 };
+enum {
+    JWT_SESSION_ID_BYTES = 16,
+    UUID_CHARS = 36,
+    ACCESS_MOST_S = 86400, /* the longest life an opaque access token can be given: proto/settings.def */
+    CLOCKS_DIFFER_S = 60,
+    FIRST_SESSION_S = 1735689600, /* 2025: none began before */
+};
 
 /* ---- making ---- */
 
@@ -46,6 +52,8 @@ static struct busi_str seal(struct auth *self, struct busi_arena *arena, const s
 {
     struct busi_sealed content = {.kind = kind, .time_s = (uint32_t)time_s};
     char *text = busi_arena_alloc(arena, BUSI_SEALED_CHARS);
+    if (kind == AUTH_TOKEN_ACCESS) /* two of one second shall differ; of refresh tokens a session has one */
+        busi_random_bytes(&content.salt, sizeof(content.salt));
     if (!text ||
         busi_base64url_decode(content.locator, sizeof(content.locator), session->id) != BUSI_LOCATOR_BYTES ||
         !busi_seal(self->sealer, &content, text))
@@ -76,12 +84,23 @@ struct busi_str auth_token_refresh(struct auth *self, struct busi_arena *arena,
 
 /* ---- reading ---- */
 
+/* A time no token of this kind can say is a guess's. */
+static bool is_likely(const struct busi_sealed *content, int64_t now_s)
+{
+    if (content->kind == AUTH_TOKEN_REFRESH)
+        return content->salt == 0 && content->time_s >= FIRST_SESSION_S &&
+               content->time_s <= now_s + CLOCKS_DIFFER_S;
+    return content->kind == AUTH_TOKEN_ACCESS && content->time_s >= FIRST_SESSION_S &&
+           content->time_s <= now_s + ACCESS_MOST_S + CLOCKS_DIFFER_S;
+}
+
 static enum auth_token_verdict unseal(struct auth *self, struct busi_arena *arena, struct busi_str text,
                                       struct auth_token *token)
 {
     struct busi_sealed content;
+    const int64_t now_s = busi_wall_us() / 1000000;
     char *id = busi_arena_alloc(arena, BUSI_LOCATOR_CHARS);
-    if (!id || !busi_unseal(self->sealer, text, &content))
+    if (!id || !busi_unseal(self->sealer, text, &content) || !is_likely(&content, now_s))
         return AUTH_TOKEN_INVALID;
     busi_base64url_encode(id, content.locator, sizeof(content.locator));
     *token = (struct auth_token){.kind = (enum auth_token_kind)content.kind,
@@ -91,9 +110,7 @@ static enum auth_token_verdict unseal(struct auth *self, struct busi_arena *aren
         return AUTH_TOKEN_GOOD;
     }
     token->expires_s = content.time_s;
-    if (content.kind != AUTH_TOKEN_ACCESS)
-        return AUTH_TOKEN_INVALID;
-    return token->expires_s <= busi_wall_us() / 1000000 ? AUTH_TOKEN_EXPIRED : AUTH_TOKEN_GOOD;
+    return token->expires_s <= now_s ? AUTH_TOKEN_EXPIRED : AUTH_TOKEN_GOOD;
 }
 
 static enum auth_token_verdict verdict_of(enum busi_jwt_verdict verdict)

@@ -55,9 +55,10 @@ static void pack(uint8_t block[BLOCK], const struct busi_sealed *content)
 {
     memcpy(block, content->locator, 6);
     block[6] = 0x40;
-    block[7] = 0;
+    block[7] = (uint8_t)(content->salt >> 8);
     block[8] = (uint8_t)(0x80 | content->kind << 4);
-    memcpy(block + 9, content->locator + 6, 3);
+    memcpy(block + 9, content->locator + 6, 2);
+    block[11] = (uint8_t)content->salt;
     for (int i = 0; i < 4; i++)
         block[12 + i] = (uint8_t)(content->time_s >> (24 - 8 * i));
 }
@@ -65,10 +66,11 @@ static void pack(uint8_t block[BLOCK], const struct busi_sealed *content)
 /* False: not the bits that are always zero. */
 static bool unpack(const uint8_t block[BLOCK], struct busi_sealed *content)
 {
-    if ((block[6] & 0x0f) | block[7] | (block[8] & 0x0f))
+    if ((block[6] & 0x0f) | (block[8] & 0x0f))
         return false;
     memcpy(content->locator, block, 6);
-    memcpy(content->locator + 6, block + 9, 3);
+    memcpy(content->locator + 6, block + 9, 2);
+    content->salt = (uint16_t)(block[7] << 8 | block[11]);
     content->kind = block[8] >> 4 & 3;
     content->time_s = 0;
     for (int i = 0; i < 4; i++)

@@ -4,15 +4,15 @@
  *
  * The 122 free bits of a UUIDv4 are enciphered by AES-256, walked until the block is a UUIDv4 again (cycle
  * walking: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, method 2); 64 steps on
- * the average. Of the 122 bits 16 are zero: a guess gets past them once in 65,536 times, and then names one
- * of 2^72 records that do not exist. Over libcrypto; one thread for each sealer. */
+ * the average. Of the 122 bits 8 are zero: a guess gets past them once in 256 times, with a random kind and
+ * time, and then names one of 2^64 records that do not exist. Over libcrypto; one thread for each sealer. */
 #pragma once
 #include "base/str.h"
 
 enum {
     BUSI_SEALED_CHARS = 48,
-    BUSI_LOCATOR_BYTES = 9,
-    BUSI_LOCATOR_CHARS = 12, /* as base64url */
+    BUSI_LOCATOR_BYTES = 8,
+    BUSI_LOCATOR_CHARS = 11, /* as base64url */
     BUSI_SEALED_KINDS = 4,
 };
 
@@ -21,6 +21,7 @@ struct busi_sealed {
     uint8_t locator[BUSI_LOCATOR_BYTES]; /* names the record it belongs to */
     uint32_t time_s;                     /* seconds since 1970; the kind says of what */
     unsigned kind;                       /* below BUSI_SEALED_KINDS */
+    uint16_t salt;                       /* so that two that say the same need not look the same */
 };
 
 struct busi_sealer;
