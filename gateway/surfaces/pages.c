@@ -99,6 +99,8 @@ static enum page_text text_of(int64_t rule)
         return PAGE_TEXT_rule_too_short;
     case BUSI_RULE_TOO_LONG:
         return PAGE_TEXT_rule_too_long;
+    case BUSI_RULE_MISMATCH:
+        return PAGE_TEXT_rule_mismatch;
     default:
         return PAGE_TEXT_rule_other;
     }
