@@ -7,6 +7,7 @@
 #include "service/web_stop.h"
 #include <arpa/inet.h>
 #include <civetweb.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -113,6 +114,28 @@ static struct mg_context *start_server(struct http_front *front, const struct fr
     return mg_start(&callbacks, front, settings);
 }
 
+/* CivetWeb has no function for it, but few descriptors are open yet. */
+static int listening_socket(int port)
+{
+    struct sockaddr_in at;
+    for (int fd = 0; fd < FILES_BESIDES; fd++) {
+        int listens = 0;
+        socklen_t size = sizeof(listens), at_size = sizeof(at);
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens &&
+            getsockname(fd, (struct sockaddr *)&at, &at_size) == 0 && at.sin_family == AF_INET &&
+            ntohs(at.sin_port) == port)
+            return fd;
+    }
+    return -1;
+}
+
+/* Connections that have not said a word wait in the kernel instead of in a thread. */
+static bool accept_only_who_speaks(int port, int64_t head_timeout_ms)
+{
+    int seconds = (int)((head_timeout_ms + 999) / 1000);
+    return setsockopt(listening_socket(port), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds)) == 0;
+}
+
 static struct http_front *fail(struct http_front *front, const char **error, const char *why)
 {
     *error = why;
@@ -147,6 +170,8 @@ struct http_front *front_start(const struct front_options *options, const char *
     if (mg_get_server_ports(front->server, 1, &port) < 1)
         return fail(front, error, "CivetWeb does not tell its port");
     front->port = port.port;
+    if (!accept_only_who_speaks(front->port, options->head_timeout_ms))
+        return fail(front, error, "the kernel does not know TCP_DEFER_ACCEPT");
     return front;
 }
 

@@ -1,5 +1,6 @@
-/* Room for those who ask. A connection that says nothing holds a thread as long as a head may take to come:
- * when threads are short, those that have waited longest for their first request are ended. */
+/* Room for those who ask. Who says nothing at all waits in the kernel; who begins a head and does not go on
+ * holds a thread as long as a head may take to come: when threads are short, those are ended, longest first.
+ */
 #include "base/metrics.h"
 #include "front_state.h"
 #include <sys/ioctl.h>
@@ -7,9 +8,9 @@
 
 enum { ENDED = -1 }; /* instead of a time: its thread will see the end soon */
 
-/* How long it must have been silent to be ended, in the order tried. Never less than the last: a client that
- * asks does so right behind the handshake. */
-static const int64_t silences_ms[] = {1000, 250, 50, 10};
+/* How long ago it must have come to be ended, in the order tried. Never less than the last: nearly every head
+ * comes whole. */
+static const int64_t ages_ms[] = {1000, 250, 50, 10};
 
 static size_t most_at_ease(const struct http_front *front)
 {
@@ -39,20 +40,20 @@ void front_wait_ends(const struct front_worker *worker)
         atomic_fetch_sub(&worker->front->leaving, 1);
 }
 
-static bool has_said_something(int socket)
+static bool has_unread(int socket)
 {
     int bytes = 0;
     return ioctl(socket, FIONREAD, &bytes) != 0 || bytes > 0;
 }
 
 /* Under front->sockets. How many were ended. */
-static size_t end_silent(struct http_front *front, int64_t since_ms, size_t most)
+static size_t end_waiting(struct http_front *front, int64_t since_ms, size_t most)
 {
     size_t ended = 0;
     for (size_t i = 0; i < front->n_workers && ended < most; i++) {
         int64_t begun_ms = atomic_load_explicit(&front->waits_since_ms[i], memory_order_relaxed);
         if (begun_ms <= 0 || begun_ms > since_ms || front->workers[i].socket < 0 ||
-            has_said_something(front->workers[i].socket))
+            has_unread(front->workers[i].socket))
             continue;
         atomic_fetch_add(&front->leaving, 1);
         if (atomic_compare_exchange_strong(&front->waits_since_ms[i], &begun_ms, ENDED)) {
@@ -74,8 +75,8 @@ void front_make_room(struct http_front *front)
     int64_t now_ms = busi_now_ms();
     size_t excess = staying - most_at_ease(front), ended = 0;
     pthread_mutex_lock(&front->sockets);
-    for (size_t i = 0; i < sizeof(silences_ms) / sizeof(silences_ms[0]) && ended < excess; i++)
-        ended += end_silent(front, now_ms - silences_ms[i], excess - ended);
+    for (size_t i = 0; i < sizeof(ages_ms) / sizeof(ages_ms[0]) && ended < excess; i++)
+        ended += end_waiting(front, now_ms - ages_ms[i], excess - ended);
     pthread_mutex_unlock(&front->sockets);
     busi_metric_add(BUSI_METRIC_http_shed, (int64_t)ended);
 }
