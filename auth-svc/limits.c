@@ -1,4 +1,5 @@
 #include "limits.h"
+#include "account.h"
 #include "base/address.h"
 #include "base/embed.h"
 #include "base/log.h"
@@ -91,14 +92,25 @@ static void find_network(struct client *client, struct busi_str remote_addr)
     memcpy(client->network, address.bytes, sizeof client->network);
 }
 
-/* As a sign-in compares names, and without the dot that may end a domain. */
+/* What all spellings of a name that find one account have in common. Names that find none keep apart. */
+static struct busi_str fold(struct busi_call *call, struct busi_str name)
+{
+    struct auth_name_keys keys = {0};
+    if (name.len > 0 && memchr(name.ptr, '@', name.len))
+        while (name.ptr[name.len - 1] == '.') /* a domain may end with one; it stops at the '@' */
+            name.len--;
+    if (name.len <= AUTH_EMAIL_MOST_BYTES && !auth_name_keys(&call->arena, name, &keys))
+        return (struct busi_str){0};
+    return keys.email.len      ? keys.email
+           : keys.username.len ? keys.username
+                               : auth_name_key(&call->arena, name);
+}
+
 static bool find_name(struct auth *self, struct busi_call *call, struct client *client, struct busi_str name)
 {
     if (!name.ptr)
         return true;
-    while (name.len > 0 && name.ptr[name.len - 1] == '.')
-        name.len--;
-    struct busi_str key = auth_name_key(&call->arena, name);
+    struct busi_str key = fold(call, name);
     if (!key.ptr)
         return false;
     busi_keyed_hash(client->name, self->token_hash_key, key);

@@ -9,7 +9,8 @@ from client import Client, RpcError  # noqa: E402
 
 ACCOUNT, NETWORK, WORKERS = 6, 20, 2  # tries; auth-svc replicas
 SMALL = {"BUSI_LIMIT_SIGN_IN_ACCOUNT": f"{ACCOUNT}/1m", "BUSI_LIMIT_SIGN_IN_NETWORK": f"{NETWORK}/10s", "BUSI_LIMIT_KNOWN": "1h",
-         "BUSI_LIMIT_SIGN_IN_PAIR": "8/1m", "BUSI_TRUSTED_PROXIES": "127.0.0.1"}
+         "BUSI_LIMIT_SIGN_IN_PAIR": "8/1m", "BUSI_LIMIT_MAILS_ACCOUNT": "5/10m", "BUSI_LIMIT_SECRETS_NETWORK": "7/1m",
+         "BUSI_LIMIT_REFRESH_NETWORK": "9/1m", "BUSI_LIMIT_SIGN_UP_NETWORK": "4/1m", "BUSI_TRUSTED_PROXIES": "127.0.0.1"}
 numbers = itertools.count(1)
 
 
@@ -23,7 +24,9 @@ def whole_stack():
 @pytest.fixture
 def email():
     name = f"limits-{time.time_ns()}@example.com"
-    stack.sign_up(name)
+    status, _, body = stack.ask("POST", "/api/users/signup", {"user": {"email": name, "password": stack.PASSWORD}},
+                                {"content-type": "application/json", "x-forwarded-for": new_address()})
+    assert status == 201, body
     return name
 
 
@@ -90,6 +93,33 @@ def test_every_surface_words_it_itself(email):
     status, headers, body = sign_in(email, path="/login")
     assert status == 429 and body == {"error": "too many requests"}
     assert headers["retry-after"] and headers["ratelimit"] and headers["ratelimit-policy"]
+
+
+def ask_for_mail(path, name, address=None):
+    field = "email" if path == "/forgot_username" else "username"
+    headers = {"content-type": "application/json", "x-forwarded-for": address or new_address()}
+    return stack.ask("POST", path, {field: name}, headers)
+
+
+@pytest.mark.parametrize("path", ["/reset_password", "/resend_confirm", "/forgot_username"])
+def test_mails_are_limited_alike_for_every_name(email, path):
+    def story(name):
+        return [(a[0], a[2]) for a in (ask_for_mail(path, name) for _ in range(8))]
+    answers = story(email)
+    assert [a[0] for a in answers] == [200] * 5 + [429] * 3 and answers[-1][1] == {"error": "too many requests"}
+    assert answers == story(f"nobody-{time.time_ns()}@example.com")
+
+
+@pytest.mark.parametrize("method, path, body, headers, tries", [
+    ("POST", "/confirm", {"confirm_id": "x" * 48}, {}, 7),
+    ("POST", "/change_password", {"password_id": "x" * 48, "new_password": "correct horse", "password_confirm": "correct horse"}, {}, 7),
+    ("GET", "/refresh", None, {"refresh-token": "x" * 48}, 9),
+    ("POST", "/register", {"username": "ann", "email": "taken@example.com", "password": "correct horse", "password_confirm": "correct horse"}, {}, 4)])
+def test_guesses_of_one_network_are_limited(method, path, body, headers, tries):
+    headers = headers | {"content-type": "application/json", "x-forwarded-for": new_address()}
+    answers = [stack.ask(method, path, body, headers) for _ in range(tries + 3)]
+    assert [a[0] for a in answers[tries:]] == [429] * 3 and 429 not in [a[0] for a in answers[:tries]], answers
+    assert answers[-1][2] == {"error": "too many requests"} and answers[-1][1]["cache-control"] == "no-store"
 
 
 def test_an_account_there_is_and_one_there_is_not_look_alike(email):

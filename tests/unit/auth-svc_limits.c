@@ -198,8 +198,15 @@ static void names(void)
     cr_expect_not(may("192.0.2.2", "ann@example.COM"));
     cr_expect_not(may("192.0.2.3", "ann@example.com."));
     cr_expect_not(may(NULL, "ann@example.com"));
+    cr_expect_eq(pass(9, "192.0.2.1", "J\u00fcrgen"), 2);
+    cr_expect_not(may("192.0.2.1", "J\u00dcRGEN"));
+    cr_expect_not(may("192.0.2.1", "ju\u0308rgen"), "the same, decomposed");
     cr_expect_eq(pass(9, "192.0.2.1", "ann"), 2);
     cr_expect_eq(pass(9, "192.0.2.1", ""), 2, "no name is a name, too");
+    cr_expect_eq(pass(9, "192.0.2.1", "n\u00f6 name"), 2, "what can be nobody's as well");
+    cr_expect_eq(pass(9, "192.0.2.1", "n\u00f6 one"), 2);
+    cr_expect_eq(pass(9, "192.0.2.1", "@..."), 2);
+    cr_expect_not(may("192.0.2.1", "@"));
     char long_name[70001];
     memset(long_name, 'x', sizeof long_name);
     long_name[70000] = 0;
