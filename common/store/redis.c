@@ -98,21 +98,30 @@ const char *busi_redis_finish(struct busi_redis *redis, enum busi_code code, con
     return NULL;
 }
 
-enum busi_code busi_redis_run(struct busi_redis *redis, struct busi_arena *arena, int argc,
-                              const struct busi_str *argv, int64_t until_ms, struct busi_redis_reply *reply)
+/* NULL and *code: it was not sent. */
+static struct redis_request *start(struct busi_redis *redis, struct busi_arena *arena,
+                                   struct busi_redis_command *command, int64_t until_ms)
 {
-    assert(argc > 0 && busi_fiber_self());
-    *reply = (struct busi_redis_reply){0};
+    assert(command->argc > 0 && busi_fiber_self());
+    command->reply = (struct busi_redis_reply){0};
+    command->code = BUSI_UNAVAILABLE;
     if (!busi_redis_ready(redis))
-        return BUSI_UNAVAILABLE;
+        return NULL;
+    command->code = BUSI_DEADLINE_EXCEEDED;
     if (until_ms <= busi_now_ms())
-        return BUSI_DEADLINE_EXCEEDED;
-    struct redis_request *request = busi_redis_send(redis, argc, argv);
+        return NULL;
+    command->code = BUSI_RESOURCE_EXHAUSTED;
+    struct redis_request *request = busi_redis_send(redis, command->argc, command->argv);
     if (!request)
-        return BUSI_RESOURCE_EXHAUSTED;
+        return NULL;
     request->fiber = busi_fiber_self();
     request->arena = arena;
-    request->reply = reply;
+    request->reply = &command->reply;
+    return request;
+}
+
+static enum busi_code finish(struct busi_redis *redis, struct redis_request *request, int64_t until_ms)
+{
     while (!request->done) {
         if (busi_fiber_wait(until_ms) == BUSI_TIMED_OUT && !request->done) {
             request->fiber = NULL;
@@ -121,6 +130,36 @@ enum busi_code busi_redis_run(struct busi_redis *redis, struct busi_arena *arena
     }
     enum busi_code code = request->code;
     request_free(redis, request);
+    return code;
+}
+
+enum busi_code busi_redis_run(struct busi_redis *redis, struct busi_arena *arena, int argc,
+                              const struct busi_str *argv, int64_t until_ms, struct busi_redis_reply *reply)
+{
+    struct busi_redis_command command = {.argc = argc, .argv = argv};
+    enum busi_code code = busi_redis_run_all(redis, arena, &command, 1, until_ms);
+    *reply = command.reply;
+    return code;
+}
+
+/* What could not be sent keeps the rest from being sent, too: the order is a promise. */
+enum busi_code busi_redis_run_all(struct busi_redis *redis, struct busi_arena *arena,
+                                  struct busi_redis_command *commands, size_t n, int64_t until_ms)
+{
+    struct redis_request *requests[BUSI_REDIS_COMMANDS_MOST];
+    enum busi_code code = BUSI_OK;
+    size_t sent = 0;
+    assert(n <= BUSI_REDIS_COMMANDS_MOST);
+    while (sent < n && (requests[sent] = start(redis, arena, &commands[sent], until_ms)))
+        sent++;
+    for (size_t i = sent + 1; i < n; i++) {
+        commands[i].reply = (struct busi_redis_reply){0};
+        commands[i].code = commands[sent].code;
+    }
+    for (size_t i = 0; i < sent; i++)
+        commands[i].code = finish(redis, requests[i], until_ms);
+    for (size_t i = 0; i < n && code == BUSI_OK; i++)
+        code = commands[i].code;
     return code;
 }
 

@@ -45,6 +45,20 @@ struct busi_redis_reply {
                                             const struct busi_str *argv, int64_t until_ms,
                                             struct busi_redis_reply *reply);
 
+/* Commands that leave together, and run in their order though others' may come between: one round trip. Waits
+ * for all; returns the first code that is not OK. After a failure the later ones may have run all the same.
+ */
+enum { BUSI_REDIS_COMMANDS_MOST = 64 };
+struct busi_redis_command {
+    int argc;
+    const struct busi_str *argv;
+    struct busi_redis_reply reply; /* when done */
+    enum busi_code code;           /* likewise */
+};
+[[nodiscard]] enum busi_code busi_redis_run_all(struct busi_redis *redis, struct busi_arena *arena,
+                                                struct busi_redis_command *commands, size_t n,
+                                                int64_t until_ms);
+
 /* A Lua script by its digest; loads it wherever the server does not know it, which a new one and a restarted
  * one do not. text lives as long as redis, and is known by its address: a string literal or a BUSI_EMBED.
  * argv begins with the n_keys names of keys, its arguments follow. Codes as of busi_redis_run(); an error of

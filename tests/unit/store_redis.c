@@ -275,3 +275,56 @@ Test(redis, takes_every_form_of_url)
         cr_assert_null(busi_redis_url_fault(busi_str_of(good[i])), "%s: %s", good[i],
                        busi_redis_url_fault(busi_str_of(good[i])));
 }
+
+static void all_in_their_order(struct world *w)
+{
+    enum { N = BUSI_REDIS_COMMANDS_MOST };
+    struct busi_redis_command commands[N];
+    const struct busi_str push[] = {BUSI_STR("RPUSH"), BUSI_STR("list"), BUSI_STR("x")},
+                          wrong[] = {BUSI_STR("INCR"), BUSI_STR("list")};
+    struct busi_redis_reply reply;
+    cr_assert(wait_ready(w, true, 3000));
+    cr_assert_eq(run(w, "DEL list", &reply), BUSI_OK);
+    for (int i = 0; i < N; i++)
+        commands[i] = (struct busi_redis_command){.argc = 3, .argv = push};
+    cr_assert_eq(busi_redis_run_all(w->redis, &w->arena, commands, N, INT64_MAX), BUSI_OK);
+    for (int i = 0; i < N; i++)
+        cr_assert(commands[i].code == BUSI_OK && commands[i].reply.number == i + 1);
+    commands[1] = (struct busi_redis_command){.argc = 2, .argv = wrong};
+    cr_assert_eq(busi_redis_run_all(w->redis, &w->arena, commands, 3, INT64_MAX), BUSI_INTERNAL);
+    cr_assert(commands[1].code == BUSI_INTERNAL &&
+              busi_str_starts(commands[1].reply.text, BUSI_STR("WRONGTYPE")));
+    cr_assert(commands[2].code == BUSI_OK && commands[2].reply.number == N + 2);
+    cr_assert_eq(busi_redis_run_all(w->redis, &w->arena, commands, 0, INT64_MAX), BUSI_OK);
+    cr_assert_eq(busi_redis_run_all(w->redis, &w->arena, commands, 3, busi_now_ms() - 1),
+                 BUSI_DEADLINE_EXCEEDED);
+    for (int i = 0; i < 3; i++)
+        cr_assert(commands[i].code == BUSI_DEADLINE_EXCEEDED && commands[i].reply.type == BUSI_REDIS_NIL);
+}
+
+Test(redis, commands_that_leave_together_run_in_their_order, .timeout = 20)
+{
+    run_with(server(), 500, all_in_their_order);
+}
+
+static void none_answered_in_time(struct world *w)
+{
+    struct busi_redis_command commands[3];
+    const struct busi_str pause[] = {BUSI_STR("CLIENT"), BUSI_STR("PAUSE"), BUSI_STR("200")},
+                          ping[] = {BUSI_STR("GET"), BUSI_STR("x")};
+    struct busi_redis_reply reply;
+    cr_assert(wait_ready(w, true, 3000));
+    commands[0] = (struct busi_redis_command){.argc = 3, .argv = pause};
+    commands[1] = commands[2] = (struct busi_redis_command){.argc = 2, .argv = ping};
+    cr_assert_eq(busi_redis_run_all(w->redis, &w->arena, commands, 3, busi_now_ms() + 50),
+                 BUSI_DEADLINE_EXCEEDED);
+    cr_assert_eq(commands[0].code, BUSI_OK);
+    cr_assert(commands[1].code == BUSI_DEADLINE_EXCEEDED && commands[2].code == BUSI_DEADLINE_EXCEEDED);
+    cr_assert_eq(run(w, "ECHO mine", &reply), BUSI_OK); /* the late replies are nobody's */
+    cr_assert(busi_str_eq(reply.text, BUSI_STR("mine")));
+}
+
+Test(redis, late_replies_of_several_reach_nobody, .timeout = 20)
+{
+    run_with(server(), 1000, none_answered_in_time);
+}
