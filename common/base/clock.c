@@ -18,6 +18,11 @@ int64_t busi_now_us(void)
     return read_us(CLOCK_MONOTONIC);
 }
 
+int64_t busi_lease_ms(void)
+{
+    return read_us(CLOCK_BOOTTIME) / 1000;
+}
+
 int64_t busi_wall_us(void)
 {
     return read_us(CLOCK_REALTIME);

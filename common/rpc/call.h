@@ -27,6 +27,8 @@ struct busi_call {
     struct busi_str idempotency_key; /* <= 255 bytes, or absent */
     struct busi_origin origin;       /* of the request this serves; empty within the house */
 
+    bool urgent; /* client side: goes out although the worker has as many calls as it may have */
+
     /* Client side: a call of the same thread, started and not yet finished, whose answer it will want next.
      * The thread is woken once for both. Or NULL. */
     const struct busi_rpc_started *beside;

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 enum {
+    URGENT_MOST = 8,    /* per worker, beside max_in_flight */
+    PINGS_MOST = 8,     /* likewise */
     MOST_CALLS = 16384, /* waiting at once, over all workers */
     MOST_TARGETS = 8,
     MOST_NAMES = 64,   /* over all targets */
@@ -74,7 +76,7 @@ static uint32_t random_below(struct busi_rpc_client *client, uint32_t n)
 }
 
 /* The less loaded of two of the best rank that has room. */
-static struct busi_worker *choose(struct busi_rpc_client *client, struct target *target,
+static struct busi_worker *choose(struct busi_rpc_client *client, struct target *target, size_t room,
                                   enum busi_verdict *verdict)
 {
     struct busi_worker *best[BUSI_MOST_ADDRESSES];
@@ -85,7 +87,7 @@ static struct busi_worker *choose(struct busi_rpc_client *client, struct target 
     for (struct busi_worker *worker = target->workers; worker; worker = worker->next) {
         if (!busi_worker_alive(worker))
             continue;
-        if (worker->in_flight >= client->max_in_flight) {
+        if (worker->in_flight >= room) {
             *verdict = BUSI_ALL_FULL;
             continue;
         }
@@ -107,9 +109,10 @@ static struct busi_worker *choose(struct busi_rpc_client *client, struct target 
 static void submit(struct busi_rpc_client *client, struct busi_pending *pending)
 {
     enum busi_verdict verdict = BUSI_NO_WORKER;
+    size_t room = client->max_in_flight + (pending->urgent ? URGENT_MOST : 0);
     /* a pipe that takes nothing belongs to a worker we are about to hear the end of: another one then */
     for (int i = 0; i < 3 && !client->closed; i++) {
-        struct busi_worker *worker = choose(client, pending->target, &verdict);
+        struct busi_worker *worker = choose(client, pending->target, room, &verdict);
         if (!worker)
             break;
         if (busi_worker_send(worker, pending))
@@ -215,14 +218,15 @@ static void add_worker(struct busi_rpc_client *client, const struct name *name, 
         worker->retired = false;
         return;
     }
-    worker = busi_worker_open(&(struct busi_worker_options){.loop = client->loop,
-                                                            .pool = client->pool,
-                                                            .curve = client->curve,
-                                                            .key_file = name->target->key_file,
-                                                            .most_queued = (int)client->max_in_flight + 16,
-                                                            .ipv4 = ipv4,
-                                                            .port = name->port},
-                              &error);
+    worker = busi_worker_open(
+        &(struct busi_worker_options){.loop = client->loop,
+                                      .pool = client->pool,
+                                      .curve = client->curve,
+                                      .key_file = name->target->key_file,
+                                      .most_queued = (int)client->max_in_flight + URGENT_MOST + PINGS_MOST,
+                                      .ipv4 = ipv4,
+                                      .port = name->port},
+        &error);
     if (!worker) {
         busi_log(BUSI_ERR, "worker_not_opened", BUSI_C("service", name->target->service),
                  BUSI_C("why", error));

@@ -204,6 +204,7 @@ static enum busi_code launch(struct busi_rpc_started *a)
     }
     pending->target = target;
     pending->until_ms = a->until_ms;
+    pending->urgent = a->call->urgent;
     pending->idempotent = a->method->retry == BUSI_IDEMPOTENT;
     return dispatch(a, pending, left_ms);
 }

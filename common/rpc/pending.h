@@ -27,6 +27,7 @@ struct busi_pending {
     struct busi_frame frame;      /* the request until it is sent, then the answer */
     int64_t until_ms;             /* nobody waits longer */
     bool idempotent;              /* may be sent twice */
+    bool urgent;                  /* room is made for it */
     enum busi_verdict verdict;    /* valid when done */
     struct busi_pending *partner; /* a thread that sleeps on this one is woken when both are done; or NULL */
     /* the loop's, while in flight */

@@ -11,7 +11,9 @@ static void observe(const struct busi_served *served, enum busi_code code)
     int64_t us = busi_now_us() - served->began_us;
     if (served->method->histogram)
         busi_histogram_observe(served->method->histogram, us, code);
-    if (!busi_log_enabled(BUSI_INFO))
+    /* what serves no request and went well is nothing to tell of */
+    enum busi_log_level level = code == BUSI_OK && !served->head.request_id.ptr ? BUSI_DEBUG : BUSI_INFO;
+    if (!busi_log_enabled(level))
         return;
     struct busi_log_field fields[8] = {BUSI_S("method", served->method->wire),
                                        BUSI_C("code", busi_code_name(code)), BUSI_I("duration_us", us)};
@@ -24,7 +26,7 @@ static void observe(const struct busi_served *served, enum busi_code code)
     if (served->head.user_id != 0)
         fields[n++] = BUSI_I("user_id", served->head.user_id);
     fields[n] = (struct busi_log_field){.kind = BUSI_LOG_END};
-    busi_log_write(BUSI_INFO, "rpc", fields);
+    busi_log_write(level, "rpc", fields);
 }
 
 /* A reply that does not fit or breaks its own rows is a bug here; the client gets an answer all the same. */
