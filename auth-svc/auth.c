@@ -1,6 +1,7 @@
 #include "auth.h"
 #include "base/log.h"
 #include "crypto/secret.h"
+#include "feed.h"
 #include "hooks.h"
 #include "journal.h"
 #include "limits.h"
@@ -71,6 +72,13 @@ static bool open_journal(struct auth *auth, struct busi_fibers *fibers, const ch
     return auth->journal != NULL;
 }
 
+static bool open_feed(struct auth *auth, struct busi_loop *loop, const struct auth_options *options,
+                      const char **error)
+{
+    auth->feed = auth_feed_new(auth, loop, options, error);
+    return auth->feed != NULL;
+}
+
 static bool open_outbox(struct auth *auth, struct busi_loop *loop, const struct auth_options *options,
                         const char **error)
 {
@@ -119,8 +127,9 @@ struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options
     }
     if (!auth || !prepare_names(&error) || !open_sealer(auth, &error) ||
         !open_stores(auth, loop, settings, &error) || !open_passwords(auth, loop, settings, &error) ||
-        !open_journal(auth, options->fibers, &error) || !open_outbox(auth, loop, options, &error) ||
-        !open_hooks(auth, loop, options, &error) || !open_fibers(auth, options->fibers, &error)) {
+        !open_journal(auth, options->fibers, &error) || !open_feed(auth, loop, options, &error) ||
+        !open_outbox(auth, loop, options, &error) || !open_hooks(auth, loop, options, &error) ||
+        !open_fibers(auth, options->fibers, &error)) {
         busi_log(BUSI_ERR, "cannot_start", BUSI_C("why", error));
         auth_free(&auth);
     }
@@ -135,6 +144,7 @@ void auth_free(struct auth **auth)
     auth_mail_requests_free(&(*auth)->mail_requests);
     auth_hooks_free(&(*auth)->hooks);
     auth_outbox_free(&(*auth)->outbox);
+    auth_feed_free(&(*auth)->feed);
     auth_journal_free(&(*auth)->journal);
     busi_redis_free(&(*auth)->redis);
     busi_pg_free(&(*auth)->pg);
@@ -155,11 +165,12 @@ void auth_drain(struct auth *auth)
     auth_hooks_stop(auth->hooks);
     auth_outbox_stop(auth->outbox);
     auth_journal_stop(auth->journal);
+    auth_feed_stop(auth->feed);
 }
 
 bool auth_idle(const struct auth *auth)
 {
     return !auth->sweeper.relay.running && auth_mail_requests_stopped(auth->mail_requests) &&
            auth_hooks_stopped(auth->hooks) && auth_outbox_stopped(auth->outbox) &&
-           auth_journal_stopped(auth->journal);
+           auth_journal_stopped(auth->journal) && auth_feed_stopped(auth->feed);
 }

@@ -22,6 +22,7 @@ struct auth {
     struct busi_redis *redis;                 /* owned: sessions */
     struct auth_passwords *passwords;         /* owned: the threads that hash */
     struct auth_journal *journal;             /* owned: tells Redis again what was revoked */
+    struct auth_feed *feed;                   /* owned: tells gateways what has ended */
     struct auth_outbox *outbox;               /* owned: hands mails to the mailer */
     struct auth_hooks *hooks;                 /* owned: asks and tells other services */
     struct auth_mail_requests *mail_requests; /* owned: decides on mails that were asked for */
@@ -36,6 +37,7 @@ struct auth {
 struct auth_options {
     const struct busi_settings *settings; /* borrowed while the service lives */
     struct busi_fibers *fibers;           /* the outbox runs on one */
+    int64_t lease_ms;                     /* of gateways (feed.h); 0: the usual */
     struct busi_curve *curve;             /* NULL: plain, for tests only */
 };
 /* Connects in the background. NULL: could not, said why in the log. */

@@ -92,9 +92,9 @@ static bool tell(struct auth_journal *journal, struct busi_call *call, const str
     int64_t user_id = busi_pg_int(result, row, USER_ID);
     struct busi_str session_id = busi_pg_value(result, row, SESSION_ID);
     if (session_id.ptr)
-        return auth_session_end(journal->auth, call, session_id, user_id) == BUSI_OK;
-    return auth_session_end_below(journal->auth, call, user_id, busi_pg_int(result, row, EPOCH),
-                                  busi_pg_value(result, row, SPARED), NULL) == BUSI_OK;
+        return auth_session_tell(journal->auth, call, session_id, user_id) == BUSI_OK;
+    return auth_session_tell_below(journal->auth, call, user_id, busi_pg_int(result, row, EPOCH),
+                                   busi_pg_value(result, row, SPARED)) == BUSI_OK;
 }
 
 /* One batch after *mark, which moves on. False: a store is away. */

@@ -37,6 +37,7 @@ enum busi_code auth_check_token(struct auth *self, struct busi_call *call,
     out->user_code = session.user_code;
     out->email_confirmed = session.confirmed;
     out->meta = session.meta;
+    out->checked_at = busi_wall_us();
     return BUSI_OK;
 }
 

@@ -1,6 +1,7 @@
 #include "sessions.h"
 #include "answers.h"
 #include "base/log.h"
+#include "feed.h"
 #include "journal.h"
 #include "record.h"
 #include "session_index.h"
@@ -143,7 +144,7 @@ enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
     if (code == BUSI_OK)
         return auth_session_hand_out(self, call, &session, out);
     struct busi_str why = call->message;
-    if (auth_session_end(self, call, session.id, account->id) != BUSI_OK)
+    if (auth_session_tell(self, call, session.id, account->id) != BUSI_OK)
         busi_log(BUSI_WARN, "session_left_behind", BUSI_I("user_id", account->id));
     call->message = why;
     return code;
@@ -182,6 +183,34 @@ enum busi_code auth_session_check(struct auth *self, struct busi_call *call, con
 
 /* ---- ending ---- */
 
+/* In this order: whoever tries again finds what was not done in the index, and the gateways are told when
+ * nothing can be read any more. At most AUTH_TELL_MOST. */
+static enum busi_code end_these(struct auth *self, struct busi_call *call, const struct busi_str *ids,
+                                size_t n, int64_t user_id, struct auth_told *told)
+{
+    struct busi_redis_reply reply;
+    struct busi_str argv[AUTH_TELL_MOST + 1] = {BUSI_STR("DEL")};
+    if (n == 0)
+        return BUSI_OK;
+    for (size_t i = 0; i < n; i++) {
+        argv[i + 1] = session_key(call, ids[i]);
+        if (!argv[i + 1].ptr)
+            return auth_no_memory(call);
+    }
+    enum busi_code code = auth_store_run(self, call, (int)n + 1, argv, &reply);
+    if (code == BUSI_OK)
+        code = auth_feed_tell(self, call, ids, n, told);
+    for (size_t i = 0; i < n && code == BUSI_OK; i++)
+        code = auth_index_remove(self, call, user_id, ids[i]);
+    return code;
+}
+
+enum busi_code auth_session_tell(struct auth *self, struct busi_call *call, struct busi_str session_id,
+                                 int64_t user_id)
+{
+    return end_these(self, call, &session_id, 1, user_id, NULL);
+}
+
 enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
                                    const struct auth_session *session)
 {
@@ -195,19 +224,10 @@ enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
     busi_pg_clear(&result);
     if (code == BUSI_UNKNOWN)
         return busi_call_fail(call, BUSI_UNAVAILABLE, "the database went away; the session may live");
-    return code == BUSI_OK ? auth_session_end(self, call, session->id, session->user_id) : code;
-}
-
-enum busi_code auth_session_end(struct auth *self, struct busi_call *call, struct busi_str session_id,
-                                int64_t user_id)
-{
-    struct busi_redis_reply reply;
-    struct busi_str key = session_key(call, session_id);
-    if (!key.ptr)
-        return auth_no_memory(call);
-    /* In this order: a session that was not ended stays in the index. */
-    enum busi_code code = AUTH_STORE_RUN(self, call, &reply, BUSI_STR("DEL"), key);
-    return code == BUSI_OK ? auth_index_remove(self, call, user_id, session_id) : code;
+    struct auth_told told = {.arena = &call->arena};
+    if (code == BUSI_OK)
+        code = end_these(self, call, &session->id, 1, session->user_id, &told);
+    return code == BUSI_OK ? auth_feed_settle(self, call, &told) : code;
 }
 
 /* The record says whose it is. Without one the journal is told all the same: this Redis may be one that has
@@ -240,49 +260,74 @@ struct ending {
     int64_t ended;          /* so far */
 };
 
-static enum busi_code end_one(struct auth *self, struct busi_call *call, struct ending *ending,
-                              struct busi_str id)
+static enum busi_code is_to_end(struct auth *self, struct busi_call *call, const struct ending *ending,
+                                struct busi_str id, bool *is_one)
 {
     struct auth_session session = {.id = id};
-    if (busi_str_eq(id, ending->spared))
+    *is_one = !busi_str_eq(id, ending->spared);
+    if (!*is_one || ending->epoch == AUTH_EPOCH_ANY)
         return BUSI_OK;
-    enum busi_code code = ending->epoch == AUTH_EPOCH_ANY ? BUSI_UNAUTHENTICATED : load(self, call, &session);
-    if (code == BUSI_OK && session.epoch >= ending->epoch)
-        return BUSI_OK;
-    if (code != BUSI_OK && code != BUSI_UNAUTHENTICATED)
-        return code;
-    ending->ended++;
-    return auth_session_end(self, call, id, ending->user_id);
+    enum busi_code code = load(self, call, &session);
+    *is_one = code == BUSI_UNAUTHENTICATED || session.epoch < ending->epoch;
+    return code == BUSI_UNAUTHENTICATED ? BUSI_OK : code;
 }
 
-/* The next ones of a walk. What is read of them is forgotten at once: there may be many. */
+/* The next ones of a walk. */
 static enum busi_code end_some(struct auth *self, struct busi_call *call, struct ending *ending,
-                               struct auth_index_walk *walk)
+                               struct auth_index_walk *walk, struct auth_told *told)
 {
-    struct busi_call part;
-    struct busi_redis_reply ids;
-    busi_call_init(&part, PART_BYTES);
-    part.until_ms = call->until_ms;
-    enum busi_code code = auth_index_next(self, &part, ending->user_id, walk, &ids);
-    for (size_t i = 0; i < ids.n_items && code == BUSI_OK; i += 2)
-        code = end_one(self, &part, ending, ids.items[i].text);
-    call->message = part.message;
-    call->retry_after_ms = part.retry_after_ms;
-    busi_call_fini(&part);
+    struct busi_redis_reply found;
+    struct busi_str ids[AUTH_TELL_MOST];
+    size_t n = 0;
+    bool is_one;
+    enum busi_code code = auth_index_next(self, call, ending->user_id, walk, &found);
+    for (size_t i = 0; i < found.n_items && code == BUSI_OK; i += 2) {
+        code = is_to_end(self, call, ending, found.items[i].text, &is_one);
+        if (code == BUSI_OK && is_one)
+            ids[n++] = found.items[i].text;
+        if (code == BUSI_OK && n == AUTH_TELL_MOST) {
+            code = end_these(self, call, ids, n, ending->user_id, told);
+            ending->ended += AUTH_TELL_MOST;
+            n = 0;
+        }
+    }
+    ending->ended += (int64_t)n;
+    return code == BUSI_OK ? end_these(self, call, ids, n, ending->user_id, told) : code;
+}
+
+/* What is read of some is forgotten before the next: there may be many. */
+static enum busi_code end_all(struct auth *self, struct busi_call *call, struct ending *ending,
+                              struct auth_told *told)
+{
+    struct auth_index_walk walk = {0};
+    enum busi_code code = BUSI_OK;
+    while (code == BUSI_OK && !walk.done) {
+        struct busi_call part;
+        busi_call_init(&part, PART_BYTES);
+        part.until_ms = call->until_ms;
+        code = end_some(self, &part, ending, &walk, told);
+        call->message = part.message;
+        call->retry_after_ms = part.retry_after_ms;
+        busi_call_fini(&part);
+    }
     return code;
+}
+
+enum busi_code auth_session_tell_below(struct auth *self, struct busi_call *call, int64_t user_id,
+                                       int64_t epoch, struct busi_str spared)
+{
+    return end_all(self, call, &(struct ending){.user_id = user_id, .epoch = epoch, .spared = spared}, NULL);
 }
 
 enum busi_code auth_session_end_below(struct auth *self, struct busi_call *call, int64_t user_id,
                                       int64_t epoch, struct busi_str spared, int64_t *ended)
 {
     struct ending ending = {.user_id = user_id, .epoch = epoch, .spared = spared};
-    struct auth_index_walk walk = {0};
-    enum busi_code code = BUSI_OK;
-    while (code == BUSI_OK && !walk.done)
-        code = end_some(self, call, &ending, &walk);
+    struct auth_told told = {.arena = &call->arena};
+    enum busi_code code = end_all(self, call, &ending, &told);
     if (ended)
         *ended = ending.ended;
-    return code;
+    return code == BUSI_OK ? auth_feed_settle(self, call, &told) : code;
 }
 
 enum busi_code auth_session_end_all(struct auth *self, struct busi_call *call, int64_t user_id,

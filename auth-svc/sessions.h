@@ -43,15 +43,18 @@ struct auth_session {
 
 /* ---- in Redis alone, for those who have written the journal ---- */
 
-/* OK also when there was none. */
-[[nodiscard]] enum busi_code auth_session_end(struct auth *self, struct busi_call *call,
-                                              struct busi_str session_id, int64_t user_id);
 #define AUTH_EPOCH_ANY INT64_MAX
 /* Every session of a user that was opened in an epoch before this one, but the spared (absent: none); one
- * whose record cannot be read is ended. May be asked again after a failure. *ended (may be NULL) counts. */
+ * whose record cannot be read is ended. May be asked again after a failure. When it returns OK no gateway
+ * accepts any of them. *ended (may be NULL) counts. */
 [[nodiscard]] enum busi_code auth_session_end_below(struct auth *self, struct busi_call *call,
                                                     int64_t user_id, int64_t epoch, struct busi_str spared,
                                                     int64_t *ended);
 /* AUTH_EPOCH_ANY. */
 [[nodiscard]] enum busi_code auth_session_end_all(struct auth *self, struct busi_call *call, int64_t user_id,
                                                   struct busi_str spared);
+/* The same, and one session, for those who answer nobody: gateways are told, and not waited for. */
+[[nodiscard]] enum busi_code auth_session_tell(struct auth *self, struct busi_call *call,
+                                               struct busi_str session_id, int64_t user_id);
+[[nodiscard]] enum busi_code auth_session_tell_below(struct auth *self, struct busi_call *call,
+                                                     int64_t user_id, int64_t epoch, struct busi_str spared);

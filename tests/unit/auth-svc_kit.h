@@ -139,8 +139,9 @@ static inline void run_with(void (*body)(void), const char *const *settings)
         open_loop();
     read_settings(settings);
     world.body = body;
-    world.auth =
-        auth_new(world.loop, &(struct auth_options){.settings = &world.settings, .fibers = world.fibers});
+    world.auth = auth_new(
+        world.loop,
+        &(struct auth_options){.settings = &world.settings, .fibers = world.fibers, .lease_ms = 100});
     cr_assert(world.auth);
     cr_assert(busi_fiber_start(world.fibers, run_in_world, NULL));
     busi_loop_run(world.loop);
