@@ -159,6 +159,14 @@ static bool open_front(struct gateway *gateway, const char **error)
     return gateway->front != NULL;
 }
 
+static bool open_sessions(struct gateway *gateway, struct busi_process *process)
+{
+    gateway->sessions = session_cache_new((size_t)gateway->settings->session_cache);
+    if (gateway->sessions)
+        gateway->watch = session_watch_new(process->loop, process->fibers, gateway->rpc, gateway->sessions);
+    return gateway->watch != NULL;
+}
+
 static void on_tick(void *arg)
 {
     struct gateway *gateway = arg;
@@ -171,13 +179,15 @@ static bool start_tick(struct gateway *gateway, struct busi_loop *loop)
     return gateway->tick != NULL;
 }
 
-/* The front goes first: its threads use the client. */
+/* The front goes first: its threads use all else. */
 static void stop(void *state)
 {
     struct gateway *gateway = state;
     busi_timer_free(&gateway->tick);
     if (gateway->front)
         http_front_close(&gateway->front);
+    session_watch_free(&gateway->watch);
+    session_cache_free(&gateway->sessions);
     if (gateway->rpc)
         busi_rpc_client_free(&gateway->rpc);
     free(gateway);
@@ -204,7 +214,8 @@ static void *start(struct busi_process *process)
     read_rules(gateway, &options);
     (void)!proxies_init(&gateway->proxies, process->settings->trusted_proxies, &(struct busi_str){0});
     seen_init(&gateway->seen);
-    if (open_histograms(gateway) && open_client(gateway, process, &error) && open_front(gateway, &error) &&
+    if (open_histograms(gateway) && open_client(gateway, process, &error) &&
+        open_sessions(gateway, process) && open_front(gateway, &error) &&
         start_tick(gateway, process->loop)) {
         busi_log(BUSI_INFO, "listening", BUSI_S("bind", process->settings->http_bind),
                  BUSI_I("port", http_front_port(gateway->front)));
@@ -225,12 +236,13 @@ static void drain(void *state)
 {
     const struct gateway *gateway = state;
     http_front_drain(gateway->front);
+    session_watch_stop(gateway->watch);
 }
 
 static bool idle(void *state)
 {
     const struct gateway *gateway = state;
-    return http_front_busy(gateway->front) == 0;
+    return http_front_busy(gateway->front) == 0 && session_watch_stopped(gateway->watch);
 }
 
 const struct busi_service *gateway_service(void)

@@ -5,6 +5,7 @@
 #include "router.h"
 #include "seen.h"
 #include "service/service.h"
+#include "session_watch.h"
 #include <stdatomic.h>
 
 struct gateway {
@@ -15,6 +16,8 @@ struct gateway {
     atomic_bool proxy_told;                    /* the log has said that a proxy may be missing there */
     struct seen seen;                          /* tokens found good not long ago */
     struct busi_rpc_client *rpc;               /* owned */
+    struct session_cache *sessions;            /* owned: principals of tokens checked before */
+    struct session_watch *watch;               /* owned: hears which of them have ended */
     struct http_front *front;                  /* owned */
     struct busi_timer *tick;                   /* owned; tends the front */
     struct busi_histogram *histograms[ROUTES]; /* by row of routes.def; kept by the metrics */

@@ -44,6 +44,10 @@ bool guard_begin(struct exchange *x, struct guard *guard)
     guard->call.request_id = call->request_id;
     guard->call.traceparent = call->traceparent;
     guard->call.until_ms = call->until_ms;
+    guard->known = session_cache_find(x->gateway->sessions, guard->token, &guard->call.arena,
+                                      &guard->principal, &guard->ticket);
+    if (guard->known)
+        return true;
     guard->request.token = guard->token;
     busi_rpc_start(&guard->started, x->gateway->rpc, &guard->call, BUSI_METHOD_auth_check_token,
                    &guard->request, &guard->principal);
@@ -52,7 +56,7 @@ bool guard_begin(struct exchange *x, struct guard *guard)
 
 bool guard_may_overlap(const struct exchange *x, const struct guard *guard)
 {
-    return x->route->who != WHO_KNOWN && (x->request->method & (HTTP_GET | HTTP_HEAD)) &&
+    return !guard->known && x->route->who != WHO_KNOWN && (x->request->method & (HTTP_GET | HTTP_HEAD)) &&
            seen_find(&x->gateway->seen, guard->token);
 }
 
@@ -96,14 +100,17 @@ static bool obeys_rules(struct exchange *x, struct guard *guard)
 
 bool guard_wait(struct exchange *x, struct guard *guard)
 {
-    enum busi_code code = busi_rpc_finish(&guard->started);
+    enum busi_code code = guard->known ? BUSI_OK : busi_rpc_finish(&guard->started);
     if (code != BUSI_OK) {
         refuse(x, guard, code);
         return false;
     }
     x->request->call.user_id = guard->principal.user_id;
     x->principal = &guard->principal;
-    seen_note(&x->gateway->seen, guard->token, true);
+    if (!guard->known) {
+        session_cache_keep(x->gateway->sessions, &guard->ticket, &guard->principal);
+        seen_note(&x->gateway->seen, guard->token, true);
+    }
     return obeys_rules(x, guard);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include "exchange.h"
 #include "rpc/client.h"
+#include "session_cache.h"
 
 /* A check of a token, under way until guard_wait(); what it found lives until guard_end(). Stays where it is
  * meanwhile. */
@@ -10,6 +11,8 @@ struct guard {
     struct busi_call call; /* its own: it overlaps with the request's */
     struct busi_check_token_request request;
     struct busi_principal principal;
+    bool known;                   /* the principal was remembered: nothing was asked */
+    struct session_ticket ticket; /* to remember it with */
     struct busi_rpc_started started;
 };
 
