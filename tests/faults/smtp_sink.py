@@ -206,7 +206,7 @@ class SmtpSink:
     def start(self, port=0):
         async def listen():
             context = self.contexts.get(self.modes().get("tls", "good"), self.contexts["good"]) if self.smtps else None
-            return await self.loop.create_server(self.factory, "127.0.0.1", port, ssl=context)
+            return await self.loop.create_server(self.factory, "127.0.0.1", port, ssl=context, reuse_address=True)
         if not self.thread.is_alive():
             self.thread.start()
         self.server = asyncio.run_coroutine_threadsafe(listen(), self.loop).result(10)
@@ -218,9 +218,17 @@ class SmtpSink:
         """No longer listens; connections that are there stay. start(port) undoes it."""
         self.loop.call_soon_threadsafe(self.server.close)
 
+    def listens(self):
+        return self.server is not None and self.server.is_serving()
+
     def stop(self):
-        if self.server:
-            self.refuse()
+        async def end():
+            self.server.close()
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        asyncio.run_coroutine_threadsafe(end(), self.loop).result(10)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
 

@@ -1,0 +1,130 @@
+"""Mailers are killed at random while the SMTP server refuses, stalls and returns: every mail arrives, hardly one twice."""
+import collections, concurrent.futures, contextlib, email, email.policy, json, os, random, signal, statistics, subprocess
+import threading, time
+import pytest
+import stack
+from smtp_sink import SmtpSink
+
+ACCOUNTS = int(os.environ.get("BUSI_TEST_MAILS", "300"))
+CLIENTS, CONNECTIONS = 6, 2
+TROUBLES = [{"rcpt": "451 4.3.0 later"}, {"end": "450 4.2.1 greylisted"}, {"banner": "421 4.3.2 shutting down"},
+            {"banner": "stall"}, {"rcpt": "stall"}, {"end": "stall"}, {"data": "drop"}, {"tls": "refuse"}]
+
+
+class Relay(SmtpSink):
+    """The server, and the mailers that are told of it."""
+
+    def mailers_up(self):
+        stack.local("up", BUSI_SMTP_URL=f"smtp://127.0.0.1:{self.port}", BUSI_SMTP_CA_FILE=str(self.ca),
+                    BUSI_SMTP_TIMEOUT="1s", BUSI_SMTP_CONNECT_TIMEOUT="500ms",
+                    BUSI_SMTP_CONNECTIONS=str(CONNECTIONS))
+
+
+@pytest.fixture
+def relay(tmp_path):
+    with Relay(tmp_path / "sink") as relay:
+        relay.mailers_up()
+        yield relay
+
+
+def queued():
+    """What the mailers still have to deliver, as their own command tells."""
+    done = subprocess.run([os.environ["BUSI_TEST_BIN"] + "/mailer-svc", "--config", stack.VAR / "config/mailer-1.conf", "mails",
+                           "--state", "queued", "--limit", "10000", "--json"], text=True, capture_output=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def sign_up_many(name, n):
+    """Addresses of n new accounts, and how long each took."""
+    addresses = [f"{name}-{time.time_ns()}-{i}@example.com" for i in range(n)]
+
+    def one(address):
+        begin = time.monotonic()
+        stack.sign_up(address)
+        return time.monotonic() - begin
+
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        return addresses, list(pool.map(one, addresses))
+
+
+class Chaos:
+    """Until it is stopped: trouble, a kill in it, good weather, a kill in that."""
+
+    def __init__(self, relay, seed):
+        self.relay, self.random, self.kills = relay, random.Random(seed), 0
+        self.over, self.thread = threading.Event(), threading.Thread(target=self.run, daemon=True)
+        self.error = None
+
+    def kill_one(self):
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            stack.send(f"mailer-{self.random.randint(1, 2)}", signal.SIGKILL)
+            self.kills += 1
+
+    def round(self):
+        if self.random.random() < 0.2:
+            self.relay.refuse()
+        else:
+            self.relay.set(**self.random.choice(TROUBLES))
+        time.sleep(self.random.uniform(0.3, 1.2))
+        self.kill_one()
+        if not self.relay.listens():
+            self.relay.start(self.relay.port)
+        self.relay.set()
+        self.relay.mailers_up()
+        time.sleep(self.random.uniform(0.2, 1.0))
+        self.kill_one()
+        self.relay.mailers_up()
+
+    def run(self):
+        try:
+            while not self.over.is_set():
+                self.round()
+        except Exception as error:  # told in the test's own thread
+            self.error = error
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.over.set()
+        self.thread.join(60)
+        assert not self.thread.is_alive() and not self.error, self.error
+
+
+def test_every_account_has_its_mail(relay):
+    seed = time.time_ns()
+    with Chaos(relay, seed) as chaos:
+        addresses, _ = sign_up_many("chaos", ACCOUNTS)
+        while chaos.kills < 6:
+            time.sleep(0.1)
+    stack.wait_until(lambda: not queued(), 180, f"the queue is empty (seed {seed})")
+    mails = [email.message_from_bytes(raw, policy=email.policy.default) for raw in relay.mails()]
+    ids = collections.defaultdict(list)  # of each address and subject
+    for mail in mails:
+        ids[mail["To"], mail["Subject"]].append(mail["Message-ID"])
+    reached = {to for to, _ in ids}
+    missing = [address for address in addresses if address not in reached]
+    repeated = {key: found for key, found in ids.items() if len(found) > 1}
+    print(f"{len(mails)} mails, {len(repeated)} repeated, {chaos.kills} kills, seed {seed}")
+    assert not missing, (seed, missing[:5])
+    # one for each thousand; a kill repeats at most what its mailer had in hand
+    assert len(repeated) <= max(-(-ACCOUNTS // 1000), chaos.kills * CONNECTIONS // 4), (seed, repeated)
+    assert all(len(set(found)) == 1 and len(found) == 2 for found in repeated.values()), (seed, repeated)
+
+
+def test_sign_up_does_not_wait_for_the_relay(relay):
+    sign_up_many("warm", 20)
+    usual, stalled = [], []
+    for _ in range(3):  # in turn: the machine's own moods are the same for both
+        relay.set()
+        usual += sign_up_many("usual", 60)[1]
+        relay.set(banner="stall")
+        stalled += sign_up_many("stalled", 60)[1]
+    relay.set()
+    p99 = lambda times: statistics.quantiles(times, n=100)[98]
+    print(f"p50 {statistics.median(usual):.3f} {statistics.median(stalled):.3f}, p99 {p99(usual):.3f} {p99(stalled):.3f} s")
+    assert statistics.median(stalled) <= 1.3 * statistics.median(usual) + 0.01
+    assert p99(stalled) <= 1.5 * p99(usual) + 0.05
+    stack.wait_until(lambda: not queued(), 60, "the queue is empty")
