@@ -138,7 +138,7 @@ Test(redis_hostile, greetings_that_are_refused)
 {
     static const char *const greetings[] = {"PING=-LOADING Redis is loading the dataset in memory\r\n",
                                             "PING=-NOAUTH Authentication required.\r\n",
-                                            "INFO=" PEER_REPLICA,
+                                            ("INFO=" PEER_REPLICA),
                                             "INFO=-NOPERM no permission\r\n",
                                             "INFO=$-1\r\n",
                                             "INFO=:1\r\n",
