@@ -1,5 +1,5 @@
 """The words the end-to-end tests are written in: requests to the running gateway, and what is expected of the answers."""
-import base64, contextlib, hashlib, hmac, http.client, itertools, json, os, pathlib, re, sys, time, uuid
+import base64, contextlib, hashlib, hmac, http.client, itertools, json, os, pathlib, re, socket, subprocess, sys, time, uuid
 
 URL = os.environ["BUSI_TEST_URL"]
 HOST, PORT = re.match(r"http://([^:/]+):(\d+)", URL).groups()
@@ -22,9 +22,9 @@ class Answer:
         return f"{self.status} {self.reason}\n{self.headers}{self.raw[:500]!r}"
 
 
-def ask(method, path, body=None, token=None, headers=None):
+def ask(method, path, body=None, token=None, headers=None, at=None):
     """One request on a connection of its own. body: bytes as they are, anything else as JSON. headers: a dict, or a list of
-    pairs where one name may come twice."""
+    pairs where one name may come twice. at: the port of another gateway than the house's own."""
     pairs = list(headers.items() if isinstance(headers, dict) else headers or [])
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
@@ -33,7 +33,7 @@ def ask(method, path, body=None, token=None, headers=None):
         pairs.append(("content-type", "application/json"))
     if token is not None:
         pairs.append(("authorization", "Bearer " + token))
-    connection = http.client.HTTPConnection(HOST, int(PORT), timeout=15)
+    connection = http.client.HTTPConnection(HOST, int(at or PORT), timeout=15)
     try:
         connection.putrequest(method, path, skip_accept_encoding=True)
         for name, value in pairs:
@@ -55,8 +55,8 @@ def post_json(path, body, token=None, **more):
     return ask("POST", path, body, token=token, **more)
 
 
-def post_form(path, body, token=None):
-    return ask("POST", path, body.encode(), token=token, headers={"content-type": "application/x-www-form-urlencoded"})
+def post_form(path, body, token=None, headers=None):
+    return ask("POST", path, body.encode(), token=token, headers={"content-type": "application/x-www-form-urlencoded"} | (headers or {}))
 
 
 def post_multipart(path, fields, token=None):
@@ -139,6 +139,33 @@ def worker(service):
         client.close()
 
 
+@contextlib.contextmanager
+def another_gateway(folder, **settings):
+    """A second one in front of the same services, with settings of its own: its port."""
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        at = free.getsockname()[1]
+    settings = {"http_port": at, "health_bind": "127.0.0.1:0"} | settings
+    lines = [line for line in (VAR / "config/gateway.conf").read_text().splitlines() if line.split(" =")[0] not in settings]
+    file = folder / "gateway.conf"
+    file.touch(mode=0o600)
+    file.write_text("\n".join(lines + [f"{name} = {value}" for name, value in settings.items()]) + "\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BUSI_")}
+    process = subprocess.Popen([os.environ["BUSI_TEST_BIN"] + "/gateway", "--config", file], env=environment, stderr=open(folder / "log", "w"))
+    try:
+        end = time.monotonic() + 20
+        while process.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                if ask("POST", "/logout", headers={"access-token": "x" * 48}, at=at).status != 503:
+                    break
+            time.sleep(0.1)
+        assert process.poll() is None, (folder / "log").read_text()
+        yield at
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0, (folder / "log").read_text()
+
+
 def logs():
     """Everything the services have logged so far."""
     return {path.name: path.read_text(errors="replace") for path in (VAR / "logs").glob("*.log")
@@ -183,3 +210,12 @@ def make_token(claims, header='{"alg":"HS512","typ":"JWT"}', key=None, hash="HS5
 
 def is_uuid4(text):
     return str(uuid.UUID(text, version=4)) == text
+
+
+def sql(statement):
+    """What the house's own database says, or does."""
+    dsn = f"host=127.0.0.1 port={port('postgres')} dbname=busi user=postgres"
+    done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement, dsn], text=True, capture_output=True, timeout=20,
+                          env=os.environ | {"PGPASSWORD": (VAR / "secrets/postgres").read_text().strip()})
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
