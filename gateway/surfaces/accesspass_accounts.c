@@ -107,32 +107,43 @@ static void answer_alike(struct exchange *x, enum busi_code code, struct busi_st
         exchange_fail(x, code);
 }
 
-/* Asks for a mail to the account that the member of this name names. */
-static void ask_for_mail(struct exchange *x, enum busi_method_id method, const char *name,
-                         struct busi_str text)
+static void ask_for_mail(struct exchange *x, enum busi_method_id method,
+                         const struct busi_account_name_request *request, struct busi_str text)
+{
+    struct busi_empty nothing = {0};
+    answer_alike(x, busi_rpc_call(x->gateway->rpc, &x->request->call, method, request, &nothing), text);
+}
+
+/* By user name alone: these routes never took an address, which services would find, too. */
+static void ask_by_username(struct exchange *x, enum busi_method_id method, struct busi_str text)
 {
     struct fields fields = {.object = x->body};
     struct busi_account_name_request request;
-    struct busi_empty nothing = {0};
-    accesspass_shape_account(&fields, name, &request);
+    accesspass_shape_account(&fields, "username", &request);
     if (!take(x, &fields))
         return;
-    answer_alike(x, busi_rpc_call(x->gateway->rpc, &x->request->call, method, &request, &nothing), text);
+    if (request.name.len > 0 && memchr(request.name.ptr, '@', request.name.len))
+        answer_ok(x, text);
+    else
+        ask_for_mail(x, method, &request, text);
 }
 
 void on_accesspass_resend_confirm(struct exchange *x)
 {
-    ask_for_mail(x, BUSI_METHOD_auth_send_confirmation, "username", BUSI_STR("confirmation email resent"));
+    ask_by_username(x, BUSI_METHOD_auth_send_confirmation, BUSI_STR("confirmation email resent"));
 }
 
 void on_accesspass_reset_password(struct exchange *x)
 {
-    ask_for_mail(x, BUSI_METHOD_auth_start_reset, "username",
-                 BUSI_STR("password reset sent to accounts email"));
+    ask_by_username(x, BUSI_METHOD_auth_start_reset, BUSI_STR("password reset sent to accounts email"));
 }
 
 void on_accesspass_forgot_username(struct exchange *x)
 {
-    ask_for_mail(x, BUSI_METHOD_auth_remind_username, "email",
-                 BUSI_STR("An email has been sent to you with your username"));
+    struct fields fields = {.object = x->body};
+    struct busi_account_name_request request;
+    accesspass_shape_account(&fields, "email", &request);
+    if (take(x, &fields))
+        ask_for_mail(x, BUSI_METHOD_auth_remind_username, &request,
+                     BUSI_STR("An email has been sent to you with your username"));
 }
