@@ -102,6 +102,19 @@ static void work(void *arg, void *memory)
         busi_password_thread_rest();
 }
 
+static enum busi_code refuse(struct busi_call *call, enum busi_code code)
+{
+    busi_metric_add(BUSI_METRIC_password_shed, 1);
+    return busi_call_fail(call, code, "too many passwords are waiting");
+}
+
+enum busi_code auth_passwords_room(struct auth_passwords *passwords, struct busi_call *call)
+{
+    if (!busi_offload_full(passwords->offload, &call->retry_after_ms))
+        return BUSI_OK;
+    return refuse(call, BUSI_RESOURCE_EXHAUSTED);
+}
+
 static enum busi_code run(struct auth_passwords *passwords, struct busi_call *call, struct job *job)
 {
     job->passwords = passwords;
@@ -110,8 +123,7 @@ static enum busi_code run(struct auth_passwords *passwords, struct busi_call *ca
         busi_offload_run(passwords->offload, work, job, call->until_ms, &call->retry_after_ms);
     if (code != BUSI_OK) { /* it never ran */
         atomic_fetch_sub(&passwords->waiting, 1);
-        busi_metric_add(BUSI_METRIC_password_shed, 1);
-        return busi_call_fail(call, code, "too many passwords are waiting");
+        return refuse(call, code);
     }
     return BUSI_OK;
 }

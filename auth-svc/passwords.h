@@ -17,6 +17,10 @@ struct auth_passwords_options {
                                                         const struct auth_passwords_options *options);
 void auth_passwords_free(struct auth_passwords **passwords);
 
+/* OK, or RESOURCE_EXHAUSTED with a hint: asked before anything else is done for a password, so that who must
+ * be refused costs little and has spent no try. */
+[[nodiscard]] enum busi_code auth_passwords_room(struct auth_passwords *passwords, struct busi_call *call);
+
 struct auth_password_check {
     struct busi_str stored;              /* hash of the account; absent: there is none, same work */
     struct busi_str password;            /* as given; empty or over-long is wrong, after the same work */

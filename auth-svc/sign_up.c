@@ -116,6 +116,8 @@ enum busi_code auth_sign_up(struct auth *self, struct busi_call *call, const str
         return auth_no_such_door(call);
     enum busi_code code = prepare(self, call, in, door, &draft);
     if (code == BUSI_OK)
+        code = auth_passwords_room(self->passwords, call);
+    if (code == BUSI_OK)
         code = auth_limit(self, call, AUTH_LIMIT_sign_up, in->email);
     if (code == BUSI_OK)
         code = auth_password_hash(self->passwords, call, in->password, hash);

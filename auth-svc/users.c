@@ -49,6 +49,8 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
         return auth_no_such_door(call);
     enum busi_code code = auth_need_sessions(self, call);
     if (code == BUSI_OK)
+        code = auth_passwords_room(self->passwords, call);
+    if (code == BUSI_OK)
         code = auth_limit(self, call, AUTH_LIMIT_sign_in, in->login);
     if (code == BUSI_OK)
         code = find_login(self, call, door, in->login, &account);

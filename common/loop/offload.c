@@ -159,6 +159,17 @@ int64_t busi_offload_predicted_wait_ms(const struct busi_offload *offload)
     return (ahead - threads + 1) * atomic_load(&offload->average_us) / threads / 1000;
 }
 
+bool busi_offload_full(const struct busi_offload *offload, int64_t *retry_after_ms)
+{
+    int64_t wait_ms = busi_offload_predicted_wait_ms(offload);
+    if (wait_ms <= offload->options.max_wait_ms &&
+        (size_t)atomic_load(&offload->queued) < offload->options.max_queue)
+        return false;
+    if (retry_after_ms)
+        *retry_after_ms = wait_ms > 0 ? wait_ms : 1;
+    return true;
+}
+
 static void finish(void *arg)
 {
     struct job *job = arg;
@@ -183,13 +194,8 @@ enum busi_code busi_offload_run(struct busi_offload *offload, void (*fn)(void *a
     assert(busi_fiber_self());
     if (busi_now_ms() >= until_ms)
         return BUSI_DEADLINE_EXCEEDED;
-    int64_t wait_ms = busi_offload_predicted_wait_ms(offload);
-    if (wait_ms > offload->options.max_wait_ms ||
-        (size_t)atomic_load(&offload->queued) >= offload->options.max_queue) {
-        if (retry_after_ms)
-            *retry_after_ms = wait_ms > 0 ? wait_ms : 1;
+    if (busi_offload_full(offload, retry_after_ms))
         return BUSI_RESOURCE_EXHAUSTED;
-    }
     struct job job = {.fn = fn, .arg = arg, .fiber = busi_fiber_self()};
     job.done = (struct busi_post){.fn = finish, .arg = &job};
     pthread_mutex_lock(&offload->mutex);

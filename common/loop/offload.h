@@ -29,5 +29,8 @@ void busi_offload_free(struct busi_offload **offload);
 [[nodiscard]] enum busi_code busi_offload_run(struct busi_offload *offload,
                                               void (*fn)(void *arg, void *state), void *arg, int64_t until_ms,
                                               int64_t *retry_after_ms);
+/* Whether a job would be refused now: then *retry_after_ms (may be NULL) says when to try again. Any thread.
+ */
+bool busi_offload_full(const struct busi_offload *offload, int64_t *retry_after_ms);
 /* What a job queued now would wait. Any thread. */
 int64_t busi_offload_predicted_wait_ms(const struct busi_offload *offload);

@@ -1,5 +1,5 @@
 """More than can be served is refused at once with 503 and Retry-After; what is accepted keeps its deadline."""
-import json, selectors, socket, time
+import json, os, re, selectors, socket, subprocess, time
 import stack
 
 DEADLINE_S = 5.0 + 0.5  # of the password routes, and the grace of faults.md I9
@@ -51,3 +51,55 @@ def test_a_flood_of_sign_ins(token):
     assert reads and not stack.failures(reads)
     assert stack.request("POST", "/api/users/signin", {"email": email, "password": stack.PASSWORD})[0] in (201, 503)
     stack.wait_until(lambda: stack.request("POST", "/api/users/signin", {"email": email, "password": stack.PASSWORD})[0] == 201, 5, "sign-in again")
+
+
+# ---- ten times what can be served (bad-input S-16); tests/bench measures the same for a minute ----
+BIN = os.environ["BUSI_TEST_BIN"]
+
+
+def offer(connections, rate, seconds, bodies):
+    out = subprocess.run([f"{BIN}/bench-offer", stack.PORT, str(connections), str(int(rate)), str(seconds), bodies],
+                         check=True, text=True, capture_output=True, timeout=seconds + 60).stdout
+    return {name: float(value) for name, value in re.findall(r"(\w+)=(\S+)", out)}
+
+
+def holds(measure, base, share):
+    """What was measured between two measurements of its base: more than that share of the smaller. What else the machine does
+    may slow any of the three, hence three tries."""
+    seen = []
+    for _ in range(3):
+        before, result, after = base(), measure(), base()
+        seen.append((before, result, after))
+        if result["good"] >= share * min(before, after) and result["fine"]:
+            return
+    raise AssertionError(seen)
+
+
+def test_s16_ten_times_the_sign_ins(tmp_path):
+    bodies = tmp_path / "bodies"
+    users = [{"email": f"offer-{time.time_ns()}-{i}@example.com", "password": stack.PASSWORD} for i in range(8)]
+    for user in users:
+        stack.sign_up(user["email"])
+    bodies.write_text("".join(json.dumps(user) + "\n" for user in users))
+    capacity = offer(32, 0, 2, bodies)["good"]
+
+    def flood():
+        got = offer(768, 10 * capacity, 6, bodies)
+        assert got["without_retry_after"] == 0 and got["unanswered"] == 0, got
+        fine = got["ok_p99"] < DEADLINE_S * 1000 and got["shed_p99"] < 1000 and got["other"] + got["unsent"] < 0.01 * got["shed"]
+        return got | {"fine": fine}
+
+    holds(flood, lambda: offer(32, 0, 2, bodies)["good"], 0.6)
+
+
+def test_s16_eight_times_the_readers(token, tmp_path):
+    (tmp_path / "tokens").write_text(token + "\n")
+
+    def read(connections):
+        out = subprocess.run(["wrk", "-t1", f"-c{connections}", "-d3s", "--timeout", "10s", "-s", stack.ROOT / "tests/speed/requests.lua",
+                              f"http://{stack.HOST}:{stack.PORT}", "--", "read", tmp_path / "tokens"],
+                             check=True, text=True, capture_output=True, timeout=60).stdout
+        rate, errors, _, p99 = map(float, re.search(r"RESULT (\S+) (\d+) (\d+) (\d+)", out).groups())
+        return {"good": rate - errors / 3, "fine": p99 < 3_000_000}
+
+    holds(lambda: read(512), lambda: read(64)["good"], 0.6)

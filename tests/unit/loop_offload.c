@@ -184,7 +184,10 @@ Test(offload, past_the_predicted_wait_jobs_are_refused_with_a_hint)
         customers[i].work_ms = 60;
         /* two are begun at once; each of the others adds half a job's time */
         const int64_t predicted_ms[] = {0, 0, 50, 100, 150, 200, 200, 200};
+        int64_t hint_ms = 0;
         cr_assert_eq(busi_offload_predicted_wait_ms(shop.offload), predicted_ms[i], "customer %d", i);
+        cr_assert_eq(busi_offload_full(shop.offload, &hint_ms), i >= 5, "customer %d", i);
+        cr_assert_eq(hint_ms, i >= 5 ? 200 : 0, "customer %d", i);
         enter(&shop, &customers[i]);
     }
     busi_loop_run(shop.loop);
