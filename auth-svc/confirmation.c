@@ -2,19 +2,20 @@
 #include "account.h"
 #include "answers.h"
 #include "base/log.h"
+#include "hooks.h"
 #include "limits.h"
 #include "sessions.h"
 
 /* The account of a secret that was good until now. NOT_FOUND: there is none. */
-static enum busi_code confirm(struct auth *self, struct busi_call *call, struct busi_str secret,
-                              struct auth_account *account)
+static enum busi_code confirm(struct auth *self, struct busi_call *call,
+                              const struct busi_confirm_email_request *in, struct auth_account *account)
 {
     struct busi_pg_result result;
-    struct busi_str hash =
-        auth_one_time_hash(&call->arena, &self->one_time, AUTH_ONE_TIME_confirm_email, secret);
-    if (!hash.ptr)
+    struct busi_str params[2] = {
+        auth_one_time_hash(&call->arena, &self->one_time, AUTH_ONE_TIME_confirm_email, in->secret)};
+    if (!params[0].ptr || !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_confirm, in->door, &params[1]))
         return auth_no_memory(call);
-    enum busi_code code = busi_pg_run(self->pg, AUTH_CONFIRM_EMAIL, &hash, call->until_ms, &result);
+    enum busi_code code = busi_pg_run(self->pg, AUTH_CONFIRM_EMAIL, params, call->until_ms, &result);
     if (code == BUSI_OK && !auth_account_read(&call->arena, &result, account))
         code = auth_no_memory(call);
     busi_pg_clear(&result);
@@ -37,10 +38,11 @@ enum busi_code auth_confirm_email(struct auth *self, struct busi_call *call,
     if (code == BUSI_OK)
         code = auth_limit(self, call, AUTH_LIMIT_confirm_email, (struct busi_str){0});
     if (code == BUSI_OK)
-        code = confirm(self, call, in->secret, &account);
+        code = confirm(self, call, in, &account);
     if (code != BUSI_OK)
         return code;
     busi_log(BUSI_INFO, "email_confirmed", BUSI_I("user_id", account.id),
              BUSI_S("request_id", call->request_id));
-    return auth_session_open(self, call, &account, door, out);
+    auth_hooks_wake(self->hooks);
+    return auth_session_open(self, call, &account, door, NULL, out);
 }

@@ -76,14 +76,12 @@ static void purge(struct auth_event_relay *events)
 {
     struct busi_pg_result result;
     char text[24];
-    struct busi_str params[] = {
-        events->options.subscriber,
-        {text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)events->options.keep_ms)}};
-    if (busi_pg_run(events->options.pg, AUTH_PURGE_EVENTS, params, busi_now_ms() + STORE_MS, &result) ==
+    struct busi_str age = {text,
+                           (size_t)snprintf(text, sizeof(text), "%lld", (long long)events->options.keep_ms)};
+    if (busi_pg_run(events->options.pg, AUTH_PURGE_EVENTS, &age, busi_now_ms() + STORE_MS, &result) ==
             BUSI_OK &&
         result.affected > 0)
-        busi_log(BUSI_ERR, "events_dropped", BUSI_S("subscriber", events->options.subscriber),
-                 BUSI_I("number", result.affected));
+        busi_log(BUSI_ERR, "events_dropped", BUSI_I("number", result.affected));
     busi_pg_clear(&result);
     events->purge_ms = busi_now_ms() + PURGE_MS;
 }

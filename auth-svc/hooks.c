@@ -6,7 +6,13 @@
 #include "json_object.h"
 #include <stdlib.h>
 
-enum { RETRY_AFTER_MS = 1000, IN_FLIGHT_MOST = 512, CLAIMS_MOST_BRACKETS = 6, TOLD_MOST_BYTES = 16 * 1024 };
+enum {
+    RETRY_AFTER_MS = 1000,
+    PATIENCE_EXTRA_MS = 1000,
+    IN_FLIGHT_MOST = 512,
+    CLAIMS_MOST_BRACKETS = 6,
+    TOLD_MOST_BYTES = 16 * 1024
+};
 
 struct auth_hooks {
     struct auth_hook_rules rules; /* borrows from the settings */
@@ -23,6 +29,15 @@ bool auth_hooks_wanted(const struct auth_hooks *hooks, enum auth_event event)
         if (hooks->rules.hooks[i].event == event)
             return true;
     return false;
+}
+
+int64_t auth_hooks_patience_ms(const struct auth_hooks *hooks, enum auth_event event)
+{
+    int64_t sum_ms = 0;
+    for (size_t i = 0; i < hooks->rules.n_hooks; i++)
+        if (hooks->rules.hooks[i].event == event)
+            sum_ms += hooks->rules.hooks[i].deadline_ms;
+    return sum_ms ? sum_ms + PATIENCE_EXTRA_MS : 0;
 }
 
 /* ---- asking ---- */

@@ -17,6 +17,8 @@ struct auth_hooks_options {
                                                 const struct auth_hooks_options *options, const char **error);
 /* Somebody listens to it. */
 bool auth_hooks_wanted(const struct auth_hooks *hooks, enum auth_event event);
+/* The longest that asking it may take; 0 when nobody listens. */
+int64_t auth_hooks_patience_ms(const struct auth_hooks *hooks, enum auth_event event);
 
 /* What subscribers add to a session: JSON objects in the call's arena, absent when nobody does. */
 struct auth_hook_answer {

@@ -83,6 +83,7 @@ struct busi_str auth_record_write(struct busi_arena *arena, const struct auth_se
     put_short(&out, session->remote_addr);
     put_short(&out, busi_utf8_cut(session->user_agent, AGENT_MOST_BYTES));
     put_long(&out, session->meta);
+    put_long(&out, session->data);
     hash(bond, token_hash_key, TEXT(bond_purpose), session->id, session->token_id);
     put_short(&out, (struct busi_str){(const char *)bond, session->token_id.len ? BOND_BYTES : 0});
     hash(tag, token_hash_key, TEXT(tag_purpose), session->id, (struct busi_str){out.ptr, out.len});
@@ -170,6 +171,7 @@ static bool read_current(const struct auth *self, struct busi_str record, struct
     session->remote_addr = take_text(&in, 1);
     session->user_agent = take_text(&in, 1);
     session->meta = take_text(&in, 4);
+    session->data = take_text(&in, 4);
     struct busi_str bond = take_text(&in, 1), hashed = {record.ptr, record.len - in.left},
                     tag = take(&in, TAG_BYTES);
     if (in.bad || in.left > 0)

@@ -2,7 +2,7 @@
  *
  *     version 2 | flags | user id | created | expires | epoch (8 bytes each, big-endian)
  *     | door | e-mail | user name | code | address | user agent (1 byte of length each)
- *     | meta (4 bytes of length) | bond (1 byte of length) | tag (16 bytes)
+ *     | meta | data of a hook (4 bytes of length each) | bond (1 byte of length) | tag (16 bytes)
  *
  * The bond is a keyed hash of the token id, for doors whose tokens have one; the tag is a keyed hash of the
  * session id and all before it. A value with a flipped bit, or of another session, is no record.

@@ -3,6 +3,7 @@
 #include "account.h"
 #include "answers.h"
 #include "base/log.h"
+#include "hooks.h"
 #include "limits.h"
 #include "new_user.h"
 #include "outbox.h"
@@ -41,6 +42,7 @@ static enum busi_code settle(struct auth *self, struct busi_call *call, const st
     busi_log(BUSI_INFO, "password_changed", BUSI_I("user_id", account->id),
              BUSI_S("request_id", call->request_id));
     auth_outbox_wake(self->outbox);
+    auth_hooks_wake(self->hooks);
     return auth_session_end_below(self, call, account->id, account->epoch, spared, ended);
 }
 
@@ -84,13 +86,16 @@ static enum busi_code check_reset(struct busi_call *call, const struct auth_door
 
 /* Who has the secret could read the account's mail: its address is confirmed, too. */
 static enum busi_code reset(struct auth *self, struct busi_call *call, struct busi_str secret_hash,
-                            struct busi_str password, struct auth_account *account)
+                            const struct busi_finish_reset_request *in, struct auth_account *account)
 {
     char hash[BUSI_PASSWORD_HASH_MAX];
-    enum busi_code code = auth_password_hash(self->passwords, call, password, hash);
+    struct busi_str told;
+    if (!auth_hooks_told(self->hooks, call, AUTH_EVENT_after_password_change, in->door, &told))
+        return auth_no_memory(call);
+    enum busi_code code = auth_password_hash(self->passwords, call, in->password, hash);
     if (code != BUSI_OK)
         return code;
-    const struct busi_str params[] = {secret_hash, busi_str_of(hash), auth_mail_language(call)};
+    const struct busi_str params[] = {secret_hash, busi_str_of(hash), auth_mail_language(call), told};
     code = set(self, call, AUTH_RESET_PASSWORD, params, params[1], account);
     return code == BUSI_OK && account->id == 0 ? no_reset(call) : code;
 }
@@ -115,7 +120,7 @@ enum busi_code auth_finish_reset(struct auth *self, struct busi_call *call,
     if (code == BUSI_OK)
         code = check_reset(call, door, in);
     if (code == BUSI_OK)
-        code = reset(self, call, hash, in->password, &account);
+        code = reset(self, call, hash, in, &account);
     return code == BUSI_OK ? settle(self, call, &account, (struct busi_str){0}, NULL) : code;
 }
 
@@ -165,16 +170,17 @@ static enum busi_code verify(struct auth *self, struct busi_call *call, struct b
 
 /* Nothing to change: somebody was quicker, and the password so far is so no more. */
 static enum busi_code change(struct auth *self, struct busi_call *call, struct busi_str password,
-                             struct busi_str spared, struct auth_account *account)
+                             const struct busi_principal *who, struct auth_account *account)
 {
     char hash[BUSI_PASSWORD_HASH_MAX];
-    struct busi_str id = busi_arena_int(&call->arena, account->id);
-    if (!id.ptr)
+    struct busi_str told, id = busi_arena_int(&call->arena, account->id);
+    if (!id.ptr || !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_password_change, who->door, &told))
         return auth_no_memory(call);
     enum busi_code code = auth_password_hash(self->passwords, call, password, hash);
     if (code != BUSI_OK)
         return code;
-    const struct busi_str params[] = {id, account->hash, busi_str_of(hash), spared, auth_mail_language(call)};
+    const struct busi_str params[] = {
+        id, account->hash, busi_str_of(hash), who->session_id, auth_mail_language(call), told};
     code = set(self, call, AUTH_CHANGE_PASSWORD, params, params[2], account);
     return code == BUSI_OK && account->id == 0 ? wrong_password(call) : code;
 }
@@ -194,6 +200,6 @@ enum busi_code auth_change_password(struct auth *self, struct busi_call *call,
     if (code == BUSI_OK)
         code = verify(self, call, in->password, &account);
     if (code == BUSI_OK)
-        code = change(self, call, in->new_password, who.session_id, &account);
+        code = change(self, call, in->new_password, &who, &account);
     return code == BUSI_OK ? settle(self, call, &account, who.session_id, &out->count) : code;
 }

@@ -38,6 +38,7 @@ enum busi_code auth_check_token(struct auth *self, struct busi_call *call,
     out->email_confirmed = session.confirmed;
     out->meta = session.meta;
     out->checked_at = busi_wall_us();
+    out->data = session.data;
     return BUSI_OK;
 }
 
@@ -53,8 +54,8 @@ enum busi_code auth_refresh_token(struct auth *self, struct busi_call *call,
     return code == BUSI_OK ? auth_session_hand_out(self, call, &session, out) : code;
 }
 
-/* Whoever could have used the token may end its session, also when it has expired; a token that is not ours, or
- * not for access, ends nothing and is told the same. */
+/* Whoever could have used the token may end its session, also when it has expired; a token that is not ours,
+ * or not for access, ends nothing and is told the same. */
 enum busi_code auth_sign_out(struct auth *self, struct busi_call *call,
                              const struct busi_check_token_request *in, struct busi_empty *out)
 {

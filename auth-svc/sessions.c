@@ -2,6 +2,7 @@
 #include "answers.h"
 #include "base/log.h"
 #include "feed.h"
+#include "hooks.h"
 #include "journal.h"
 #include "record.h"
 #include "session_index.h"
@@ -123,7 +124,7 @@ enum busi_code auth_session_hand_out(struct auth *self, struct busi_call *call,
 
 enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
                                  const struct auth_account *account, const struct auth_door *door,
-                                 struct busi_session_reply *out)
+                                 const struct auth_hook_answer *added, struct busi_session_reply *out)
 {
     struct auth_session session = {.user_id = account->id,
                                    .door = door,
@@ -134,6 +135,8 @@ enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
                                    .user_code = account->code,
                                    .meta = account->meta,
                                    .confirmed = account->confirmed,
+                                   .claims = added ? added->claims : (struct busi_str){0},
+                                   .data = added ? added->data : (struct busi_str){0},
                                    .remote_addr = call->origin.remote_addr,
                                    .user_agent = call->origin.user_agent};
     session.expires_s = door->session_s ? session.created_s + door->session_s : 0;
@@ -211,13 +214,13 @@ enum busi_code auth_session_tell(struct auth *self, struct busi_call *call, stru
     return end_these(self, call, &session_id, 1, user_id, NULL);
 }
 
-enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
-                                   const struct auth_session *session)
+static enum busi_code revoke(struct auth *self, struct busi_call *call, const struct auth_session *session,
+                             struct busi_str listeners)
 {
     struct busi_pg_result result;
     int64_t until_s = session->expires_s ? session->expires_s : now_s() + JOURNAL_DAYS * 86400LL;
-    const struct busi_str params[] = {busi_arena_int(&call->arena, session->user_id), session->id,
-                                      busi_arena_int(&call->arena, until_s)};
+    struct busi_str params[] = {busi_arena_int(&call->arena, session->user_id), session->id,
+                                busi_arena_int(&call->arena, until_s), listeners};
     if (!params[0].ptr || !params[2].ptr)
         return auth_no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, AUTH_REVOKE, params, call->until_ms, &result);
@@ -228,6 +231,12 @@ enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
     if (code == BUSI_OK)
         code = end_these(self, call, &session->id, 1, session->user_id, &told);
     return code == BUSI_OK ? auth_feed_settle(self, call, &told) : code;
+}
+
+enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
+                                   const struct auth_session *session)
+{
+    return revoke(self, call, session, (struct busi_str){0});
 }
 
 /* The record says whose it is. Without one the journal is told all the same: this Redis may be one that has
@@ -247,7 +256,14 @@ enum busi_code auth_session_revoke_by(struct auth *self, struct busi_call *call,
         if (code != BUSI_OK && code != BUSI_UNAUTHENTICATED)
             return code;
     }
-    return auth_session_revoke(self, call, &session);
+    const struct auth_door *door = token->door ? token->door : session.door;
+    struct busi_str told = {0};
+    if (door &&
+        !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_sign_out, busi_str_of(door->name), &told))
+        return auth_no_memory(call);
+    enum busi_code code = revoke(self, call, &session, told);
+    auth_hooks_wake(self->hooks);
+    return code;
 }
 
 /* ---- ending many ---- */

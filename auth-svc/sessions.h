@@ -6,6 +6,8 @@
 #include "auth.h"
 #include "tokens.h"
 
+struct auth_hook_answer;
+
 struct auth_session {
     struct busi_str id;           /* random base64url: 22 characters, 12 where the tokens are opaque */
     struct busi_str token_id;     /* of the JWT that speaks for it; absent where the tokens are opaque */
@@ -16,15 +18,19 @@ struct auth_session {
     /* the account as it was then; each but the e-mail may be absent */
     struct busi_str email, username, user_code, meta;
     bool confirmed;
+    struct busi_str data;                    /* a hook's: a JSON object kept with it, or absent */
+    struct busi_str claims;                  /* a hook's: likewise, in its JWT and nowhere else */
     struct busi_str remote_addr, user_agent; /* who opened it; may be absent */
 };
 
 /* A new session and its tokens. The account is looked at once more when the session stands, so that whoever
  * deletes or blocks it meanwhile misses no session: UNAUTHENTICATED then. Past BUSI_SESSIONS_MOST the oldest
- * ones of the account have ended when it returns. Fills all of out. */
+ * ones of the account have ended when it returns. added is what hooks add, or NULL. Fills all of out. */
 [[nodiscard]] enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
                                                const struct auth_account *account,
-                                               const struct auth_door *door, struct busi_session_reply *out);
+                                               const struct auth_door *door,
+                                               const struct auth_hook_answer *added,
+                                               struct busi_session_reply *out);
 /* What the owner of a living session is told, with an access token that begins now. */
 [[nodiscard]] enum busi_code auth_session_hand_out(struct auth *self, struct busi_call *call,
                                                    const struct auth_session *session,

@@ -3,6 +3,7 @@
 #include "answers.h"
 #include "base/log.h"
 #include "email.h"
+#include "hooks.h"
 #include "limits.h"
 #include "new_user.h"
 #include "outbox.h"
@@ -71,22 +72,42 @@ static enum busi_code create(struct auth *self, struct busi_call *call, const st
                              const struct draft *draft, struct auth_account *account)
 {
     char constraint[64];
-    const struct busi_str params[] = {in->email,
-                                      draft->email_key,
-                                      draft->username.text,
-                                      draft->username.key,
-                                      draft->hash,
-                                      in->meta,
-                                      auth_mail_language(call),
-                                      draft->confirm.secret,
-                                      draft->confirm.hash,
-                                      draft->confirm.lifetime_s};
+    const struct busi_str params[] = {
+        in->email,
+        draft->email_key,
+        draft->username.text,
+        draft->username.key,
+        draft->hash,
+        in->meta,
+        auth_mail_language(call),
+        draft->confirm.secret,
+        draft->confirm.hash,
+        draft->confirm.lifetime_s,
+        busi_arena_int(&call->arena, auth_hooks_patience_ms(self->hooks, AUTH_EVENT_after_register))};
+    if (!params[10].ptr)
+        return auth_no_memory(call);
     enum busi_code code = insert(self, call, params, account, constraint);
     if (code == BUSI_ALREADY_EXISTS && strcmp(constraint, "users_code") == 0)
         return busi_call_fail(call, BUSI_ABORTED, "no short name is free");
     if (code == BUSI_ALREADY_EXISTS)
         return refuse_taken(self, call, draft, constraint);
     return code == BUSI_UNKNOWN ? resolve(self, call, draft, account) : code;
+}
+
+/* A hook has refused the account, or was to be asked and could not be. Its mail has waited for that. */
+static enum busi_code undo(struct auth *self, struct busi_call *call, const struct auth_account *account,
+                           enum busi_code why)
+{
+    struct busi_pg_result result;
+    struct busi_str id = busi_arena_int(&call->arena, account->id);
+    if (!id.ptr)
+        return auth_no_memory(call);
+    enum busi_code code = busi_pg_run(self->pg, AUTH_UNDO_USER, &id, call->until_ms, &result);
+    busi_pg_clear(&result);
+    if (code != BUSI_OK)
+        busi_log(BUSI_ERR, "refused_account_left_behind", BUSI_I("user_id", account->id),
+                 BUSI_C("code", busi_code_name((int)code)));
+    return why;
 }
 
 static enum busi_code prepare(struct auth *self, struct busi_call *call,
@@ -129,6 +150,10 @@ enum busi_code auth_sign_up(struct auth *self, struct busi_call *call, const str
         return code;
     busi_log(BUSI_INFO, "user_created", BUSI_I("user_id", account.id),
              BUSI_S("request_id", call->request_id));
+    struct auth_hook_answer added;
+    code = auth_hooks_ask(self->hooks, call, AUTH_EVENT_after_register, &account, in->door, &added);
+    if (code != BUSI_OK)
+        return undo(self, call, &account, code);
     auth_outbox_wake(self->outbox);
-    return auth_session_open(self, call, &account, door, out);
+    return auth_session_open(self, call, &account, door, &added, out);
 }

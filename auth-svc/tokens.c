@@ -41,6 +41,7 @@ static struct busi_str sign(struct busi_arena *arena, const struct auth_session 
         .issued_at = session->created_s,
         .not_before = session->created_s - 1, /* clocks differ a little */
         .expires_at = session->expires_s,
+        .more = session->claims,
     };
     if (!claims.subject.ptr)
         return (struct busi_str){0};

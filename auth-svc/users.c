@@ -2,6 +2,7 @@
 #include "answers.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "hooks.h"
 #include "limits.h"
 #include "passwords.h"
 #include "sessions.h"
@@ -40,6 +41,17 @@ static void replace_hash(struct auth *self, struct busi_call *call, const struct
              BUSI_C("code", busi_code_name((int)code)));
 }
 
+/* A session that began has been told of, or has not begun. */
+static enum busi_code told_or_ended(struct auth *self, struct busi_call *call, struct busi_str door,
+                                    const struct busi_session_reply *session)
+{
+    enum busi_code code = auth_hooks_tell(self->hooks, call, AUTH_EVENT_after_login, session->user_id, door);
+    const struct auth_session begun = {.id = session->session_id, .user_id = session->user_id};
+    if (code != BUSI_OK && auth_session_revoke(self, call, &begun) != BUSI_OK)
+        busi_log(BUSI_WARN, "session_left_behind", BUSI_I("user_id", session->user_id));
+    return code;
+}
+
 enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const struct busi_sign_in_request *in,
                             struct busi_session_reply *out)
 {
@@ -68,7 +80,11 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
     auth_limit_passed(self, call, AUTH_LIMIT_sign_in, in->login);
     if (check.verdict == BUSI_PASSWORD_WEAK)
         replace_hash(self, call, &account, check.better);
-    return auth_session_open(self, call, &account, door, out);
+    struct auth_hook_answer added;
+    code = auth_hooks_ask(self->hooks, call, AUTH_EVENT_before_login, &account, in->door, &added);
+    if (code == BUSI_OK)
+        code = auth_session_open(self, call, &account, door, &added, out);
+    return code == BUSI_OK ? told_or_ended(self, call, in->door, out) : code;
 }
 
 /* ---- ending ---- */

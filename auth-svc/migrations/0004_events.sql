@@ -14,6 +14,8 @@ CREATE TABLE auth.events (
 );
 CREATE INDEX events_due ON auth.events (subscriber, due_at);
 
+-- A mail may wait for a hook's verdict on its account.
+GRANT INSERT (due_at) ON auth.outbox TO busi_auth;
 GRANT SELECT, DELETE ON auth.events TO busi_auth;
 GRANT INSERT (subscriber, event, user_id, door, remote_addr, user_agent) ON auth.events TO busi_auth;
 GRANT UPDATE (attempts, due_at) ON auth.events TO busi_auth;

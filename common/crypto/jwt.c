@@ -87,13 +87,17 @@ struct busi_str busi_jwt_sign(struct busi_arena *arena, const struct busi_jwt_ke
     struct busi_buf payload;
     busi_buf_init(&payload, MOST_PAYLOAD_BYTES);
     write_payload(&payload, key, claims);
-    size_t room = HEADER_LEN + 1 + (payload.len * 4 + 2) / 3 + 1 + MOST_SIGNATURE_BYTES * 2;
-    char *text = payload.failed ? NULL : busi_arena_alloc(arena, room);
+    struct busi_str said = {payload.ptr, payload.len};
+    if (claims->more.ptr && !payload.failed)
+        said = busi_jwt_payload_add(arena, said, claims->more);
+    size_t room = HEADER_LEN + 1 + (said.len * 4 + 2) / 3 + 1 + MOST_SIGNATURE_BYTES * 2;
+    char *text =
+        payload.failed || !said.ptr || room > MOST_TOKEN_BYTES ? NULL : busi_arena_alloc(arena, room);
     if (text) {
         memcpy(text, algorithm->header, HEADER_LEN);
         size_t len = HEADER_LEN;
         text[len++] = '.';
-        len += busi_base64url_encode(text + len, payload.ptr, payload.len);
+        len += busi_base64url_encode(text + len, said.ptr, said.len);
         sign(signature, key, (struct busi_str){text, len});
         text[len++] = '.';
         len += busi_base64url_encode(text + len, signature, algorithm->signature_bytes);

@@ -13,11 +13,13 @@ struct busi_jwt_key {
 struct busi_jwt_claims {
     struct busi_str jti, subject, type, session_id; /* jti, sub, typ, sid */
     int64_t issued_at, not_before, expires_at;      /* seconds since 1970 */
+    struct busi_str
+        more; /* to sign only: a JSON object whose members are claims besides; ours win. Or absent */
 };
 enum busi_jwt_verdict { BUSI_JWT_OK, BUSI_JWT_INVALID, BUSI_JWT_EXPIRED, BUSI_JWT_NOT_YET };
 
-/* {"alg":"HS512","typ":"JWT"} and {"aud","exp","iat","iss","jti","nbf","sid","sub","typ"}. ptr NULL: out of
- * memory. */
+/* {"alg":"HS512","typ":"JWT"} and {"aud","exp","iat","iss","jti","nbf","sid","sub","typ"} and
+ * then what claims->more has. ptr NULL: too long, or out of memory. */
 [[nodiscard]] struct busi_str busi_jwt_sign(struct busi_arena *arena, const struct busi_jwt_key *key,
                                             const struct busi_jwt_claims *claims);
 /* now_s: seconds since 1970. EXPIRED and NOT_YET come with claims filled (well signed). exp == now is

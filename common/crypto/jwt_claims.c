@@ -153,3 +153,23 @@ bool busi_jwt_payload_read(struct busi_arena *arena, struct busi_str json, struc
 {
     return busi_jwt_payload_read_own(json, payload) || busi_jwt_payload_read_any(arena, json, payload);
 }
+
+/* ---- adding ---- */
+
+struct busi_str busi_jwt_payload_add(struct busi_arena *arena, struct busi_str payload, struct busi_str more)
+{
+    struct busi_str sum = {0};
+    char *text = NULL;
+    if (!is_shallow(more))
+        return sum;
+    json_t *ours = json_loadb(payload.ptr, payload.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *theirs = json_loadb(more.ptr, more.len, JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(ours) && json_is_object(theirs) && json_object_update_missing(ours, theirs) == 0)
+        text = json_dumps(ours, JSON_COMPACT);
+    if (text)
+        sum = busi_arena_dup(arena, (struct busi_str){text, strlen(text)});
+    free(text);
+    json_decref(ours);
+    json_decref(theirs);
+    return sum;
+}

@@ -11,6 +11,10 @@ struct busi_jwt_payload {
  * names, or too deep, or out of memory. */
 [[nodiscard]] bool busi_jwt_payload_read(struct busi_arena *arena, struct busi_str json,
                                          struct busi_jwt_payload *payload);
+/* The payload with the members of more that it has not, compact. ptr NULL: not two objects, or out of memory.
+ */
+[[nodiscard]] struct busi_str busi_jwt_payload_add(struct busi_arena *arena, struct busi_str payload,
+                                                   struct busi_str more);
 /* The two ways of reading, for the test that they agree. The first knows only payloads as we write them (no
  * spaces, no escapes, ASCII, no other names) and is false for any other; the second knows all of JSON. */
 [[nodiscard]] bool busi_jwt_payload_read_own(struct busi_str json, struct busi_jwt_payload *payload);

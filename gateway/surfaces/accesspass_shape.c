@@ -53,6 +53,10 @@ void accesspass_shape_principal(struct busi_buf *out, const struct busi_principa
     write_text(out, principal->username);
     LITERAL(out, ",\"meta\":");
     busi_buf_str(out, principal->meta.len ? principal->meta : BUSI_STR("{}"));
+    if (principal->data.len) {
+        LITERAL(out, ",\"data\":");
+        busi_buf_str(out, principal->data);
+    }
     LITERAL(out, "}}");
 }
 

@@ -1,4 +1,6 @@
 #include "auth-svc_kit.h"
+#include "base/text.h"
+#include "crypto/jwt_claims.h"
 #include "hooks.h"
 #include "rpc/server.h"
 
@@ -235,15 +237,92 @@ static void too_old(void)
     while (!auth_ready(world.auth))
         busi_fiber_sleep(5);
     close_risk();
-    cr_assert(within(5000, 1)); /* the subscriber's own, not another's */
-    cr_assert(busi_str_eq(admin_text("SELECT subscriber FROM auth.events"), BUSI_STR("crm")));
+    cr_assert(within(5000, 1));
+    cr_assert(busi_str_eq(admin_text("SELECT event FROM auth.events"), BUSI_STR("new")));
 }
 
 Test(hooks, what_nobody_takes_for_long_is_dropped)
 {
-    admin("INSERT INTO auth.events(subscriber, event, user_id, created_at) VALUES ('risk', 'x', 1, now() - "
-          "interval '8 "
-          "days'),"
-          " ('crm', 'x', 1, now() - interval '8 days')");
+    admin("INSERT INTO auth.events(subscriber, event, user_id, created_at) VALUES ('risk', 'old', 1, now() - "
+          "interval '8 days'),"
+          " ('crm', 'old', 1, now() - interval '8 days'), ('crm', 'new', 1, now())");
     run_with_hooks(too_old, "after_login=risk");
+}
+
+/* ---- where they are asked and told ---- */
+
+static void refused(void)
+{
+    struct busi_session_reply session;
+    wait_for_risk();
+    risk.reply.veto = true;
+    cr_assert_eq(sign_up("ann@b.co", PASSWORD, &session), BUSI_PERMISSION_DENIED);
+    cr_assert(busi_str_eq(risk.event, BUSI_STR("after_register")));
+    cr_assert_eq(admin_int("SELECT (SELECT count(*) FROM auth.users) + (SELECT count(*) FROM auth.outbox)"),
+                 0);
+    risk.reply.veto = false;
+    new_session("ann@b.co", NULL); /* as if there had been nothing */
+    cr_assert_eq(admin_int("SELECT count(*) FROM auth.outbox WHERE due_at > now() + interval '500 ms'"), 1);
+    risk.reply.veto = true;
+    risk.calls = 0;
+    cr_assert_eq(sign_in("ann@b.co", "wrong", &session), BUSI_UNAUTHENTICATED);
+    cr_assert_eq(risk.calls, 0); /* only the right password asks */
+    cr_assert_eq(sign_in("ann@b.co", PASSWORD, &session), BUSI_PERMISSION_DENIED);
+    cr_assert(busi_str_eq(risk.event, BUSI_STR("before_login")));
+    close_risk();
+}
+
+Test(hooks, a_refused_account_never_was_and_a_refused_sign_in_begins_no_session)
+{
+    run_with_hooks(refused, "after_register=risk; before_login=risk");
+}
+
+static void added(void)
+{
+    struct busi_session_reply session;
+    struct busi_principal principal;
+    struct busi_jwt_payload payload;
+    static char json[4096];
+    wait_for_risk();
+    new_session("ann@b.co", NULL);
+    risk.reply = (struct busi_hook_reply){.claims = BUSI_STR("{\"tenant\":\"x\",\"sub\":\"1234\"}"),
+                                          .data = BUSI_STR("{\"score\":1}")};
+    cr_assert_eq(sign_in("ann@b.co", PASSWORD, &session), BUSI_OK);
+    struct busi_str token = keep(session.access_token);
+    cr_assert_eq(check(token, &principal), BUSI_OK);
+    cr_assert(busi_str_eq(principal.data, BUSI_STR("{\"score\":1}")));
+    const char *dot = strchr(token.ptr, '.') + 1; /* kept texts end with a NUL */
+    size_t len = strcspn(dot, ".");
+    ptrdiff_t n = busi_base64url_decode(json, sizeof json - 1, (struct busi_str){dot, len});
+    cr_assert(n > 0 && strstr(json, "\"tenant\":\"x\""));
+    cr_assert(busi_jwt_payload_read(&world.arena, (struct busi_str){json, (size_t)n}, &payload));
+    cr_assert_eq(principal.user_id, 1);
+    cr_assert(busi_str_eq(payload.claims.subject, BUSI_STR("1"))); /* ours win */
+    close_risk();
+}
+
+Test(hooks, what_is_added_is_in_the_token_and_in_every_check)
+{
+    run_with_hooks(added, "before_login=risk");
+}
+
+static void a_life(void)
+{
+    struct busi_session_reply session;
+    new_session("ann@b.co", NULL);
+    cr_assert_eq(sign_in("ann@b.co", PASSWORD, &session), BUSI_OK);
+    cr_assert(within(5000, 0));
+    cr_assert_eq(risk.calls, 1);
+    cr_assert(busi_str_eq(risk.event, BUSI_STR("after_login")));
+    cr_assert_eq(sign_out(keep(session.access_token)), BUSI_OK);
+    cr_assert(within(5000, 0));
+    cr_assert_eq(risk.calls, 2);
+    cr_assert(busi_str_eq(risk.event, BUSI_STR("after_sign_out")) &&
+              busi_str_eq(risk.email, BUSI_STR("ann@b.co")));
+    close_risk();
+}
+
+Test(hooks, a_sign_in_and_its_end_are_told)
+{
+    run_with_hooks(a_life, "after_login=risk; after_sign_out=risk");
 }

@@ -88,7 +88,7 @@ Test(record, layout_is_fixed)
     static const char head[] =
         "\2\1\0\0\0\0\0\0\0\7\0\0\0\0\x65\x53\xf1\0\0\0\0\0\x65\x78\xdb\0\0\0\0\0\0\0\0\3"
         "\4busi\17ada@example.com\3ada\6ab1c2d\t192.0.2.1\13curl/7.88.1"
-        "\0\0\0\x10{\"role\":\"admin\"}\x10";
+        "\0\0\0\x10{\"role\":\"admin\"}\0\0\0\0\x10";
     cr_assert_eq(record.len, sizeof(head) - 1 + 16 + 16);
     cr_assert_arr_eq(record.ptr, head, sizeof(head) - 1);
 }

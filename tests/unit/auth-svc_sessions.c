@@ -208,11 +208,11 @@ static void no_session_for_the_gone(void)
     admin("UPDATE auth.users SET blocked_at = now()");
     begin(&world.call);
     const struct auth_account account = {.id = id};
-    cr_assert_eq(auth_session_open(world.auth, &world.call, &account, &world.auth->doors[0], &session),
+    cr_assert_eq(auth_session_open(world.auth, &world.call, &account, &world.auth->doors[0], NULL, &session),
                  BUSI_UNAUTHENTICATED);
     admin("DELETE FROM auth.users");
     begin(&world.call);
-    cr_assert_eq(auth_session_open(world.auth, &world.call, &account, &world.auth->doors[0], &session),
+    cr_assert_eq(auth_session_open(world.auth, &world.call, &account, &world.auth->doors[0], NULL, &session),
                  BUSI_UNAUTHENTICATED);
     cr_assert_null(session.access_token.ptr);
     cr_assert_eq(redis("KEYS", "busi:[su]:*", NULL, NULL).n_items, 0);
