@@ -7,9 +7,9 @@
 #include "session_store.h"
 #include <stdlib.h>
 
-BUSI_EMBED(auth_watch_lua, "scripts/watch.lua");
-BUSI_EMBED(auth_tell_lua, "scripts/tell.lua");
-BUSI_EMBED(auth_strike_lua, "scripts/strike.lua");
+BUSI_EMBED(auth_watch_lua, "feed_watch.lua");
+BUSI_EMBED(auth_tell_lua, "feed_tell.lua");
+BUSI_EMBED(auth_strike_lua, "feed_strike.lua");
 
 #define WATCHERS BUSI_STR("busi:watchers")
 #define ENDED BUSI_STR("busi:ended")
@@ -20,7 +20,7 @@ enum {
     BLOCK_MS = 200,    /* Redis answers a read of the stream no later, news or not */
     REST_MS = 50,      /* between tries while Redis is away */
     LOOK_MS = 500,     /* between looks at the watchers */
-    POLL_MS = 500,     /* a watcher's question without news is answered no later */
+    POLLS = 3,         /* in a lease: a question without news is answered no later than the next is due */
     DEAF_MS = 20,      /* likewise, while nothing is heard of the stream */
     KEPT = 10000,      /* ended sessions kept in the stream: a watcher that is behind by more forgets all */
     IDS_MOST = 1000,   /* in one answer, as in proto/messages.def; likewise */
@@ -98,7 +98,7 @@ static void read_watchers(struct auth_feed *feed, const struct busi_redis_reply 
     wake_all(feed->settling);
 }
 
-/* scripts/watch.lua; name empty: only looks. Only a Redis that knows all revocations is asked. */
+/* feed_watch.lua; name empty: only looks. Only a Redis that knows all revocations is asked. */
 static enum busi_code watch(struct auth_feed *feed, struct busi_call *call, struct busi_str name,
                             struct busi_str position, struct busi_redis_reply *reply)
 {
@@ -163,7 +163,7 @@ enum busi_code auth_watch_sessions(struct auth *self, struct busi_call *call,
                                    struct busi_watch_sessions_reply *out)
 {
     struct auth_feed *feed = self->feed;
-    int64_t until_ms = busi_now_ms() + (busi_redis_ready(feed->redis) ? POLL_MS : DEAF_MS);
+    int64_t until_ms = busi_now_ms() + (busi_redis_ready(feed->redis) ? feed->lease_ms / POLLS : DEAF_MS);
     uint64_t news = feed->news; /* before the question: what comes while Redis answers counts too */
     if (!auth_watcher_name_valid(in->watcher))
         return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "watcher");

@@ -1,5 +1,5 @@
 /* What one auth worker knows of the watchers: who keeps principals, what each has said to have forgotten, and
- * how long its lease may still last. Redis holds the list (scripts/watch.lua); here is what was seen of it
+ * how long its lease may still last. Redis holds the list (feed_watch.lua); here is what was seen of it
  * and when, by this process's own clock: clocks of other hosts do not count.
  *
  * Every question of a watcher has a number of its own. It asks before the number is there, so whoever first
