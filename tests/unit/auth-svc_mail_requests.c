@@ -48,8 +48,8 @@ static void nobody(void)
                                         "nobody@example.com",
                                         "",
                                         "b\xe2\x80\x8bob",
-                                        "\xe2\x84\xaa"
-                                        "bob",
+                                        ("\xe2\x84\xaa"
+                                         "bob"),
                                         "bob@example.com ",
                                         "b0b",
                                         "bob@ex\xc3\xa4mple.com",
