@@ -63,7 +63,9 @@ void on_accesspass_login(struct exchange *x)
     if (code == BUSI_OK)
         answer_session(x, &session);
     else
-        fail(x, code, BUSI_STR("username or password is incorrect"));
+        fail(x, code,
+             code == BUSI_PERMISSION_DENIED ? BUSI_STR("error with login endpoint") /* a hook's */
+                                            : BUSI_STR("username or password is incorrect"));
 }
 
 void on_accesspass_confirm(struct exchange *x)

@@ -51,9 +51,9 @@ def calls_served(name):
     return total
 
 
-def request(method, path, body=None, token=None, connection=None, timeout=10):
+def request(method, path, body=None, token=None, connection=None, timeout=10, headers=None):
     """(status, headers, parsed body); a connection may be passed and is kept."""
-    headers = {"content-type": "application/json"} if body is not None else {}
+    headers = dict(headers or {}) | ({"content-type": "application/json"} if body is not None else {})
     if token:
         headers["authorization"] = "Bearer " + token
     return ask(method, path, body, headers, connection, timeout)

@@ -1,6 +1,8 @@
 """A service that listens to accounts, written from proto/README.md alone: it serves hooks.Handle. Needs pyzmq and msgpack.
 
-    risk = Subscriber("risk.key", "folder of allowed clients", lambda event: {1: event[5].endswith("@evil.example")})
+    risk = Subscriber("risk.key", "folder of allowed clients", lambda event, key: {1: event[5].endswith("@evil.example")})
+
+pyzmq takes the public keys of allowed clients from the *.key files of that folder.
 """
 import threading
 
@@ -20,7 +22,7 @@ class Subscriber:
         self.context = zmq.Context()
         self.authenticator = ThreadAuthenticator(self.context)
         self.authenticator.start()
-        self.authenticator.configure_curve(domain="*", location=str(allowed_clients))
+        self.authenticator.configure_curve(domain="hooks", location=str(allowed_clients))
         self.socket = self.context.socket(zmq.ROUTER)
         self.socket.linger = 0
         self.socket.zap_domain = b"hooks"
