@@ -1,6 +1,7 @@
 #include "delivery.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "slow_domains.h"
 #include "store/backoff.h"
 #include "wire/codec.h"
 #include <stdio.h>
@@ -39,6 +40,8 @@ struct delivery {
     bool trying;                 /* a lane finds out whether the route works again */
     int64_t try_ms;              /* not before; busi_now_ms() scale */
     struct busi_backoff backoff; /* of try_ms */
+    struct slow_domains slow;    /* what only one lane at a time may serve */
+    bool slow_served;            /* a lane does, or may after its claim */
 };
 
 /* A claim and what becomes of it. Too large for a fiber's stack. */
@@ -47,6 +50,7 @@ struct batch {
     int lane;
     struct busi_arena arena;      /* of the decoded requests */
     struct busi_pg_result result; /* of the claim */
+    bool may_be_slow;             /* has delivery.slow_served */
     int64_t claimed_ms;           /* just before the claim; busi_now_ms() scale */
     struct mail_parcel parcels[MAIL_BATCH];
     size_t n;
@@ -82,16 +86,32 @@ static void open_parcel(struct batch *batch, int row)
         batch->fine[batch->n_fine++] = parcel;
 }
 
+static bool has_slow(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->n_fine; i++)
+        if (slow_domains_has(&batch->delivery->slow, batch->fine[i]->request.recipient, batch->claimed_ms))
+            return true;
+    return false;
+}
+
 static void claim(struct batch *batch)
 {
     struct delivery *delivery = batch->delivery;
+    const struct mail_route *route = delivery->options.route;
+    char array[SLOW_DOMAINS_ARRAY_BYTES];
+    struct busi_str but_for = BUSI_STR("{}");
     batch->claimed_ms = busi_now_ms();
     delivery->stored = false;
-    if (mail_queue_claim(&delivery->options.queue, delivery->options.route->batch, lease_ms(delivery),
-                         &batch->result) != BUSI_OK)
-        return;
-    for (int row = 0; row < batch->result.rows && batch->n < MAIL_BATCH; row++)
-        open_parcel(batch, row);
+    if (route->lanes > 1 && delivery->slow_served)
+        but_for = slow_domains_array(&delivery->slow, batch->claimed_ms, array);
+    else
+        batch->may_be_slow = delivery->slow_served = true;
+    if (mail_queue_claim(&delivery->options.queue, route->batch, lease_ms(delivery), but_for,
+                         &batch->result) == BUSI_OK)
+        for (int row = 0; row < batch->result.rows && batch->n < MAIL_BATCH; row++)
+            open_parcel(batch, row);
+    if (batch->may_be_slow && !has_slow(batch))
+        batch->may_be_slow = delivery->slow_served = false;
 }
 
 /* ---- deliver ---- */
@@ -116,14 +136,30 @@ static void deliver_on_thread(void *arg, void *state)
         route->deliver(route, batch->lane, batch->fine, batch->n_fine);
 }
 
+/* A quarter of the longest patience with one mail is slow; while the route fails, it says nothing about
+ * domains. */
+static void note_slow(struct batch *batch, int64_t took_ms)
+{
+    struct delivery *delivery = batch->delivery;
+    bool slow = took_ms >= delivery->options.route->take_ms / 8;
+    for (size_t i = 0; i < batch->n_fine; i++)
+        if (batch->fine[i]->fate != MAIL_HELD)
+            slow_domains_note(&delivery->slow, batch->fine[i]->request.recipient, slow, busi_now_ms());
+}
+
 static void deliver_batch(struct batch *batch)
 {
+    struct delivery *delivery = batch->delivery;
     if (batch->n_fine == 0)
         return;
-    const struct delivery *delivery = batch->delivery;
+    int64_t began_ms = busi_now_ms();
     if (busi_offload_run(delivery->options.offload, deliver_on_thread, batch,
                          batch->claimed_ms + delivery->options.route->begin_ms, NULL) != BUSI_OK)
         hold_all(batch, "no thread was free");
+    if (delivery->options.route->lanes > 1)
+        note_slow(batch, busi_now_ms() - began_ms);
+    if (batch->may_be_slow)
+        delivery->slow_served = false;
 }
 
 /* ---- the route's health ---- */
@@ -383,18 +419,6 @@ static void run_keeper(void *arg)
 
 /* ---- life ---- */
 
-static bool start_fibers(struct delivery *delivery)
-{
-    struct busi_fibers *fibers = delivery->options.process->fibers;
-    for (int i = 0; i < delivery->options.route->lanes; i++) {
-        struct lane *lane = &delivery->lanes[i];
-        *lane = (struct lane){.delivery = delivery, .number = i};
-        if (!busi_fiber_start(fibers, run_lane, lane))
-            return false;
-    }
-    return busi_fiber_start(fibers, run_keeper, delivery);
-}
-
 struct delivery *delivery_new(const struct delivery_options *options)
 {
     struct delivery *delivery = calloc(1, sizeof(*delivery));
@@ -402,11 +426,24 @@ struct delivery *delivery_new(const struct delivery_options *options)
         return NULL;
     delivery->options = *options;
     delivery->route_ready = !options->route->probe;
-    busi_metric_set(BUSI_METRIC_mail_route_ready, delivery->route_ready);
     delivery->lanes = calloc((size_t)options->route->lanes, sizeof(*delivery->lanes));
-    if (delivery->lanes && start_fibers(delivery))
-        return delivery;
-    return NULL; /* the process ends: fibers that were started keep what they use */
+    if (!delivery->lanes) {
+        free(delivery);
+        return NULL;
+    }
+    for (int i = 0; i < options->route->lanes; i++)
+        delivery->lanes[i] = (struct lane){.delivery = delivery, .number = i};
+    return delivery;
+}
+
+bool delivery_start(struct delivery *delivery)
+{
+    struct busi_fibers *fibers = delivery->options.process->fibers;
+    busi_metric_set(BUSI_METRIC_mail_route_ready, delivery->route_ready);
+    for (int i = 0; i < delivery->options.route->lanes; i++)
+        if (!busi_fiber_start(fibers, run_lane, &delivery->lanes[i]))
+            return false;
+    return busi_fiber_start(fibers, run_keeper, delivery);
 }
 
 void delivery_wake(struct delivery *delivery)

@@ -14,8 +14,11 @@ struct delivery_options {
     struct mail_route *route;     /* borrowed */
     struct mail_setup setup;
 };
-/* Starts the fibers. NULL: out of memory or fibers. */
+/* NULL: out of memory. */
 [[nodiscard]] struct delivery *delivery_new(const struct delivery_options *options);
+/* Starts the fibers. False: there were too few; the process must end, those that were started hold what they
+ * use. */
+[[nodiscard]] bool delivery_start(struct delivery *delivery);
 /* A mail was stored: look at once, not at the next poll. */
 void delivery_wake(struct delivery *delivery);
 /* The mail folder took the last file, or the last probe. With a relay always: mails can wait for it in the

@@ -166,7 +166,7 @@ static bool start_parts(struct mailer *self, struct busi_process *process)
                                                              .offload = self->offload,
                                                              .route = self->route,
                                                              .setup = self->setup});
-    return self->delivery != NULL;
+    return self->delivery && delivery_start(self->delivery);
 }
 
 static void *start(struct busi_process *process)
