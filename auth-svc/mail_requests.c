@@ -2,17 +2,25 @@
 #include "mail_requests.h"
 #include "account.h"
 #include "answers.h"
+#include "crypto/secret.h"
 #include "limits.h"
 #include "outbox.h"
 #include "relay.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STEP_MS = 5000 /* longest for one request */ };
+enum {
+    STEP_MS = 5000, /* longest for one request */
+    /* Between asking and deciding: at random, so that whoever asks and at once measures how busy we are
+     * learns nothing, either. */
+    PAUSE_LEAST_MS = 100,
+    PAUSE_MOST_MS = 500
+};
 
 struct auth_mail_requests {
     struct auth *auth; /* borrowed */
     char gap_ms[24];   /* least time between two mails of a kind to an address */
+    bool going;        /* the last look found a request */
     struct auth_relay relay;
 };
 
@@ -85,6 +93,13 @@ enum busi_code auth_remind_username(struct auth *self, struct busi_call *call,
 
 /* ---- deciding ---- */
 
+static void let_time_pass(void)
+{
+    uint16_t random;
+    busi_random_bytes(&random, sizeof(random));
+    busi_fiber_sleep(PAUSE_LEAST_MS + random % (PAUSE_MOST_MS - PAUSE_LEAST_MS));
+}
+
 /* One request, the oldest: several for one account must be seen one after the other. */
 static bool work(void *state)
 {
@@ -92,15 +107,17 @@ static bool work(void *state)
     struct auth_mail_requests *requests = state;
     struct busi_pg_result result;
     struct busi_str gap_ms = busi_str_of(requests->gap_ms);
-    bool waited = false;
+    if (!requests->going)
+        let_time_pass();
+    requests->going = false;
     if (busi_pg_run(requests->auth->pg, AUTH_PROMISE_MAIL, &gap_ms, busi_now_ms() + STEP_MS, &result) ==
         BUSI_OK) {
-        waited = busi_pg_int(&result, 0, WAITED) != 0;
+        requests->going = busi_pg_int(&result, 0, WAITED) != 0;
         if (busi_pg_int(&result, 0, PROMISED) > 0)
             auth_outbox_wake(requests->auth->outbox);
     }
     busi_pg_clear(&result);
-    return waited;
+    return requests->going;
 }
 
 struct auth_mail_requests *auth_mail_requests_new(struct auth *auth, struct busi_fibers *fibers)
