@@ -29,7 +29,8 @@ struct errand {
 
 static int misuse(void)
 {
-    fprintf(stderr, "usage: mails " MAILER_MAILS_USAGE "\n");
+    fprintf(stderr, "usage: mails [--state dead|queued|delivered] [--limit N] [--after ID] [--json]\n"
+                    "       mails retry ID...\n       mails forget ID...\n");
     return BUSI_EXIT_USAGE;
 }
 

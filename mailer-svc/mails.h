@@ -2,6 +2,6 @@
 #pragma once
 #include "service/settings.h"
 
-#define MAILER_MAILS_USAGE                                                                                   \
-    "[--state dead|queued|delivered] [--limit N] [--after ID] [--json] | retry ID... | forget ID..."
+/* S: dead, queued or delivered. */
+#define MAILER_MAILS_USAGE "[--state S] [--limit N] [--after ID] [--json], retry ID..., forget ID..."
 int mailer_mails(const struct busi_settings *settings, int argc, char **argv);
