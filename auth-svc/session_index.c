@@ -36,15 +36,38 @@ enum busi_code auth_index_add(struct auth *self, struct busi_call *call, const s
 }
 
 enum busi_code auth_index_remove(struct auth *self, struct busi_call *call, int64_t user_id,
-                                 struct busi_str session_id)
+                                 const struct busi_str *ids, size_t n)
 {
-    static const char script[] = "return redis.call('ZREM', KEYS[1], ARGV[1])"
-                                 " + redis.call('ZREM', KEYS[2], ARGV[1])\n";
-    struct busi_redis_reply reply;
-    const struct busi_str argv[] = {ending_key(call, user_id), endless_key(call, user_id), session_id};
-    if (!argv[0].ptr || !argv[1].ptr)
+    struct busi_str *words = busi_arena_array(&call->arena, 2 * (n + 2), sizeof(*words));
+    const struct busi_str keys[] = {ending_key(call, user_id), endless_key(call, user_id)};
+    struct busi_redis_command commands[2];
+    if (!words || !keys[0].ptr || !keys[1].ptr)
         return auth_no_memory(call);
-    return auth_store_script(self, call, script, 2, 3, argv, &reply);
+    for (size_t set = 0; set < 2; set++) {
+        struct busi_str *argv = words + set * (n + 2);
+        argv[0] = BUSI_STR("ZREM");
+        argv[1] = keys[set];
+        memcpy(argv + 2, ids, n * sizeof(*ids));
+        commands[set] = (struct busi_redis_command){.argc = (int)n + 2, .argv = argv};
+    }
+    return auth_store_run_all(self, call, commands, 2);
+}
+
+enum busi_code auth_index_newest(struct auth *self, struct busi_call *call, int64_t user_id,
+                                 struct busi_redis_reply newest[2])
+{
+    struct busi_str last = busi_arena_int(&call->arena, AUTH_NEWEST_MOST - 1);
+    const struct busi_str ending[] = {BUSI_STR("ZRANGE"), ending_key(call, user_id), BUSI_STR("0"), last,
+                                      BUSI_STR("REV")},
+                          endless[] = {BUSI_STR("ZRANGE"), endless_key(call, user_id), BUSI_STR("0"), last,
+                                       BUSI_STR("REV")};
+    struct busi_redis_command commands[] = {{.argc = 5, .argv = ending}, {.argc = 5, .argv = endless}};
+    if (!last.ptr || !ending[1].ptr || !endless[1].ptr)
+        return auth_no_memory(call);
+    enum busi_code code = auth_store_run_all(self, call, commands, 2);
+    newest[0] = commands[0].reply;
+    newest[1] = commands[1].reply;
+    return code;
 }
 
 enum busi_code auth_index_next(struct auth *self, struct busi_call *call, int64_t user_id,

@@ -11,7 +11,13 @@
                                             const struct auth_session *session,
                                             struct busi_redis_reply *surplus);
 [[nodiscard]] enum busi_code auth_index_remove(struct auth *self, struct busi_call *call, int64_t user_id,
-                                               struct busi_str session_id);
+                                               const struct busi_str *ids, size_t n);
+
+/* The ids of at most AUTH_NEWEST_MOST sessions with an end (newest[0]) and without (newest[1]), the newest
+ * first as far as the order of the sets tells. */
+enum { AUTH_NEWEST_MOST = 1000 };
+[[nodiscard]] enum busi_code auth_index_newest(struct auth *self, struct busi_call *call, int64_t user_id,
+                                               struct busi_redis_reply newest[2]);
 
 /* Through all ids, some at a time; begins with {0}. An id that is there all the while comes up at least once,
  * while others come and go. */

@@ -1,6 +1,9 @@
 /* The handlers that take a token or name a session. */
+#include "answers.h"
 #include "limits.h"
+#include "session_index.h"
 #include "sessions.h"
+#include <stdlib.h>
 
 static enum busi_code invalid(struct busi_call *call, enum auth_token_verdict verdict)
 {
@@ -65,4 +68,113 @@ enum busi_code auth_sign_out(struct auth *self, struct busi_call *call,
         token.kind != AUTH_TOKEN_ACCESS)
         return BUSI_OK;
     return auth_session_revoke_by(self, call, &token);
+}
+
+/* ---- a user's sessions ---- */
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct auth_session *x = a, *y = b;
+    return (x->created_s < y->created_s) - (x->created_s > y->created_s);
+}
+
+/* Those named that can be read, behind the *n there are already. One without an end that cannot is left over
+ * from an opening that failed: it is ended now. */
+static enum busi_code collect(struct auth *self, struct busi_call *call, int64_t user_id,
+                              const struct busi_redis_reply *ids, bool endless, struct auth_session *sessions,
+                              size_t *n)
+{
+    for (size_t from = 0, many; from < ids->n_items; from += many) {
+        struct auth_session *some = sessions + *n;
+        many = ids->n_items - from < AUTH_LOADED_AT_ONCE ? ids->n_items - from : AUTH_LOADED_AT_ONCE;
+        for (size_t i = 0; i < many; i++)
+            some[i] = (struct auth_session){.id = ids->items[from + i].text, .user_id = user_id};
+        enum busi_code code = auth_session_load(self, call, some, many);
+        for (size_t i = 0; i < many && code == BUSI_OK; i++)
+            if (some[i].door && some[i].user_id == user_id)
+                sessions[(*n)++] = some[i];
+            else if (endless)
+                code = auth_session_revoke(self, call, &some[i]);
+        if (code != BUSI_OK)
+            return code;
+    }
+    return BUSI_OK;
+}
+
+static struct busi_session_info describe(const struct auth_session *session)
+{
+    return (struct busi_session_info){.session_id = session->id,
+                                      .door = busi_str_of(session->door->name),
+                                      .created_at = session->created_s * 1000000,
+                                      .expires_at = session->expires_s * 1000000,
+                                      .remote_addr = session->remote_addr,
+                                      .user_agent = session->user_agent};
+}
+
+/* The newest AUTH_NEWEST_MOST, which are all but for a program that signs in without end. */
+enum busi_code auth_list_sessions(struct auth *self, struct busi_call *call,
+                                  const struct busi_user_id_request *in, struct busi_list_sessions_reply *out)
+{
+    struct busi_redis_reply ids[2];
+    size_t n = 0;
+    enum busi_code code = auth_index_newest(self, call, in->user_id, ids);
+    if (code != BUSI_OK)
+        return code;
+    struct auth_session *sessions =
+        busi_arena_array(&call->arena, ids[0].n_items + ids[1].n_items, sizeof(*sessions));
+    struct busi_session_info *items = busi_arena_array(&call->arena, AUTH_NEWEST_MOST, sizeof(*items));
+    if (!sessions || !items)
+        return auth_no_memory(call);
+    for (int endless = 0; endless < 2 && code == BUSI_OK; endless++)
+        code = collect(self, call, in->user_id, &ids[endless], endless, sessions, &n);
+    qsort(sessions, n, sizeof(*sessions), newest_first);
+    out->sessions.n = n < AUTH_NEWEST_MOST ? n : AUTH_NEWEST_MOST;
+    out->sessions.items = items;
+    for (size_t i = 0; i < out->sessions.n; i++)
+        items[i] = describe(&sessions[i]);
+    return code;
+}
+
+/* Count 0: this user has no such session. */
+enum busi_code auth_end_session(struct auth *self, struct busi_call *call,
+                                const struct busi_session_id_request *in, struct busi_count_reply *out)
+{
+    struct auth_session session = {.id = in->session_id};
+    enum busi_code code = auth_session_load(self, call, &session, 1);
+    if (code != BUSI_OK || !session.door || session.user_id != in->user_id)
+        return code;
+    out->count = 1;
+    return auth_session_revoke(self, call, &session);
+}
+
+static enum busi_code raise_epoch(struct auth *self, struct busi_call *call,
+                                  const struct auth_session *session, int64_t *epoch)
+{
+    struct busi_pg_result result;
+    const struct busi_str params[] = {busi_arena_int(&call->arena, session->user_id), session->id};
+    if (!params[0].ptr)
+        return auth_no_memory(call);
+    enum busi_code code = busi_pg_run(self->pg, AUTH_END_OTHER_SESSIONS, params, call->until_ms, &result);
+    bool gone = result.rows == 0;
+    *epoch = busi_pg_int(&result, 0, 0);
+    busi_pg_clear(&result);
+    if (code == BUSI_UNKNOWN)
+        return auth_database_lost(call, "the database went away; the sessions may live");
+    return code == BUSI_OK && gone ? auth_unauthorized(call) : code;
+}
+
+/* All but the one of this token. The new epoch keeps out those that are being opened right now. */
+enum busi_code auth_end_other_sessions(struct auth *self, struct busi_call *call,
+                                       const struct busi_check_token_request *in,
+                                       struct busi_count_reply *out)
+{
+    struct auth_token token;
+    struct auth_session session;
+    int64_t epoch;
+    enum busi_code code = admit(self, call, in->token, AUTH_TOKEN_ACCESS, &token, &session);
+    if (code == BUSI_OK)
+        code = raise_epoch(self, call, &session, &epoch);
+    if (code == BUSI_OK)
+        code = auth_session_end_below(self, call, session.user_id, epoch, session.id, &out->count);
+    return code;
 }

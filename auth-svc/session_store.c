@@ -15,6 +15,13 @@ enum busi_code auth_store_run(struct auth *self, struct busi_call *call, int arg
     return code == BUSI_OK ? BUSI_OK : auth_store_away(call);
 }
 
+enum busi_code auth_store_run_all(struct auth *self, struct busi_call *call,
+                                  struct busi_redis_command *commands, size_t n)
+{
+    enum busi_code code = busi_redis_run_all(self->redis, &call->arena, commands, n, call->until_ms);
+    return code == BUSI_OK ? BUSI_OK : auth_store_away(call);
+}
+
 enum busi_code auth_store_script(struct auth *self, struct busi_call *call, const char *text, int n_keys,
                                  int argc, const struct busi_str *argv, struct busi_redis_reply *reply)
 {

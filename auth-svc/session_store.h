@@ -10,6 +10,9 @@
 #define AUTH_STORE_RUN(self, call, reply, ...)                                                               \
     auth_store_run((self), (call), sizeof((const struct busi_str[]){__VA_ARGS__}) / sizeof(struct busi_str), \
                    (const struct busi_str[]){__VA_ARGS__}, (reply))
+/* As of busi_redis_run_all(). */
+[[nodiscard]] enum busi_code auth_store_run_all(struct auth *self, struct busi_call *call,
+                                                struct busi_redis_command *commands, size_t n);
 /* As of busi_redis_run_script(). */
 [[nodiscard]] enum busi_code auth_store_script(struct auth *self, struct busi_call *call, const char *text,
                                                int n_keys, int argc, const struct busi_str *argv,

@@ -13,6 +13,7 @@ enum {
     STANDS_BY_S = 60,  /* what was stored and not completed is gone then */
     JOURNAL_DAYS = 90, /* a Redis as old as that must not come back: docs/operating.md */
     PART_BYTES = 1 << 20,
+    ENDED_AT_ONCE = AUTH_LOADED_AT_ONCE,
 };
 
 /* The braces make the id the part that Redis Cluster hashes. */
@@ -155,18 +156,35 @@ enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
 
 /* ---- checking ---- */
 
+enum busi_code auth_session_load(struct auth *self, struct busi_call *call, struct auth_session *sessions,
+                                 size_t n)
+{
+    struct busi_redis_command commands[AUTH_LOADED_AT_ONCE];
+    struct busi_str(*words)[2] = busi_arena_array(&call->arena, n, sizeof(*words));
+    if (!words)
+        return auth_no_memory(call);
+    for (size_t i = 0; i < n; i++) {
+        words[i][0] = BUSI_STR("GET");
+        words[i][1] = session_key(call, sessions[i].id);
+        if (!words[i][1].ptr)
+            return auth_no_memory(call);
+        commands[i] = (struct busi_redis_command){.argc = 2, .argv = words[i]};
+    }
+    enum busi_code code = auth_store_run_all(self, call, commands, n);
+    for (size_t i = 0; i < n && code == BUSI_OK; i++)
+        if (commands[i].reply.type != BUSI_REDIS_TEXT ||
+            !auth_record_read(self, commands[i].reply.text, &sessions[i]))
+            sessions[i].door = NULL;
+    return code;
+}
+
 /* UNAUTHENTICATED: there is none that can be read. */
 static enum busi_code load(struct auth *self, struct busi_call *call, struct auth_session *session)
 {
-    struct busi_redis_reply reply;
-    struct busi_str key = session_key(call, session->id);
-    if (!key.ptr)
-        return auth_no_memory(call);
-    enum busi_code code = AUTH_STORE_RUN(self, call, &reply, BUSI_STR("GET"), key);
-    if (code != BUSI_OK)
-        return code;
-    bool lives = reply.type == BUSI_REDIS_TEXT && auth_record_read(self, reply.text, session);
-    return lives ? BUSI_OK : busi_call_fail(call, BUSI_UNAUTHENTICATED, "invalid_token");
+    enum busi_code code = auth_session_load(self, call, session, 1);
+    if (code == BUSI_OK && !session->door)
+        return busi_call_fail(call, BUSI_UNAUTHENTICATED, "invalid_token");
+    return code;
 }
 
 enum busi_code auth_session_check(struct auth *self, struct busi_call *call, const struct auth_token *token,
@@ -186,26 +204,32 @@ enum busi_code auth_session_check(struct auth *self, struct busi_call *call, con
 
 /* ---- ending ---- */
 
+static enum busi_code delete_keys(struct auth *self, struct busi_call *call, const struct busi_str *ids,
+                                  size_t n)
+{
+    struct busi_redis_command commands[ENDED_AT_ONCE];
+    struct busi_str words[ENDED_AT_ONCE][2];
+    for (size_t i = 0; i < n; i++) {
+        words[i][0] = BUSI_STR("DEL");
+        words[i][1] = session_key(call, ids[i]);
+        if (!words[i][1].ptr)
+            return auth_no_memory(call);
+        commands[i] = (struct busi_redis_command){.argc = 2, .argv = words[i]};
+    }
+    return auth_store_run_all(self, call, commands, n);
+}
+
 /* In this order: whoever tries again finds what was not done in the index, and the gateways are told when
- * nothing can be read any more. At most AUTH_TELL_MOST. */
+ * nothing can be read any more. At most ENDED_AT_ONCE. */
 static enum busi_code end_these(struct auth *self, struct busi_call *call, const struct busi_str *ids,
                                 size_t n, int64_t user_id, struct auth_told *told)
 {
-    struct busi_redis_reply reply;
-    struct busi_str argv[AUTH_TELL_MOST + 1] = {BUSI_STR("DEL")};
     if (n == 0)
         return BUSI_OK;
-    for (size_t i = 0; i < n; i++) {
-        argv[i + 1] = session_key(call, ids[i]);
-        if (!argv[i + 1].ptr)
-            return auth_no_memory(call);
-    }
-    enum busi_code code = auth_store_run(self, call, (int)n + 1, argv, &reply);
+    enum busi_code code = delete_keys(self, call, ids, n);
     if (code == BUSI_OK)
         code = auth_feed_tell(self, call, ids, n, told);
-    for (size_t i = 0; i < n && code == BUSI_OK; i++)
-        code = auth_index_remove(self, call, user_id, ids[i]);
-    return code;
+    return code == BUSI_OK ? auth_index_remove(self, call, user_id, ids, n) : code;
 }
 
 enum busi_code auth_session_tell(struct auth *self, struct busi_call *call, struct busi_str session_id,
@@ -276,16 +300,18 @@ struct ending {
     int64_t ended;          /* so far */
 };
 
-static enum busi_code is_to_end(struct auth *self, struct busi_call *call, const struct ending *ending,
-                                struct busi_str id, bool *is_one)
+/* Of those named, some[0..n), the ids of those that are to end. */
+static enum busi_code choose(struct auth *self, struct busi_call *call, const struct ending *ending,
+                             struct auth_session *some, size_t n, struct busi_str *ids, size_t *n_ids)
 {
-    struct auth_session session = {.id = id};
-    *is_one = !busi_str_eq(id, ending->spared);
-    if (!*is_one || ending->epoch == AUTH_EPOCH_ANY)
-        return BUSI_OK;
-    enum busi_code code = load(self, call, &session);
-    *is_one = code == BUSI_UNAUTHENTICATED || session.epoch < ending->epoch;
-    return code == BUSI_UNAUTHENTICATED ? BUSI_OK : code;
+    enum busi_code code = BUSI_OK;
+    *n_ids = 0;
+    if (ending->epoch != AUTH_EPOCH_ANY)
+        code = auth_session_load(self, call, some, n);
+    for (size_t i = 0; i < n && code == BUSI_OK; i++)
+        if (!busi_str_eq(some[i].id, ending->spared) && (!some[i].door || some[i].epoch < ending->epoch))
+            ids[(*n_ids)++] = some[i].id;
+    return code;
 }
 
 /* The next ones of a walk. */
@@ -293,22 +319,22 @@ static enum busi_code end_some(struct auth *self, struct busi_call *call, struct
                                struct auth_index_walk *walk, struct auth_told *told)
 {
     struct busi_redis_reply found;
-    struct busi_str ids[AUTH_TELL_MOST];
-    size_t n = 0;
-    bool is_one;
+    struct busi_str ids[ENDED_AT_ONCE];
+    struct auth_session *some = busi_arena_array(&call->arena, ENDED_AT_ONCE, sizeof(*some));
+    if (!some)
+        return auth_no_memory(call);
     enum busi_code code = auth_index_next(self, call, ending->user_id, walk, &found);
-    for (size_t i = 0; i < found.n_items && code == BUSI_OK; i += 2) {
-        code = is_to_end(self, call, ending, found.items[i].text, &is_one);
-        if (code == BUSI_OK && is_one)
-            ids[n++] = found.items[i].text;
-        if (code == BUSI_OK && n == AUTH_TELL_MOST) {
-            code = end_these(self, call, ids, n, ending->user_id, told);
-            ending->ended += AUTH_TELL_MOST;
-            n = 0;
-        }
+    for (size_t i = 0; i < found.n_items && code == BUSI_OK;) {
+        size_t n = 0, n_ids;
+        for (; i < found.n_items && n < ENDED_AT_ONCE; i += 2)
+            some[n++] = (struct auth_session){.id = found.items[i].text};
+        code = choose(self, call, ending, some, n, ids, &n_ids);
+        if (code == BUSI_OK)
+            code = end_these(self, call, ids, n_ids, ending->user_id, told);
+        if (code == BUSI_OK)
+            ending->ended += (int64_t)n_ids;
     }
-    ending->ended += (int64_t)n;
-    return code == BUSI_OK ? end_these(self, call, ids, n, ending->user_id, told) : code;
+    return code;
 }
 
 /* What is read of some is forgotten before the next: there may be many. */

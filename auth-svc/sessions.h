@@ -39,6 +39,11 @@ struct auth_session {
  * not. UNAVAILABLE also while Redis has not been told yet of all that was revoked (journal.h). */
 [[nodiscard]] enum busi_code auth_session_check(struct auth *self, struct busi_call *call,
                                                 const struct auth_token *token, struct auth_session *session);
+/* Sessions whose ids are given, at most AUTH_LOADED_AT_ONCE, in one round trip. door NULL: there is none that
+ * can be read. */
+enum { AUTH_LOADED_AT_ONCE = BUSI_REDIS_COMMANDS_MOST };
+[[nodiscard]] enum busi_code auth_session_load(struct auth *self, struct busi_call *call,
+                                               struct auth_session *sessions, size_t n);
 /* Ends a session for good: in the journal, then in Redis. OK also when it had ended before. Of the session
  * the id counts, the user (0: unknown) and, if known, the expiry. */
 [[nodiscard]] enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,

@@ -208,6 +208,14 @@ static inline enum busi_code delete_user(int64_t id, int64_t *count)
     return code;
 }
 
+static inline enum busi_code refresh(struct busi_str token, struct busi_session_reply *out)
+{
+    *out = (struct busi_session_reply){0};
+    begin(&world.call);
+    return auth_refresh_token(world.auth, &world.call,
+                              &(struct busi_refresh_token_request){.refresh_token = token}, out);
+}
+
 /* A token that outlives its request. */
 static inline struct busi_str keep(struct busi_str text)
 {
