@@ -18,7 +18,7 @@ enum { ID, KEY, ATTEMPTS };
 static enum busi_code hand_over(struct auth_event_relay *events, const struct busi_pg_result *result, int row)
 {
     struct busi_call call;
-    struct busi_hook_event event;
+    struct busi_hook_event event = {0};
     struct busi_hook_reply reply = {0};
     int64_t id = busi_pg_int(result, row, ID);
     busi_call_init(&call, ARENA_BYTES);
