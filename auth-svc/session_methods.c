@@ -170,7 +170,7 @@ enum busi_code auth_end_other_sessions(struct auth *self, struct busi_call *call
 {
     struct auth_token token;
     struct auth_session session;
-    int64_t epoch;
+    int64_t epoch = 0;
     enum busi_code code = admit(self, call, in->token, AUTH_TOKEN_ACCESS, &token, &session);
     if (code == BUSI_OK)
         code = raise_epoch(self, call, &session, &epoch);
