@@ -53,6 +53,17 @@ def test_the_link_of_a_mail_confirms_by_its_button():
     expect_error(confirm(secret), "email confirmation failed")
 
 
+def test_a_page_leaves_no_session_behind():
+    ann = Account()
+    user = sql(f"SELECT id FROM auth.users WHERE email = '{ann.email}'")
+    with worker("auth") as auth:
+        sessions = lambda: auth.call("auth.ListSessions", {1: int(user)})[1]
+        before = sessions()
+        expect_page(pressed(link_of(wait_for_mail(ann.email, "confirm_email"))[0]), 200, "Address confirmed")
+        assert sessions() == before
+    assert is_good(ann.access)
+
+
 @pytest.mark.parametrize("secret", ["x", "x" * 48, "%3Cscript%3Ealert(1)%3C%2Fscript%3E"[:26], "<script>", "'--", "{{title}}"])
 def test_secrets_that_are_none(secret):
     for path in (f"/confirm/{secret}", f"/password-reset/{secret}"):
