@@ -40,17 +40,16 @@ struct auth_awaited {
 };
 
 struct auth_feed {
-    struct auth *auth;               /* borrowed */
-    struct busi_redis *redis;        /* owned; reads of the stream hold it up */
-    struct auth_watchers watchers;   /* as last read */
-    struct listener *polls;          /* watchers' questions that wait for ended sessions */
-    struct listener *settling;       /* revocations that wait for watchers */
-    struct busi_fiber *fiber;        /* works; NULL before and after */
-    int64_t lease_ms;                /* of watchers */
-    uint64_t news;                   /* counts whatever ends the wait of polls */
-    int64_t look_ms;                 /* next look at the watchers; busi_now_ms() scale */
-    bool asking;                     /* one of settling asks Redis who has heard */
-    bool resting, stopping, stopped; /* of the fiber */
+    struct auth *auth;             /* borrowed */
+    struct busi_redis *redis;      /* owned; reads of the stream hold it up */
+    struct auth_watchers watchers; /* as last read */
+    struct listener *polls;        /* watchers' questions that wait for ended sessions */
+    struct listener *settling;     /* revocations that wait for watchers */
+    int64_t lease_ms;              /* of watchers */
+    uint64_t news;                 /* counts whatever ends the wait of polls */
+    int64_t look_ms;               /* next look at the watchers; busi_now_ms() scale */
+    bool asking;                   /* one of settling asks Redis who has heard */
+    bool stopping, stopped;        /* of the fiber that works */
 };
 
 /* ---- waiting ---- */
@@ -382,7 +381,6 @@ static void work(void *arg)
     struct auth_feed *feed = arg;
     char room[64];
     struct busi_str last = {0};
-    feed->fiber = busi_fiber_self();
     while (!feed->stopping) {
         struct busi_call call;
         busi_call_init(&call, ARENA_BYTES);
@@ -395,9 +393,7 @@ static void work(void *arg)
         /* whoever waits looks for itself, and sees that Redis is away */
         last = (struct busi_str){0};
         spread_news(feed);
-        feed->resting = true;
-        (void)busi_fiber_wait(busi_now_ms() + REST_MS);
-        feed->resting = false;
+        busi_fiber_sleep(REST_MS);
     }
     feed->stopped = true;
 }
@@ -426,8 +422,6 @@ void auth_feed_stop(struct auth_feed *feed)
 {
     feed->stopping = true;
     wake_all(feed->polls);
-    if (feed->resting)
-        busi_fiber_wake(feed->fiber);
 }
 
 bool auth_feed_stopped(const struct auth_feed *feed)

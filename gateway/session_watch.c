@@ -120,19 +120,15 @@ static bool post_wanted(void *arg)
     return busi_loop_post(watch->loop, on_wanted, watch);
 }
 
-static void rest(struct session_watch *watch, int64_t until_ms)
-{
-    watch->resting = true;
-    (void)busi_fiber_wait(until_ms);
-    watch->resting = false;
-}
-
 static void rest_until_wanted(struct session_watch *watch)
 {
     watch->wanted = false;
     session_cache_call_when_wanted(watch->cache, post_wanted, watch);
-    while (!watch->wanted && !watch->stopping)
-        rest(watch, INT64_MAX);
+    while (!watch->wanted && !watch->stopping) {
+        watch->resting = true;
+        (void)busi_fiber_wait(INT64_MAX);
+        watch->resting = false;
+    }
 }
 
 static bool is_idle(struct session_watch *watch)
@@ -155,7 +151,7 @@ static void work(void *arg)
         }
         ask(watch);
         if (watch->pause_ms && !watch->stopping)
-            rest(watch, busi_now_ms() + watch->pause_ms);
+            busi_fiber_sleep(watch->pause_ms); /* a call that failed at once leaves a wake behind */
         if (is_idle(watch))
             leave(watch);
     }
