@@ -135,13 +135,16 @@ enum busi_code auth_list_sessions(struct auth *self, struct busi_call *call,
     return code;
 }
 
-/* Count 0: this user has no such session. */
+/* Count 0: this user has no such session. It may have ended a moment ago without a gateway knowing: whoever
+ * tries again must not be answered before they do. */
 enum busi_code auth_end_session(struct auth *self, struct busi_call *call,
                                 const struct busi_session_id_request *in, struct busi_count_reply *out)
 {
     struct auth_session session = {.id = in->session_id};
     enum busi_code code = auth_session_load(self, call, &session, 1);
-    if (code != BUSI_OK || !session.door || session.user_id != in->user_id)
+    if (code == BUSI_OK && !session.door)
+        return auth_session_forget(self, call, in->session_id);
+    if (code != BUSI_OK || session.user_id != in->user_id)
         return code;
     out->count = 1;
     return auth_session_revoke(self, call, &session);

@@ -232,6 +232,13 @@ static enum busi_code end_these(struct auth *self, struct busi_call *call, const
     return code == BUSI_OK ? auth_index_remove(self, call, user_id, ids, n) : code;
 }
 
+enum busi_code auth_session_forget(struct auth *self, struct busi_call *call, struct busi_str session_id)
+{
+    struct auth_told told = {.arena = &call->arena};
+    enum busi_code code = auth_feed_tell(self, call, &session_id, 1, &told);
+    return code == BUSI_OK ? auth_feed_settle(self, call, &told) : code;
+}
+
 enum busi_code auth_session_tell(struct auth *self, struct busi_call *call, struct busi_str session_id,
                                  int64_t user_id)
 {

@@ -64,6 +64,9 @@ enum { AUTH_LOADED_AT_ONCE = BUSI_REDIS_COMMANDS_MOST };
 /* AUTH_EPOCH_ANY. */
 [[nodiscard]] enum busi_code auth_session_end_all(struct auth *self, struct busi_call *call, int64_t user_id,
                                                   struct busi_str spared);
+/* Of a session that is gone already: when it returns OK no gateway accepts it. */
+[[nodiscard]] enum busi_code auth_session_forget(struct auth *self, struct busi_call *call,
+                                                 struct busi_str session_id);
 /* As auth_session_end_below(), and one session, for those who answer nobody: gateways are told, and not
  * waited for. */
 [[nodiscard]] enum busi_code auth_session_tell(struct auth *self, struct busi_call *call,
