@@ -1,12 +1,20 @@
 -- wrk script: each request takes the next token (and id) of a list. Arguments: KIND TOKENS-FILE [FIRST-ID LAST-ID]
+-- A line of the file is a token, for check and refresh an access and a refresh token, for signin a body.
 local tokens, next_token, kind, first, last, id = {}, 0, "read", 1, 1, 1
-local statuses = {}
+local pairs_of = {} -- requests, made once
 
 function init(args)
     kind = args[1]
     for line in io.lines(args[2]) do tokens[#tokens + 1] = line end
     first, last = tonumber(args[3] or 1), tonumber(args[4] or 1)
     id = first
+    if kind == "check" or kind == "refresh" then
+        for i, line in ipairs(tokens) do
+            local access, refresh = line:match("(%S+) (%S+)")
+            pairs_of[i] = kind == "check" and wrk.format("GET", "/check", { ["access-token"] = access })
+                or wrk.format("GET", "/refresh", { ["refresh-token"] = refresh })
+        end
+    end
 end
 
 local json = { ["content-type"] = "application/json" }
@@ -17,6 +25,7 @@ function request()
         return wrk.format("POST", "/api/users/signin", json, tokens[next_token])
     end
     next_token = next_token % #tokens + 1
+    if kind == "check" or kind == "refresh" then return pairs_of[next_token] end
     local headers = { authorization = "Bearer " .. tokens[next_token], ["content-type"] = "application/json" }
     if kind == "list" then return wrk.format("GET", "/api/businesses", headers) end
     if kind == "create" then
