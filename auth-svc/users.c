@@ -4,6 +4,7 @@
 #include "base/metrics.h"
 #include "hooks.h"
 #include "limits.h"
+#include "notice.h"
 #include "passwords.h"
 #include "sessions.h"
 
@@ -84,7 +85,11 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
     code = auth_hooks_ask(self->hooks, call, AUTH_EVENT_before_login, &account, in->door, &added);
     if (code == BUSI_OK)
         code = auth_session_open(self, call, &account, door, &added, out);
-    return code == BUSI_OK ? told_or_ended(self, call, in->door, out) : code;
+    if (code == BUSI_OK)
+        code = told_or_ended(self, call, in->door, out);
+    if (code == BUSI_OK)
+        auth_notice_address(self, call, &account, out->session_id);
+    return code;
 }
 
 /* ---- ending ---- */

@@ -1,3 +1,4 @@
+#include "loop/fiber.h"
 #include "username.h"
 #include <criterion/criterion.h>
 #include <locale.h>
@@ -167,4 +168,30 @@ Test(username, reserved)
     cr_assert(auth_username_reserved(BUSI_STR("undefined")) && auth_username_reserved(BUSI_STR("null")));
     cr_assert_not(auth_username_reserved(BUSI_STR("ann")));
     cr_assert_not(auth_username_reserved(BUSI_STR("")));
+}
+
+static struct busi_loop *loop;
+static bool read_on_a_fiber;
+
+static void read_names(void *arg)
+{
+    (void)arg;
+    expect("\u6771\u4eac\u30bf\u30ef\u30fc", "\u6771\u4eac\u30bf\u30ef\u30fc",
+           "\u6771\u4eac\u30bf\u30ef\u30fc");
+    expect("R\u00c9NE\u0301", "R\u00c9N\u00c9", "r\u00e9n\u00e9");
+    read_on_a_fiber = true;
+    busi_loop_stop(loop);
+}
+
+/* Half of what a handler has. */
+Test(username, fits_the_stack_of_a_fiber)
+{
+    cr_assert(auth_username_prepare());
+    loop = busi_loop_new();
+    struct busi_fibers *fibers = busi_fibers_new(loop, 2, 32 * 1024);
+    cr_assert(busi_fiber_start(fibers, read_names, NULL));
+    busi_loop_run(loop);
+    cr_assert(read_on_a_fiber);
+    busi_fibers_free(&fibers);
+    busi_loop_free(&loop);
 }
