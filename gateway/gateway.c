@@ -213,7 +213,6 @@ static void *start(struct busi_process *process)
     router_init(&gateway->router, &options);
     read_rules(gateway, &options);
     (void)!proxies_init(&gateway->proxies, process->settings->trusted_proxies, &(struct busi_str){0});
-    seen_init(&gateway->seen);
     if (open_histograms(gateway) && open_client(gateway, process, &error) &&
         open_sessions(gateway, process) && open_front(gateway, &error) &&
         start_tick(gateway, process->loop)) {

@@ -3,7 +3,6 @@
 #include "guard_rules.h"
 #include "proxies.h"
 #include "router.h"
-#include "seen.h"
 #include "service/service.h"
 #include "session_watch.h"
 #include <stdatomic.h>
@@ -14,7 +13,6 @@ struct gateway {
     struct guard_rules rules;                  /* what some routes ask of a token */
     struct proxies proxies;                    /* whose X-Forwarded-For is believed */
     atomic_bool proxy_told;                    /* the log has said that a proxy may be missing there */
-    struct seen seen;                          /* tokens found good not long ago */
     struct busi_rpc_client *rpc;               /* owned */
     struct session_cache *sessions;            /* owned: principals of tokens checked before */
     struct session_watch *watch;               /* owned: hears which of them have ended */

@@ -114,21 +114,12 @@ static bool take_route(struct exchange *x, struct route_match match)
     return true;
 }
 
-/* A read of somebody known overlaps with the check of the token: one wait instead of two. */
 static void handle_guarded(struct exchange *x)
 {
-    struct guard guard;
-    if (!guard_begin(x, &guard))
-        return;
-    if (guard_may_overlap(x, &guard)) {
-        x->request->call.beside = &guard.started;
+    struct busi_principal principal = {0};
+    if (guard_admit(x, &principal))
         x->route->handler(x);
-        x->request->call.beside = NULL;
-        (void)!guard_wait(x, &guard);
-    } else if (guard_wait(x, &guard)) {
-        x->route->handler(x);
-    }
-    guard_end(x, &guard);
+    x->principal = NULL;
 }
 
 void pipeline_answer(void *state, struct http_request *request, struct http_response *response)

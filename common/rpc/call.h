@@ -7,8 +7,6 @@
 #include "base/code.h"
 #include "wire/messages.h"
 
-struct busi_rpc_started;
-
 /* The client at the edge, as the gateway saw it. Each may be absent; one of another form is refused by the
  * receiver with the whole call, so who fills it checks it. */
 struct busi_origin {
@@ -28,10 +26,6 @@ struct busi_call {
     struct busi_origin origin;       /* of the request this serves; empty within the house */
 
     bool urgent; /* client side: goes out although the worker has as many calls as it may have */
-
-    /* Client side: a call of the same thread, started and not yet finished, whose answer it will want next.
-     * The thread is woken once for both. Or NULL. */
-    const struct busi_rpc_started *beside;
 
     /* why it failed; goes into the reply */
     struct busi_str message; /* for developers, never with personal data */

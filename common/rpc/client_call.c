@@ -155,8 +155,6 @@ static enum busi_code land(struct busi_rpc_started *a)
         return a->code;
     a->pending = NULL;
     bool by_fiber = pending->fiber != NULL;
-    if (!by_fiber && a->call->beside && a->call->beside->pending)
-        busi_pending_pair(pending, a->call->beside->pending);
     if (!busi_pending_wait(pending)) {
         if (by_fiber) { /* of a thread's slot the loop takes care */
             busi_worker_forget(pending);

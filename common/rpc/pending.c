@@ -77,8 +77,6 @@ struct busi_pending *busi_pending_take(struct busi_pendings *pool)
         return NULL;
     pending->generation++;
     pending->fiber = busi_fiber_self();
-    pending->partner = NULL;
-    atomic_store_explicit(&pending->wakes, NULL, memory_order_relaxed);
     atomic_store_explicit(&pending->state, WAITING, memory_order_relaxed);
     return pending;
 }
@@ -151,47 +149,25 @@ bool busi_pending_wait(struct busi_pending *pending)
     return pending->fiber ? wait_on_fiber(pending) : wait_on_thread(pending);
 }
 
-void busi_pending_pair(struct busi_pending *first, struct busi_pending *second)
-{
-    first->partner = second;
-}
-
 static void wake_thread(struct busi_pending *pending)
 {
     syscall(SYS_futex, &pending->state, FUTEX_WAKE_PRIVATE, 1);
 }
 
-/* True: the partner's end will wake the thread. Both ends come on the loop's thread, one after the other.
- * Should the thread have woken by itself meanwhile, the partner may be another call: that costs it a needless
- * wake. */
-static bool wait_for_partner(struct busi_pending *pending, struct busi_pending *partner)
-{
-    if (!partner || atomic_load_explicit(&partner->state, memory_order_acquire) != WAITING)
-        return false;
-    atomic_store_explicit(&partner->wakes, pending, memory_order_relaxed);
-    return true;
-}
-
 bool busi_pending_finish(struct busi_pending *pending, enum busi_verdict verdict)
 {
     struct busi_fiber *fiber = pending->fiber;
-    struct busi_pending *sleeper = atomic_load_explicit(&pending->wakes, memory_order_relaxed);
-    struct busi_pending *partner = NULL;
     pending->verdict = verdict;
     uint32_t state = atomic_load(&pending->state);
-    do {
+    do
         if (state == ABANDONED)
             return false;
-        if (state == SLEEPING) /* set before the thread went to sleep */
-            partner = pending->partner;
-    } while (!atomic_compare_exchange_weak(&pending->state, &state, DONE));
+    while (!atomic_compare_exchange_weak(&pending->state, &state, DONE));
     /* from here on the slot may be another's: only its address is used, and a wake too many is harmless */
     if (fiber)
         busi_fiber_wake(fiber);
-    else if (state == SLEEPING && !wait_for_partner(pending, partner))
+    else if (state == SLEEPING)
         wake_thread(pending);
-    if (sleeper)
-        wake_thread(sleeper);
     return true;
 }
 

@@ -16,26 +16,24 @@ enum busi_verdict {
 };
 
 struct busi_pending {
-    struct busi_post post;        /* its way to the loop */
-    void *client;                 /* for post */
-    _Atomic(uint32_t) state;      /* enum state in pending.c; also the futex */
-    _Atomic(uint32_t) next_free;  /* in the free list: number + 1 */
-    uint32_t number;              /* place in the pool */
-    uint64_t generation;          /* how often taken */
-    struct busi_fiber *fiber;     /* waits for it; NULL: a thread does */
-    void *target;                 /* whom to ask: struct target of client.c */
-    struct busi_frame frame;      /* the request until it is sent, then the answer */
-    int64_t until_ms;             /* nobody waits longer */
-    bool idempotent;              /* may be sent twice */
-    bool urgent;                  /* room is made for it */
-    enum busi_verdict verdict;    /* valid when done */
-    struct busi_pending *partner; /* a thread that sleeps on this one is woken when both are done; or NULL */
+    struct busi_post post;       /* its way to the loop */
+    void *client;                /* for post */
+    _Atomic(uint32_t) state;     /* enum state in pending.c; also the futex */
+    _Atomic(uint32_t) next_free; /* in the free list: number + 1 */
+    uint32_t number;             /* place in the pool */
+    uint64_t generation;         /* how often taken */
+    struct busi_fiber *fiber;    /* waits for it; NULL: a thread does */
+    void *target;                /* whom to ask: struct target of client.c */
+    struct busi_frame frame;     /* the request until it is sent, then the answer */
+    int64_t until_ms;            /* nobody waits longer */
+    bool idempotent;             /* may be sent twice */
+    bool urgent;                 /* room is made for it */
+    enum busi_verdict verdict;   /* valid when done */
     /* the loop's, while in flight */
-    uint64_t in_flight_id;                /* 0: not in flight */
-    struct busi_worker *worker;           /* whom it was sent to */
-    struct busi_pending *older, *newer;   /* of the same worker */
-    int64_t sent_ms;                      /* when */
-    _Atomic(struct busi_pending *) wakes; /* done before this one, its thread still asleep; or NULL */
+    uint64_t in_flight_id;              /* 0: not in flight */
+    struct busi_worker *worker;         /* whom it was sent to */
+    struct busi_pending *older, *newer; /* of the same worker */
+    int64_t sent_ms;                    /* when */
 };
 
 struct busi_pendings;
@@ -53,9 +51,6 @@ struct busi_pending *busi_pending_find(struct busi_pendings *pool, uint64_t id);
 /* The waiting side. True: done, verdict is valid. False: until_ms passed; a thread then leaves the slot to
  * the loop, a fiber still owns it. */
 [[nodiscard]] bool busi_pending_wait(struct busi_pending *pending);
-/* Has the thread that will wait for `first` sleep until both are done, or first's deadline: one sleep, one
- * wake. Both are the same thread's and wait for an answer. */
-void busi_pending_pair(struct busi_pending *first, struct busi_pending *second);
 /* Loop thread: true when handed over to whom waits. False: nobody waits any more, give it back. */
 [[nodiscard]] bool busi_pending_finish(struct busi_pending *pending, enum busi_verdict verdict);
 bool busi_pending_abandoned(const struct busi_pending *pending);

@@ -121,7 +121,7 @@ static void call_once(struct busi_rpc_client *client, int64_t id)
     busi_call_fini(&call);
 }
 
-/* A call while another is on its way: one sleep for both, and two answers. */
+/* A call while another is on its way: two answers. */
 static void call_beside(struct busi_rpc_client *client, int64_t id)
 {
     struct busi_call call, other_call;
@@ -132,7 +132,6 @@ static void call_beside(struct busi_rpc_client *client, int64_t id)
     begin_call(&other_call, id + 11);
     busi_rpc_start(&started, client, &other_call, BUSI_METHOD_directory_get_business, &other_request,
                    &other_out);
-    call.beside = &started;
     note(busi_rpc_directory_get_business(client, &call, &(struct busi_business_id_request){.id = id}, &out),
          id, &out);
     note(busi_rpc_finish(&started), other_request.id, &other_out);
