@@ -11,7 +11,7 @@
 enum {
     NAMES_TRIED = 3,   /* a locator is taken already once in 2^64 */
     STANDS_BY_S = 60,  /* what was stored and not completed is gone then */
-    JOURNAL_DAYS = 90, /* a Redis as old as that must not come back: docs/operating.md */
+    JOURNAL_DAYS = 90, /* a Redis as old as that must not come back: docs/sessions.md */
     PART_BYTES = 1 << 20,
     ENDED_AT_ONCE = AUTH_LOADED_AT_ONCE,
 };
