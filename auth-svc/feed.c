@@ -139,7 +139,7 @@ static enum busi_code answer(struct auth_feed *feed, struct busi_call *call,
 static enum busi_code ask(struct auth_feed *feed, struct busi_call *call,
                           const struct busi_watch_sessions_request *in, struct busi_watch_sessions_reply *out)
 {
-    struct busi_redis_reply reply;
+    struct busi_redis_reply reply = {0};
     struct busi_str position = in->position.ptr ? in->position : BUSI_STR("");
     enum busi_code code = watch(feed, call, in->watcher, position, &reply);
     return code == BUSI_OK ? answer(feed, call, &reply, out) : code;
@@ -149,7 +149,7 @@ static enum busi_code leave(struct auth_feed *feed, struct busi_call *call,
                             const struct busi_watch_sessions_request *in,
                             struct busi_watch_sessions_reply *out)
 {
-    struct busi_redis_reply reply;
+    struct busi_redis_reply reply = {0};
     const struct busi_str argv[] = {BUSI_STR("HDEL"), WATCHERS, in->watcher};
     if (busi_redis_run(feed->auth->redis, &call->arena, 3, argv, call->until_ms, &reply) != BUSI_OK)
         return auth_store_away(call);
@@ -200,7 +200,7 @@ static bool await_all(const struct auth_feed *feed, struct auth_told *told)
 static enum busi_code tell(struct auth_feed *feed, struct busi_call *part, const struct busi_str *ids,
                            size_t n, struct auth_feed_position *last)
 {
-    struct busi_redis_reply reply;
+    struct busi_redis_reply reply = {0};
     struct busi_str argv[AUTH_TELL_MOST + 3] = {WATCHERS, ENDED, busi_arena_int(&part->arena, KEPT)};
     if (!argv[2].ptr || n > AUTH_TELL_MOST)
         return auth_store_away(part);
@@ -258,7 +258,7 @@ static bool is_settled(const struct auth_feed *feed, struct auth_told *told, int
 /* A watcher may have answered another worker. One asks for all. */
 static void look_who_heard(struct auth_feed *feed, struct busi_call *call)
 {
-    struct busi_redis_reply reply;
+    struct busi_redis_reply reply = {0};
     const struct busi_str argv[] = {BUSI_STR("HGETALL"), WATCHERS};
     feed->asking = true;
     if (busi_redis_run(feed->auth->redis, &call->arena, 2, argv, call->until_ms, &reply) == BUSI_OK)
@@ -294,7 +294,7 @@ enum busi_code auth_feed_settle(struct auth *self, struct busi_call *call, struc
 
 static void strike(struct auth_feed *feed, struct busi_call *call)
 {
-    struct busi_redis_reply reply;
+    struct busi_redis_reply reply = {0};
     for (size_t i = 0; i < feed->watchers.n && !feed->stopping; i++) {
         const struct auth_watcher *watcher = &feed->watchers.list[i];
         if (busi_lease_ms() < watcher->seen_ms + feed->lease_ms)
@@ -314,7 +314,7 @@ static void strike(struct auth_feed *feed, struct busi_call *call)
 /* Also makes the list on a new Redis, and knows by that since when it is whole. */
 static void look(struct auth_feed *feed, struct busi_call *call)
 {
-    struct busi_redis_reply reply;
+    struct busi_redis_reply reply = {0};
     const struct auth_watchers *watchers = &feed->watchers;
     bool current =
         watchers->timeline_len > 0 && watchers->generation == busi_redis_generation(feed->auth->redis);
@@ -342,7 +342,7 @@ static void note_last(const struct busi_redis_reply *entries, struct busi_str *l
 /* Where the stream ends now. */
 static bool find_end(struct auth_feed *feed, struct busi_call *call, struct busi_str *last, char room[64])
 {
-    struct busi_redis_reply reply;
+    struct busi_redis_reply reply = {0};
     const struct busi_str argv[] = {BUSI_STR("XREVRANGE"), ENDED,        BUSI_STR("+"), BUSI_STR("-"),
                                     BUSI_STR("COUNT"),     BUSI_STR("1")};
     if (busi_redis_run(feed->redis, &call->arena, 6, argv, call->until_ms, &reply) != BUSI_OK)
@@ -356,7 +356,7 @@ static bool find_end(struct auth_feed *feed, struct busi_call *call, struct busi
 /* Waits for the stream to grow beyond *last (ptr NULL: from now on), which moves on. False: Redis is away. */
 static bool hear(struct auth_feed *feed, struct busi_call *call, struct busi_str *last, char room[64])
 {
-    struct busi_redis_reply reply;
+    struct busi_redis_reply reply = {0};
     if (!last->ptr)
         return find_end(feed, call, last, room);
     const struct busi_str argv[] = {BUSI_STR("XREAD"),

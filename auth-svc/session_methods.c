@@ -26,8 +26,8 @@ static enum busi_code admit(struct auth *self, struct busi_call *call, struct bu
 enum busi_code auth_check_token(struct auth *self, struct busi_call *call,
                                 const struct busi_check_token_request *in, struct busi_principal *out)
 {
-    struct auth_token token;
-    struct auth_session session;
+    struct auth_token token = {0};
+    struct auth_session session = {0};
     enum busi_code code = admit(self, call, in->token, AUTH_TOKEN_ACCESS, &token, &session);
     if (code != BUSI_OK)
         return code;
@@ -49,8 +49,8 @@ enum busi_code auth_check_token(struct auth *self, struct busi_call *call,
 enum busi_code auth_refresh_token(struct auth *self, struct busi_call *call,
                                   const struct busi_refresh_token_request *in, struct busi_session_reply *out)
 {
-    struct auth_token token;
-    struct auth_session session;
+    struct auth_token token = {0};
+    struct auth_session session = {0};
     enum busi_code code = auth_limit(self, call, AUTH_LIMIT_refresh_token, (struct busi_str){0});
     if (code == BUSI_OK)
         code = admit(self, call, in->refresh_token, AUTH_TOKEN_REFRESH, &token, &session);
@@ -62,7 +62,7 @@ enum busi_code auth_refresh_token(struct auth *self, struct busi_call *call,
 enum busi_code auth_sign_out(struct auth *self, struct busi_call *call,
                              const struct busi_check_token_request *in, struct busi_empty *out)
 {
-    struct auth_token token;
+    struct auth_token token = {0};
     (void)out;
     if (auth_token_read(self, &call->arena, in->token, &token) == AUTH_TOKEN_INVALID ||
         token.kind != AUTH_TOKEN_ACCESS)
@@ -171,8 +171,8 @@ enum busi_code auth_end_other_sessions(struct auth *self, struct busi_call *call
                                        const struct busi_check_token_request *in,
                                        struct busi_count_reply *out)
 {
-    struct auth_token token;
-    struct auth_session session;
+    struct auth_token token = {0};
+    struct auth_session session = {0};
     int64_t epoch = 0;
     enum busi_code code = admit(self, call, in->token, AUTH_TOKEN_ACCESS, &token, &session);
     if (code == BUSI_OK)

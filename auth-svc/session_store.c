@@ -1,13 +1,5 @@
 #include "session_store.h"
 
-enum { RETRY_AFTER_MS = 1000 };
-
-enum busi_code auth_store_away(struct busi_call *call)
-{
-    call->retry_after_ms = RETRY_AFTER_MS;
-    return busi_call_fail(call, BUSI_UNAVAILABLE, "the session store is away");
-}
-
 enum busi_code auth_store_run(struct auth *self, struct busi_call *call, int argc,
                               const struct busi_str *argv, struct busi_redis_reply *reply)
 {

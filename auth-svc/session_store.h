@@ -3,7 +3,12 @@
 #pragma once
 #include "auth.h"
 
-[[nodiscard]] enum busi_code auth_store_away(struct busi_call *call);
+enum { AUTH_STORE_RETRY_AFTER_MS = 1000 };
+[[nodiscard]] static inline enum busi_code auth_store_away(struct busi_call *call)
+{
+    call->retry_after_ms = AUTH_STORE_RETRY_AFTER_MS;
+    return busi_call_fail(call, BUSI_UNAVAILABLE, "the session store is away");
+}
 [[nodiscard]] enum busi_code auth_store_run(struct auth *self, struct busi_call *call, int argc,
                                             const struct busi_str *argv, struct busi_redis_reply *reply);
 /* One command, its words one by one. */

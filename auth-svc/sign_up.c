@@ -57,7 +57,7 @@ static enum busi_code insert(struct auth *self, struct busi_call *call, const st
 {
     struct busi_pg_result result;
     enum busi_code code = BUSI_ALREADY_EXISTS;
-    strcpy(constraint, "users_code");
+    memcpy(constraint, "users_code", sizeof("users_code"));
     for (int i = 0; i < CODE_ATTEMPTS && strcmp(constraint, "users_code") == 0; i++) {
         code = busi_pg_run(self->pg, AUTH_CREATE_USER, params, call->until_ms, &result);
         memcpy(constraint, result.constraint, sizeof(result.constraint));
@@ -131,7 +131,7 @@ enum busi_code auth_sign_up(struct auth *self, struct busi_call *call, const str
 {
     char hash[BUSI_PASSWORD_HASH_MAX];
     struct draft draft = {0};
-    struct auth_account account;
+    struct auth_account account = {0};
     const struct auth_door *door = auth_door_find(self->doors, in->door);
     if (!door)
         return auth_no_such_door(call);

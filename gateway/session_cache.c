@@ -78,7 +78,7 @@ void session_cache_free(struct session_cache **cache)
     struct session_cache *gone = *cache;
     if (!gone)
         return;
-    for (size_t i = 0; i < gone->n_shards; i++) {
+    for (size_t i = 0; gone->shards && i < gone->n_shards; i++) {
         for (unsigned place = 0; place < PLACES; place++)
             clear(&gone->shards[i], place);
         pthread_mutex_destroy(&gone->shards[i].lock);

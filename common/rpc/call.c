@@ -18,12 +18,6 @@ int64_t busi_call_left_ms(const struct busi_call *call)
     return left > 0 ? left : 0;
 }
 
-enum busi_code busi_call_fail(struct busi_call *call, enum busi_code code, const char *message)
-{
-    call->message = busi_str_of(message);
-    return code;
-}
-
 void busi_call_refuse(struct busi_call *call, const char *field, enum busi_rule rule, int64_t limit)
 {
     if (call->n_violations == sizeof call->violations / sizeof *call->violations)

@@ -40,6 +40,11 @@ void busi_call_fini(struct busi_call *call);
 int64_t busi_call_left_ms(const struct busi_call *call); /* never below 0 */
 
 /* Notes why and returns code, for `return busi_call_fail(...)`. message is static. */
-[[nodiscard]] enum busi_code busi_call_fail(struct busi_call *call, enum busi_code code, const char *message);
+[[nodiscard]] static inline enum busi_code busi_call_fail(struct busi_call *call, enum busi_code code,
+                                                          const char *message)
+{
+    call->message = busi_str_of(message);
+    return code;
+}
 /* Adds a violation (field is static or in the arena); more than 16 are dropped. */
 void busi_call_refuse(struct busi_call *call, const char *field, enum busi_rule rule, int64_t limit);
