@@ -81,7 +81,7 @@ static bool has_letters_only(const struct units *name)
 }
 
 /* What Unicode's security mechanisms (UTS 39) say: recommended characters, one script (or those that
- * Japanese, Korean and Chinese write together), nothing invisible. */
+ * Japanese, Korean and Chinese write together), nothing invisible, no dot on an i that has one. */
 static bool passes_checks(const USpoofChecker *checker, const struct units *name)
 {
     UErrorCode error = U_ZERO_ERROR;
@@ -107,7 +107,9 @@ static bool is_unambiguous(const struct units *name)
 {
     UErrorCode error = U_ZERO_ERROR;
     USpoofChecker *checker = uspoof_open(&error);
-    uspoof_setChecks(checker, USPOOF_RESTRICTION_LEVEL | USPOOF_INVISIBLE | USPOOF_CHAR_LIMIT, &error);
+    uspoof_setChecks(checker,
+                     USPOOF_RESTRICTION_LEVEL | USPOOF_INVISIBLE | USPOOF_HIDDEN_OVERLAY | USPOOF_CHAR_LIMIT,
+                     &error);
     uspoof_setRestrictionLevel(checker, USPOOF_SINGLE_SCRIPT_RESTRICTIVE);
     uspoof_setAllowedChars(checker, uspoof_getRecommendedSet(&error), &error);
     bool fine = U_SUCCESS(error) && passes_checks(checker, name) && !looks_ascii(checker, name);

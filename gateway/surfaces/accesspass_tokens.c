@@ -39,13 +39,19 @@ void on_accesspass_refresh(struct exchange *x)
     }
 }
 
-/* A session that has ended, or never was, is as ended as one that ends now. */
+/* A session that has ended, or never was, is as ended as one that ends now. Of two tokens none is ended: that
+ * is not told as if it were. */
 void on_accesspass_logout(struct exchange *x)
 {
     struct busi_check_token_request request = {0};
     struct busi_empty nothing = {0};
     enum busi_code code = BUSI_OK;
-    if (credential_find(x, x->surface->token_header, &request.token) == CREDENTIAL_FOUND)
+    enum credential_verdict found = credential_find(x, x->surface->token_header, &request.token);
+    if (found == CREDENTIAL_TWICE) {
+        exchange_error(x, 400);
+        return;
+    }
+    if (found == CREDENTIAL_FOUND)
         code = busi_rpc_auth_sign_out(x->gateway->rpc, &x->request->call, &request, &nothing);
     if (code != BUSI_OK && !exchange_is_verdict(code)) {
         exchange_fail(x, code);

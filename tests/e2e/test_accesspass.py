@@ -207,6 +207,13 @@ def test_logout_always_answers_alike():
     assert not is_good(bob.access)
 
 
+def test_logout_with_two_tokens_ends_none_and_says_so():
+    bob = Account()
+    expect_error(ask("POST", "/logout?access_token=x", token=bob.access), "bad request")
+    expect_error(ask("POST", "/logout", headers=[("authorization", "Bearer " + bob.access)] * 2), "bad request")
+    assert is_good(bob.access)
+
+
 # ---- confirm ----
 def test_confirm_answers_a_record_once():
     bob = Account()

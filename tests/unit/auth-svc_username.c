@@ -56,6 +56,7 @@ Test(username, no_tricks_with_case)
     cr_assert_not(fine("\u017fam", &name));    /* the long s */
     cr_assert_not(fine("\ufb01nn", &name));    /* one character for f and i */
     cr_assert_not(fine("adm\u0131n", &name));  /* a dotless i */
+    cr_assert_not(fine("admi\u0307n", &name)); /* a dot upon the dot */
     cr_assert_not(fine("\uff42\uff4f\uff42", &name));
     cr_assert_not(fine("\u24d0\u24d1\u24d2", &name));
 }
