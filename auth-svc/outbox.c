@@ -51,7 +51,7 @@ static void forget(struct auth_outbox *outbox, struct busi_call *call, int64_t i
     char text[24];
     struct busi_str param = {text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)id)};
     if (busi_pg_run(outbox->pg, AUTH_DELETE_MAIL, &param, call->until_ms, &result) != BUSI_OK)
-        busi_log(BUSI_WARN, "mail_comes_again", BUSI_I("mail", id)); /* the mailer will know it by its key */
+        busi_log(BUSI_WARN, "mail_comes_again", BUSI_I("outbox_id", id)); /* the mailer will know it by its key */
     busi_pg_clear(&result);
 }
 
@@ -69,7 +69,7 @@ static bool hand_over(struct auth_outbox *outbox, const struct mail *mail, int64
         call.until_ms = busi_now_ms() + ENQUEUE_MS;
         forget(outbox, &call, mail->id);
     } else {
-        busi_log(BUSI_WARN, "mail_not_taken", BUSI_I("mail", mail->id), BUSI_I("attempts", attempts),
+        busi_log(BUSI_WARN, "mail_not_taken", BUSI_I("outbox_id", mail->id), BUSI_I("attempts", attempts),
                  BUSI_C("code", busi_code_name((int)code)), BUSI_S("message", call.message));
     }
     busi_call_fini(&call);

@@ -220,7 +220,7 @@ static void *start(struct busi_process *process)
                  BUSI_I("port", http_front_port(gateway->front)));
         return gateway;
     }
-    busi_log(BUSI_ERR, "start_failed", BUSI_C("reason", error));
+    busi_log(BUSI_ERR, "cannot_start", BUSI_C("why", error));
     stop(gateway);
     return NULL;
 }

@@ -7,7 +7,6 @@
 #include "rpc/methods.h"
 
 struct busi_rpc_client;
-struct busi_pending;
 struct busi_rpc_target {
     const char *service;       /* "auth", as in the method rows */
     struct busi_str endpoints; /* "host:port,host:port" */
@@ -34,25 +33,6 @@ bool busi_rpc_client_ready(const struct busi_rpc_client *client);
  * UNAVAILABLE (no worker, or it died), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, or the service's own code. */
 [[nodiscard]] enum busi_code busi_rpc_call(struct busi_rpc_client *client, struct busi_call *call,
                                            enum busi_method_id method, const void *in, void *out);
-
-/* The same in two halves, so that calls overlap: start sends, finish waits and must follow exactly once.
- * Until then call, in and out stay where they are and belong to the call: overlapping calls need a busi_call
- * each. */
-struct busi_rpc_started {
-    struct busi_rpc_client *client;
-    struct busi_call *call;
-    enum busi_method_id id;
-    const struct busi_method *method; /* of id */
-    const void *in;                   /* the request */
-    void *out;                        /* the reply */
-    int64_t began_us, until_ms;       /* busi_now_us() and busi_now_ms() scale */
-    struct busi_pending *pending;     /* what is waited for; NULL: it failed at once with code */
-    enum busi_code code;
-    bool again; /* nothing came of it, and it may be tried once more */
-};
-void busi_rpc_start(struct busi_rpc_started *started, struct busi_rpc_client *client, struct busi_call *call,
-                    enum busi_method_id method, const void *in, void *out);
-[[nodiscard]] enum busi_code busi_rpc_finish(struct busi_rpc_started *started);
 
 /* Typed: busi_rpc_auth_sign_in(client, call, &request, &reply). */
 #define METHOD(service, name, wire, request, reply, retry, timeout)                                          \

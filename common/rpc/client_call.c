@@ -120,9 +120,20 @@ static enum busi_code answer_of(struct busi_call *call, struct busi_pending *pen
     }
 }
 
-/* ---- the question ---- */
+/* ---- one attempt ---- */
 
-static bool encode(const struct busi_rpc_started *a, struct busi_pending *pending, int64_t left_ms)
+struct attempt {
+    struct busi_rpc_client *client;
+    struct busi_call *call;
+    const struct busi_method *method;
+    const void *in;               /* the request */
+    void *out;                    /* the reply */
+    int64_t until_ms;             /* of all attempts; busi_now_ms() scale */
+    struct busi_pending *pending; /* what is waited for */
+    bool again;                   /* nothing came of it, and it may be tried once more */
+};
+
+static bool encode(const struct attempt *a, struct busi_pending *pending, int64_t left_ms)
 {
     struct busi_buf buf;
     busi_buf_init(&buf, BUSI_RPC_MAX_REQUEST);
@@ -146,14 +157,11 @@ static enum busi_code too_late(struct busi_call *call)
     return busi_call_fail(call, BUSI_DEADLINE_EXCEEDED, "no answer in time");
 }
 
-/* Waits for what launch() sent. */
-static enum busi_code land(struct busi_rpc_started *a)
+/* Waits for what ask() sent. */
+static enum busi_code await(struct attempt *a)
 {
     struct busi_pending *pending = a->pending;
     struct busi_pendings *pool = busi_rpc_client_pool(a->client);
-    if (!pending)
-        return a->code;
-    a->pending = NULL;
     bool by_fiber = pending->fiber != NULL;
     if (!busi_pending_wait(pending)) {
         if (by_fiber) { /* of a thread's slot the loop takes care */
@@ -168,7 +176,7 @@ static enum busi_code land(struct busi_rpc_started *a)
     return code;
 }
 
-static enum busi_code dispatch(struct busi_rpc_started *a, struct busi_pending *pending, int64_t left_ms)
+static enum busi_code dispatch(struct attempt *a, struct busi_pending *pending, int64_t left_ms)
 {
     if (!encode(a, pending, left_ms)) {
         busi_pending_give(busi_rpc_client_pool(a->client), pending);
@@ -179,10 +187,9 @@ static enum busi_code dispatch(struct busi_rpc_started *a, struct busi_pending *
     return BUSI_OK;
 }
 
-/* Sends it; otherwise the reason why not. */
-static enum busi_code launch(struct busi_rpc_started *a)
+/* OK, or the reason why not. */
+static enum busi_code ask(struct attempt *a)
 {
-    a->pending = NULL;
     a->again = false;
     a->call->message = (struct busi_str){0};
     a->call->retry_after_ms = 0;
@@ -207,45 +214,32 @@ static enum busi_code launch(struct busi_rpc_started *a)
     return dispatch(a, pending, left_ms);
 }
 
-void busi_rpc_start(struct busi_rpc_started *started, struct busi_rpc_client *client, struct busi_call *call,
-                    enum busi_method_id method, const void *in, void *out)
+static enum busi_code ask_and_wait(struct attempt *a)
 {
-    int64_t began_us = busi_now_us();
-    *started = (struct busi_rpc_started){.client = client,
-                                         .call = call,
-                                         .id = method,
-                                         .method = busi_method_get(method),
-                                         .in = in,
-                                         .out = out,
-                                         .began_us = began_us};
-    started->until_ms = began_us / 1000 + started->method->timeout_ms;
-    if (call->until_ms < started->until_ms)
-        started->until_ms = call->until_ms;
-    busi_rpc_client_enter(client);
-    busi_rpc_client_earn(client);
-    started->code = launch(started);
-}
-
-enum busi_code busi_rpc_finish(struct busi_rpc_started *started)
-{
-    enum busi_code code = land(started);
-    for (int i = 1; i < ATTEMPTS && started->again; i++) {
-        if (started->until_ms - busi_now_ms() < LEAST_MS || !busi_rpc_client_may_retry(started->client))
-            break;
-        busi_metric_add(BUSI_METRIC_rpc_retries, 1);
-        started->code = launch(started);
-        code = land(started);
-    }
-    busi_rpc_client_leave(started->client);
-    if (histograms[started->id])
-        busi_histogram_observe(histograms[started->id], busi_now_us() - started->began_us, code);
-    return code;
+    enum busi_code code = ask(a);
+    return code == BUSI_OK ? await(a) : code;
 }
 
 enum busi_code busi_rpc_call(struct busi_rpc_client *client, struct busi_call *call,
                              enum busi_method_id method, const void *in, void *out)
 {
-    struct busi_rpc_started started;
-    busi_rpc_start(&started, client, call, method, in, out);
-    return busi_rpc_finish(&started);
+    int64_t began_us = busi_now_us();
+    struct attempt a = {
+        .client = client, .call = call, .method = busi_method_get(method), .in = in, .out = out};
+    a.until_ms = began_us / 1000 + a.method->timeout_ms;
+    if (call->until_ms < a.until_ms)
+        a.until_ms = call->until_ms;
+    busi_rpc_client_enter(client);
+    busi_rpc_client_earn(client);
+    enum busi_code code = ask_and_wait(&a);
+    for (int i = 1; i < ATTEMPTS && a.again; i++) {
+        if (a.until_ms - busi_now_ms() < LEAST_MS || !busi_rpc_client_may_retry(client))
+            break;
+        busi_metric_add(BUSI_METRIC_rpc_retries, 1);
+        code = ask_and_wait(&a);
+    }
+    busi_rpc_client_leave(client);
+    if (histograms[method])
+        busi_histogram_observe(histograms[method], busi_now_us() - began_us, code);
+    return code;
 }

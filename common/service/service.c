@@ -107,7 +107,7 @@ static int run_command(struct order *order)
 {
     const struct busi_command *command = order->command;
     if (order->argc == 2 && strcmp(order->argv[1], "--help") == 0) {
-        printf("%s %s %s\n  %s\n", order->service->name, command->name,
+        printf("%s %s%s%s\n  %s\n", order->service->name, command->name, command->arguments ? " " : "",
                command->arguments ? command->arguments : "", command->help);
         return fflush(stdout) == 0 ? BUSI_EXIT_FINE : BUSI_EXIT_FAILED;
     }

@@ -121,24 +121,6 @@ static void call_once(struct busi_rpc_client *client, int64_t id)
     busi_call_fini(&call);
 }
 
-/* A call while another is on its way: two answers. */
-static void call_beside(struct busi_rpc_client *client, int64_t id)
-{
-    struct busi_call call, other_call;
-    struct busi_business out, other_out;
-    struct busi_rpc_started started;
-    const struct busi_business_id_request other_request = {.id = id * 7 + 3};
-    begin_call(&call, id);
-    begin_call(&other_call, id + 11);
-    busi_rpc_start(&started, client, &other_call, BUSI_METHOD_directory_get_business, &other_request,
-                   &other_out);
-    note(busi_rpc_directory_get_business(client, &call, &(struct busi_business_id_request){.id = id}, &out),
-         id, &out);
-    note(busi_rpc_finish(&started), other_request.id, &other_out);
-    busi_call_fini(&call);
-    busi_call_fini(&other_call);
-}
-
 struct thread {
     pthread_t thread;
     struct busi_rpc_client *client;
@@ -149,14 +131,14 @@ static void *call_on(void *arg)
 {
     struct thread *self = arg;
     for (int64_t i = 1; !stop; i++)
-        (i % 2 ? call_once : call_beside)(self->client, i * THREADS + self->number);
+        call_once(self->client, i * THREADS + self->number);
     return NULL;
 }
 
 static void fiber(void *client)
 {
     for (int64_t i = 1; !stop; i++)
-        (i % 2 ? call_once : call_beside)(client, 1000000000 + i);
+        call_once(client, 1000000000 + i);
     fibers_left--;
 }
 

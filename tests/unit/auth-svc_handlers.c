@@ -157,7 +157,7 @@ Test(auth, sign_in_works_whatever_the_case)
     run(sign_in_whatever_the_case);
 }
 
-/* SI-2: the same answer after the same single hash. */
+/* The same answer after the same single hash. */
 static void failures_look_alike(void)
 {
     static char long_text[40000];

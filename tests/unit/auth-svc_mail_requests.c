@@ -112,7 +112,6 @@ Test(mail_requests, a_newer_secret_voids_the_older)
     run_with(a_newer_one, NO_GAP);
 }
 
-/* SI-6, E-10 */
 static void the_gap(void)
 {
     struct busi_session_reply session;
