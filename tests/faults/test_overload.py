@@ -53,7 +53,7 @@ def test_a_flood_of_sign_ins(token):
     stack.wait_until(lambda: stack.request("POST", "/api/users/signin", {"email": email, "password": stack.PASSWORD})[0] == 201, 5, "sign-in again")
 
 
-# ---- ten times what can be served (bad-input S-16); tests/bench measures the same for a minute ----
+# ---- ten times what can be served; tests/bench measures the same for a minute ----
 BIN = os.environ["BUSI_TEST_BIN"]
 
 

@@ -34,7 +34,6 @@ static bool refused(size_t n, const char *first, const char *second)
            (n == 1 || (busi_str_eq(v[1].field, busi_str_of(second)) && v[1].rule == BUSI_RULE_TAKEN));
 }
 
-/* I-01, I-14 */
 static void taken(void)
 {
     struct busi_session_reply session;

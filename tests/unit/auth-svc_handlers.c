@@ -94,7 +94,6 @@ Test(auth, taken_is_told_last_and_after_the_same_work)
     run(taken_is_told_last_and_after_the_same_work);
 }
 
-/* */
 static int race_running, race_won, race_taken;
 
 static void sign_up_in_a_race(void *arg)
@@ -270,7 +269,6 @@ static void just_sign_up(void)
     new_session("a@b.co", NULL);
 }
 
-/* PW-3 */
 Test(auth, a_raised_cost_reaches_old_accounts)
 {
     run(just_sign_up);
@@ -294,7 +292,6 @@ Test(auth, a_failed_rehash_is_only_counted)
     run(a_failed_rehash_is_only_counted);
 }
 
-/* */
 static void a_rehash_does_not_undo_a_change(void)
 {
     struct busi_pg_result result;
@@ -313,7 +310,6 @@ Test(auth, a_rehash_does_not_undo_a_change_of_password)
     run(a_rehash_does_not_undo_a_change);
 }
 
-/* P-11 */
 static void hostile_hashes_fail_closed(void)
 {
     static const char *const hashes[] = {
@@ -366,7 +362,6 @@ static void a_flood_is_shed(void)
     cr_assert_eq(busi_metric_get(BUSI_METRIC_password_shed), shed + flood_shed);
 }
 
-/* P-12 */
 Test(auth, a_flood_is_shed_with_a_hint)
 {
     run_with(a_flood_is_shed, (const char *const[]){"BUSI_PASSWORD_THREADS=1", "BUSI_PASSWORD_WAIT=100ms",

@@ -1,6 +1,6 @@
 #include "auth-svc_kit.h"
 
-/* T-33, I3: what was revoked stays revoked, whatever happens to Redis. */
+/* What was revoked stays revoked, whatever happens to Redis. */
 TestSuite(journal, .init = set_up, .fini = tear_down, .timeout = 60);
 
 static const char *key_of(struct busi_str token)

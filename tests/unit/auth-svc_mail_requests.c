@@ -38,7 +38,7 @@ Test(mail_requests, each_kind_goes_to_the_stored_address)
     run_with(each_kind, NO_GAP);
 }
 
-/* E-03, I-02: the same answer and nothing sent. */
+/* The same answer and nothing sent. */
 static void nobody(void)
 {
     static char long_name[65000];
@@ -91,7 +91,6 @@ Test(mail_requests, of_no_use_send_nothing)
     run_with(of_no_use, NO_GAP);
 }
 
-/* */
 static void a_newer_one(void)
 {
     struct busi_session_reply session;
@@ -149,7 +148,7 @@ static void ask_at_once(struct busi_call *call, size_t number)
     race.won += auth_start_reset(world.auth, call, &in, &out) == BUSI_OK;
 }
 
-/* however many are asked for at once, one secret is good, and it is that of the newest mail. */
+/* However many are asked for at once, one secret is good, and it is that of the newest mail. */
 static void at_once(void)
 {
     bob();
@@ -181,7 +180,7 @@ Test(mail_requests, left_by_another_process_are_dealt_with)
     run_with(by_another_process, NO_GAP);
 }
 
-/* E-05: what depends on the account comes after the answer: until then even the tables are alike. */
+/* What depends on the account comes after the answer: until then even the tables are alike. */
 static void same_work(void)
 {
     struct busi_empty out;

@@ -201,7 +201,7 @@ Test(new_user, a_door_that_asks_for_more)
     cr_assert_str_eq(verdict("a", "secret"), "email has invalid format");
 }
 
-/* P-08: asked only when all else is right. */
+/* Asked only when all else is right. */
 Test(new_user, the_password_twice)
 {
     cr_assert_str_eq(verdict_with("ann", NULL, NULL), "password_confirm Password fields do not match");

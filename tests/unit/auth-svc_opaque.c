@@ -75,7 +75,7 @@ static void both_tokens(void)
               busi_str_eq(who.door, BUSI_STR("accesspass")));
     cr_assert(busi_str_eq(who.email, ada.email) && busi_str_eq(who.username, ada.username) &&
               busi_str_eq(who.user_code, ada.code) && busi_str_eq(who.meta, ada.meta));
-    expect_refused(session.refresh_token, "invalid_token"); /* T-19 */
+    expect_refused(session.refresh_token, "invalid_token");
     cr_assert_eq(refresh(session.access_token, &again), BUSI_UNAUTHENTICATED);
     cr_assert_eq(refresh(session.refresh_token, &again), BUSI_OK);
     cr_assert(busi_str_eq(again.refresh_token, session.refresh_token), "the refresh token stays");
@@ -193,7 +193,7 @@ Test(opaque, no_access_token_outlives_its_session)
     run_with(access_within_session, (const char *const[]){"BUSI_ACCESSPASS_REFRESH_LIFETIME=3s", NULL});
 }
 
-/* T-30, T-31: nothing is looked up for what we never made. */
+/* Nothing is looked up for what we never made. */
 static void guesses(void)
 {
     struct busi_session_reply again;
@@ -464,7 +464,6 @@ static int64_t living(void)
     return n;
 }
 
-/* */
 static void never_above(void)
 {
     racing = RACERS;

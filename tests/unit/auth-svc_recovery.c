@@ -98,7 +98,6 @@ static void finish_at_once(struct busi_call *call, size_t number)
         race_winner = number;
 }
 
-/* */
 static void resets_at_once(void)
 {
     struct busi_session_reply session;
@@ -128,7 +127,6 @@ static void confirm_at_once(struct busi_call *call, size_t number)
     race.lost += code == BUSI_NOT_FOUND;
 }
 
-/* */
 static void confirmations_at_once(void)
 {
     bob();
@@ -235,7 +233,7 @@ static void change_at_once(struct busi_call *call, size_t number)
         race_winner = number;
 }
 
-/* each from a session of its own; the winner's lives, and it alone. */
+/* Each from a session of its own; the winner's lives, and it alone. */
 static void changes_at_once(void)
 {
     struct busi_session_reply session;
@@ -272,7 +270,7 @@ static void sign_in_meanwhile(struct busi_call *call, size_t number)
         race_tokens[old_sessions++] = keep(out.access_token);
 }
 
-/* sign-ins by the old password all around a reset leave no session behind. */
+/* Sign-ins by the old password all around a reset leave no session behind. */
 static void reset_among_sign_ins(void)
 {
     bob();
@@ -295,7 +293,7 @@ Test(recovery, no_session_of_before_outlives_a_reset)
 
 /* ---- passwords ---- */
 
-/* P-05: a password is the bytes that were given, at setting and at verifying alike. */
+/* A password is the bytes that were given, at setting and at verifying alike. */
 static void as_received(void)
 {
     struct busi_session_reply session;
@@ -315,7 +313,6 @@ Test(recovery, passwords_are_taken_as_received)
     run_without_gap(as_received);
 }
 
-/* P-01, P-02, P-04, P-07 */
 static void lengths(void)
 {
     static char password[2000];
@@ -344,7 +341,6 @@ Test(recovery, passwords_of_every_length)
     run_without_gap(lengths);
 }
 
-/* */
 static void deleted_meanwhile(void)
 {
     int64_t id, count;

@@ -42,7 +42,7 @@ static void only_the_token_of_the_session(void)
     cr_assert_eq(check(forge(&claims), &who), BUSI_OK);
     expect_refused(BUSI_STR(""), "invalid_token");
     expect_refused(BUSI_STR("garbage"), "invalid_token");
-    changed.subject = BUSI_STR("2"); /* T-20 and other users' sessions, all well signed */
+    changed.subject = BUSI_STR("2"); /* other users' sessions, all well signed */
     expect_refused(forge(&changed), "invalid_token");
     static const char *const subjects[] = {"x",  "01",  "+1",       " 1", "1 ", "1.0", "9223372036854775808",
                                            "-1", "1\n", "user?id=1"};
@@ -59,7 +59,7 @@ static void only_the_token_of_the_session(void)
     changed.session_id = BUSI_STR("x} busi:s:{y\r\nFLUSHALL");
     expect_refused(forge(&changed), "invalid_token");
     changed = claims;
-    changed.type = BUSI_STR("refresh"); /* T-19 */
+    changed.type = BUSI_STR("refresh");
     expect_refused(forge(&changed), "invalid_token");
     changed = claims;
     changed.expires_at += 1; /* a longer life than the session's */
@@ -98,7 +98,6 @@ Test(sessions, redis_holds_nothing_that_opens_a_session)
     run(what_redis_holds);
 }
 
-/* D-03 */
 static void damaged_records(void)
 {
     struct busi_principal who;
@@ -148,7 +147,6 @@ Test(sessions, sign_out_ends_one_session)
     run(sign_out_ends_one);
 }
 
-/* T-35 */
 static void forged_sign_outs(void)
 {
     struct busi_principal who;
@@ -218,7 +216,6 @@ static void no_session_for_the_gone(void)
     cr_assert_eq(redis("KEYS", "busi:[su]:*", NULL, NULL).n_items, 0);
 }
 
-/* */
 Test(sessions, none_begins_for_a_user_deleted_meanwhile)
 {
     run(no_session_for_the_gone);

@@ -24,7 +24,6 @@ static void expect(const char *typed, const char *text, const char *key)
     cr_assert(busi_str_eq(name.key, busi_str_of(key)), "%s: %.*s", typed, BUSI_ARG(name.key));
 }
 
-/* I-01 */
 Test(username, case_does_not_count)
 {
     expect("Bob", "Bob", "bob");
@@ -43,7 +42,7 @@ Test(username, case_does_not_count)
            "\u0939\u093f\u0928\u094d\u0926\u0940");
 }
 
-/* I-02: nothing meets by way of an upper or lower case of another alphabet or length. */
+/* Nothing meets by way of an upper or lower case of another alphabet or length. */
 Test(username, no_tricks_with_case)
 {
     struct auth_username name;
@@ -61,7 +60,6 @@ Test(username, no_tricks_with_case)
     cr_assert_not(fine("\u24d0\u24d1\u24d2", &name));
 }
 
-/* I-05 */
 Test(username, names_that_look_like_others)
 {
     static const char *const bad[] = {
@@ -83,7 +81,6 @@ Test(username, names_that_look_like_others)
         cr_assert_not(fine(bad[i], &name), "%zu %s", i, bad[i]);
 }
 
-/* I-06, I-14, I-17 */
 Test(username, what_no_name_holds)
 {
     static const char *const bad[] = {"",
@@ -152,7 +149,6 @@ Test(username, composed_and_decomposed_are_one)
     expect("\u1112\u1161\u11ab\u1100\u116e\u11a8", "\ud55c\uad6d", "\ud55c\uad6d");
 }
 
-/* I-04 */
 Test(username, no_locale_matters)
 {
     if (!setlocale(LC_ALL, "tr_TR.UTF-8"))
@@ -162,7 +158,6 @@ Test(username, no_locale_matters)
     expect("I\u00dc", "I\u00dc", "i\u00fc");
 }
 
-/* I-07 */
 Test(username, reserved)
 {
     cr_assert(auth_username_reserved(BUSI_STR("admin")) && auth_username_reserved(BUSI_STR("me")));

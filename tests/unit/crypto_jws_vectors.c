@@ -1,4 +1,4 @@
-/* Project Wycheproof's tokens signed with HMAC (bad-input T-26, tests/vectors/jws.txt), under their own keys.
+/* Project Wycheproof's tokens signed with HMAC (tests/vectors/jws.txt), under their own keys.
  */
 #define _GNU_SOURCE /* memrchr */
 #include "base/text.h"

@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Rows T-01 to T-26 of the catalogue of bad tokens: every token here but the good ones is signed with the
- * real key where that makes it harder to refuse. */
+/* Bad tokens are signed with the real key where that makes them harder to refuse. */
 
 enum { NOW = 1700000000 };
 static const char secret64[] = "a-secret-of-sixty-four-bytes-for-tests-0123456789-0123456789-012";
@@ -111,7 +110,7 @@ Test(jwt, what_is_signed_verifies)
         cr_assert(busi_str_eq(read.jti, claims.jti) && busi_str_eq(read.subject, claims.subject));
         cr_assert(busi_str_eq(read.type, claims.type) && busi_str_eq(read.session_id, claims.session_id));
         cr_assert(read.issued_at == NOW && read.not_before == NOW - 1 && read.expires_at == NOW + 100);
-        /* T-03: the same secret under the other algorithm */
+        /* the same secret under the other algorithm */
         cr_assert_eq(busi_jwt_verify(&arena, keys[1 - i], token, NOW, &read), BUSI_JWT_INVALID);
     }
 }
@@ -159,7 +158,7 @@ Test(jwt, quotes_in_issuer_and_audience_are_escaped)
 Test(jwt, only_the_one_header_is_accepted)
 {
     static const char *const headers[] = {
-        /* T-01 */ "{\"alg\":\"none\",\"typ\":\"JWT\"}",
+        "{\"alg\":\"none\",\"typ\":\"JWT\"}",
         "{\"alg\":\"None\",\"typ\":\"JWT\"}",
         "{\"alg\":\"NONE\",\"typ\":\"JWT\"}",
         "{\"alg\":\"nOnE\",\"typ\":\"JWT\"}",
@@ -167,29 +166,29 @@ Test(jwt, only_the_one_header_is_accepted)
         "{\"typ\":\"JWT\"}",
         "{}",
         "",
-        /* T-03 */ "{\"alg\":\"HS256\",\"typ\":\"JWT\"}",
+        "{\"alg\":\"HS256\",\"typ\":\"JWT\"}",
         "{\"alg\":\"HS384\",\"typ\":\"JWT\"}",
         "{\"alg\":\"hs512\",\"typ\":\"JWT\"}",
-        /* T-02 */ "{\"alg\":\"RS256\",\"typ\":\"JWT\"}",
+        "{\"alg\":\"RS256\",\"typ\":\"JWT\"}",
         "{\"alg\":\"ES512\",\"typ\":\"JWT\"}",
-        /* T-05 */ "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"kid\":\"../../dev/null\"}",
+        "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"kid\":\"../../dev/null\"}",
         "{\"alg\":\"HS512\",\"kid\":\"' or 1=1\",\"typ\":\"JWT\"}",
         "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"kid\":[1]}",
-        /* T-06 */ "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"jku\":\"http://127.0.0.1/\"}",
+        "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"jku\":\"http://127.0.0.1/\"}",
         "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"jwk\":{}}",
         "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"x5u\":\"http://127.0.0.1/\"}",
         "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"x5c\":[]}",
-        /* T-07 */ "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"crit\":[]}",
+        "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"crit\":[]}",
         "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"crit\":[\"exp\"]}",
-        /* T-08 */ "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"b64\":false,\"crit\":[\"b64\"]}",
-        /* T-09 */ "{\"alg\":\"HS512\",\"typ\":\"JWE\"}",
+        "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"b64\":false,\"crit\":[\"b64\"]}",
+        "{\"alg\":\"HS512\",\"typ\":\"JWE\"}",
         "{\"alg\":\"HS512\",\"typ\":\"at+jwt\"}",
         "{\"alg\":\"HS512\"}",
         "{\"alg\":\"HS512\",\"typ\":\"jwt\"}",
         "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"cty\":\"JWT\"}",
-        /* T-11 */ "{\"alg\":\"HS512\",\"alg\":\"HS512\",\"typ\":\"JWT\"}",
+        "{\"alg\":\"HS512\",\"alg\":\"HS512\",\"typ\":\"JWT\"}",
         "{\"alg\":\"none\",\"alg\":\"HS512\",\"typ\":\"JWT\"}",
-        /* T-12 */ "{\"typ\":\"JWT\",\"alg\":\"HS512\"}",
+        "{\"typ\":\"JWT\",\"alg\":\"HS512\"}",
         "{ \"alg\":\"HS512\",\"typ\":\"JWT\"}",
         "{\"alg\":\"HS512\",\"typ\":\"JWT\"} ",
         "{\"alg\": \"HS512\", \"typ\": \"JWT\"}",
@@ -199,14 +198,14 @@ Test(jwt, only_the_one_header_is_accepted)
         cr_assert_eq(verify(signed_token(headers[i], payload)), BUSI_JWT_INVALID, "%s", headers[i]);
         cr_assert_eq(verify(signed_bytes(false, busi_str_of(headers[i]), busi_str_of(payload))),
                      BUSI_JWT_INVALID, "%s", headers[i]);
-        /* T-01: the same without a signature */
+        /* the same without a signature */
         struct busi_str h = encode(busi_str_of(headers[i])), b = encode(busi_str_of(payload));
         cr_assert_eq(verify(busi_arena_printf(&arena, "%.*s.%.*s.", BUSI_ARG(h), BUSI_ARG(b))),
                      BUSI_JWT_INVALID);
         cr_assert_eq(verify(busi_arena_printf(&arena, "%.*s.%.*s", BUSI_ARG(h), BUSI_ARG(b))),
                      BUSI_JWT_INVALID);
     }
-    /* T-05: a kid of 10 KiB */
+    /* a kid of 10 KiB */
     char *long_header = malloc(12000);
     memset(long_header, 'k', 12000);
     memcpy(long_header, "{\"alg\":\"HS512\",\"typ\":\"JWT\",\"kid\":\"", 35);
@@ -216,7 +215,6 @@ Test(jwt, only_the_one_header_is_accepted)
     cr_assert_eq(verify(signed_bytes(false, busi_str_of(header256), busi_str_of(payload))), BUSI_JWT_INVALID);
 }
 
-/* T-13 */
 Test(jwt, base64url_is_strict)
 {
     struct busi_str good = signed_token(header512, payload);
@@ -243,7 +241,7 @@ Test(jwt, base64url_is_strict)
     free(text);
 }
 
-/* T-13, T-14: no other text has the meaning of a token; every bit counts, spare bits of a last character too.
+/* No other text has the meaning of a token; every bit counts, spare bits of a last character too.
  */
 Test(jwt, every_bit_counts)
 {
@@ -264,13 +262,12 @@ Test(jwt, every_bit_counts)
         cr_assert_eq(verify((struct busi_str){text, good.len}), same ? BUSI_JWT_OK : BUSI_JWT_INVALID);
     }
     text[good.len - 1] = good.ptr[good.len - 1];
-    for (size_t len = 0; len < good.len; len++) /* T-14: every truncation */
+    for (size_t len = 0; len < good.len; len++) /* every truncation */
         cr_assert_eq(verify((struct busi_str){text, len}), BUSI_JWT_INVALID, "%zu", len);
     free(text);
     cr_assert_eq(verify((struct busi_str){0}), BUSI_JWT_INVALID);
 }
 
-/* T-14 */
 Test(jwt, a_signature_belongs_to_its_token_and_key)
 {
     struct busi_str a = signed_token(header512, payload), b = with("sub", "\"sub\":\"8\"");
@@ -286,7 +283,6 @@ Test(jwt, a_signature_belongs_to_its_token_and_key)
     cr_assert_eq(verify(a), BUSI_JWT_INVALID);
 }
 
-/* T-15 */
 Test(jwt, times)
 {
     static const struct {
@@ -333,7 +329,6 @@ Test(jwt, an_expired_token_still_tells_its_session)
     cr_assert(busi_str_eq(claims.session_id, BUSI_STR("s")) && busi_str_eq(claims.subject, BUSI_STR("7")));
 }
 
-/* T-11, T-17, T-18, T-23 */
 Test(jwt, claims_are_exact)
 {
     static const struct {

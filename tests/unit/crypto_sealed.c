@@ -104,7 +104,7 @@ Test(sealed, a_changed_bit_is_refused)
     cr_assert_leq(passed, 300, "%d of 76,800 changed tokens were taken", passed);
 }
 
-/* T-13, T-30, T-32: one text for each token. */
+/* One text for each token. */
 Test(sealed, only_the_very_text_is_read)
 {
     static const char good[] = "ZTk2MjFlNDktMGQ3OS00YzFkLTg4ZGEtMmMwMTBmYjU4Nzgz";
@@ -141,7 +141,7 @@ Test(sealed, only_the_very_text_is_read)
     free(huge);
 }
 
-/* T-31. 8 zero bits: of a million guesses about 3,906 get further, to the check of their kind and time. */
+/* 8 zero bits: of a million guesses about 3,906 get further, to the check of their kind and time. */
 Test(sealed, guesses_are_refused_without_a_look_up)
 {
     int passed = 0;

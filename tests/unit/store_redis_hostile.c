@@ -1,7 +1,7 @@
 #include "store_redis_kit.h"
 #include "store_redis_peer.h"
 
-/* D-01 to D-03: whatever a server answers, it is never taken for a verdict, and never for another's reply. */
+/* Whatever a server answers, it is never taken for a verdict, and never for another's reply. */
 TestSuite(redis_hostile, .timeout = 20);
 
 static const char *lies(struct peer *peer, const char *words)
