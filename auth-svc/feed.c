@@ -142,7 +142,7 @@ static enum busi_code ask(struct auth_feed *feed, struct busi_call *call,
     struct busi_redis_reply reply = {0};
     struct busi_str position = in->position.ptr ? in->position : BUSI_STR("");
     enum busi_code code = watch(feed, call, in->watcher, position, &reply);
-    return code == BUSI_OK ? answer(feed, call, &reply, out) : code;
+    return code == BUSI_OK && reply.items ? answer(feed, call, &reply, out) : code;
 }
 
 static enum busi_code leave(struct auth_feed *feed, struct busi_call *call,
