@@ -234,3 +234,46 @@ def test_p13_rehash_and_change_of_password():
             assert isinstance(account.sign_in("U*U"), dict)
         if turn == 2:
             break
+
+
+def test_r03_nothing_of_a_session_is_good_once_its_sign_out_was_answered():
+    """63 refresh and check all the while, at both workers, what one signs out."""
+    account = Account()
+    session, bystander = account.sign_in(), account.sign_in()
+    made, late, answered = [session[5]], [], []
+
+    def refresh_and_check(client):
+        began = time.monotonic()
+        outcomes = [call(client, "auth.RefreshToken", {1: session[8]}), call(client, "auth.CheckToken", {1: made[-1]})]
+        if isinstance(outcomes[0], dict):
+            made.append(outcomes[0][5])
+        if answered and began > answered[0]:
+            late.extend(outcomes)
+
+    def ask(client, number):
+        if number == RACERS // 2:
+            while len(made) < RACERS:
+                time.sleep(0.001)
+            outcome = call(client, "auth.SignOut", {1: session[5]})
+            answered.append(time.monotonic())
+            return outcome
+        while not answered:
+            refresh_and_check(client)
+        refresh_and_check(client)
+
+    outcomes = race(ask)
+    assert outcomes[RACERS // 2] == {}, outcomes[RACERS // 2]
+    assert len(late) >= 2 * (RACERS - 1) and not winners(late) and codes(late) == {"UNAUTHENTICATED"}, late
+    assert not any(is_alive(token) for token in made[:: len(made) // 20])
+    assert is_alive(bystander[5])
+
+
+def test_r03_one_of_many_who_end_all_others_remains_at_most():
+    account = Account()
+    tokens = [account.sign_in()[5] for _ in range(RACERS)]
+    outcomes = race(lambda client, number: call(client, "auth.EndOtherSessions", {1: tokens[number]}))
+    alive = [number for number, token in enumerate(tokens) if is_alive(token)]
+    assert len(alive) <= 1 and set(alive) <= set(winners(outcomes)) and winners(outcomes), outcomes
+    assert codes(outcomes) <= {"UNAUTHENTICATED"}, outcomes
+    user_id = once("auth.CheckToken", {1: account.sign_in()[5]})[1]
+    assert len(once("auth.ListSessions", {1: user_id})[1]) == len(alive) + 1
