@@ -9,7 +9,7 @@
 struct auth_hook_answer;
 
 struct auth_session {
-    struct busi_str id;           /* random base64url: 22 characters, 12 where the tokens are opaque */
+    struct busi_str id;           /* random base64url: 22 characters, 11 where the tokens are opaque */
     struct busi_str token_id;     /* of the JWT that speaks for it; absent where the tokens are opaque */
     int64_t user_id;              /* whose */
     const struct auth_door *door; /* it was opened through */

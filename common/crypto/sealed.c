@@ -7,28 +7,23 @@ enum {
     BLOCK = 16,
     UUID_CHARS = 36,
     STEPS_MOST = 4096, /* of a walk, which is longer once in e^64 times */
-    STRIDE = 32,       /* steps of one call to libcrypto */
 };
 
-/* AES one way iterates within one call: CBC over zeros enciphers its own output again and again. Reading is
- * what happens often, so it walks that way; sealing walks back, a call for each step. */
 struct busi_sealer {
-    EVP_CIPHER_CTX *forth; /* AES-256-CBC, enciphering; owned */
-    EVP_CIPHER_CTX *back;  /* AES-256-ECB, deciphering; owned */
+    EVP_CIPHER_CTX *seal, *unseal; /* AES-256 of single blocks, deciphering and enciphering; owned */
 };
 
 struct busi_sealer *busi_sealer_new(const uint8_t key[32])
 {
-    static const uint8_t zeros[BLOCK];
     struct busi_sealer *sealer = calloc(1, sizeof(*sealer));
     if (!sealer)
         return NULL;
-    sealer->forth = EVP_CIPHER_CTX_new();
-    sealer->back = EVP_CIPHER_CTX_new();
-    if (!sealer->forth || !sealer->back ||
-        !EVP_EncryptInit_ex(sealer->forth, EVP_aes_256_cbc(), NULL, key, zeros) ||
-        !EVP_DecryptInit_ex(sealer->back, EVP_aes_256_ecb(), NULL, key, NULL) ||
-        !EVP_CIPHER_CTX_set_padding(sealer->forth, 0) || !EVP_CIPHER_CTX_set_padding(sealer->back, 0))
+    sealer->seal = EVP_CIPHER_CTX_new();
+    sealer->unseal = EVP_CIPHER_CTX_new();
+    if (!sealer->seal || !sealer->unseal ||
+        !EVP_DecryptInit_ex(sealer->seal, EVP_aes_256_ecb(), NULL, key, NULL) ||
+        !EVP_EncryptInit_ex(sealer->unseal, EVP_aes_256_ecb(), NULL, key, NULL) ||
+        !EVP_CIPHER_CTX_set_padding(sealer->seal, 0) || !EVP_CIPHER_CTX_set_padding(sealer->unseal, 0))
         busi_sealer_free(&sealer);
     return sealer;
 }
@@ -37,8 +32,8 @@ void busi_sealer_free(struct busi_sealer **sealer)
 {
     if (!*sealer)
         return;
-    EVP_CIPHER_CTX_free((*sealer)->forth); /* wipes */
-    EVP_CIPHER_CTX_free((*sealer)->back);
+    EVP_CIPHER_CTX_free((*sealer)->seal); /* wipes */
+    EVP_CIPHER_CTX_free((*sealer)->unseal);
     free(*sealer);
     *sealer = NULL;
 }
@@ -80,33 +75,16 @@ static bool unpack(const uint8_t block[BLOCK], struct busi_sealed *content)
 
 /* ---- walking ---- */
 
-static bool walk_back(struct busi_sealer *sealer, uint8_t block[BLOCK])
+/* To the next block that is a UUIDv4. Enciphering and deciphering go the same circle, so what one does the
+ * other undoes. */
+static bool walk(EVP_CIPHER_CTX *cipher, uint8_t block[BLOCK])
 {
     for (int step = 0; step < STEPS_MOST; step++) {
         int n = 0;
-        if (!EVP_DecryptUpdate(sealer->back, block, &n, block, BLOCK) || n != BLOCK)
+        if (!EVP_CipherUpdate(cipher, block, &n, block, BLOCK) || n != BLOCK)
             return false;
         if (is_uuid4(block))
             return true;
-    }
-    return false;
-}
-
-static bool walk_forth(struct busi_sealer *sealer, uint8_t block[BLOCK])
-{
-    static const uint8_t zeros[STRIDE * BLOCK];
-    uint8_t path[STRIDE * BLOCK];
-    if (!EVP_EncryptInit_ex(sealer->forth, NULL, NULL, NULL, block))
-        return false;
-    for (int step = 0; step < STEPS_MOST; step += STRIDE) {
-        int n = 0;
-        if (!EVP_EncryptUpdate(sealer->forth, path, &n, zeros, sizeof(path)) || n != sizeof(path))
-            return false;
-        for (const uint8_t *at = path; at < path + sizeof(path); at += BLOCK)
-            if (is_uuid4(at)) {
-                memcpy(block, at, BLOCK);
-                return true;
-            }
     }
     return false;
 }
@@ -155,7 +133,7 @@ bool busi_seal(struct busi_sealer *sealer, const struct busi_sealed *content, ch
 {
     uint8_t block[BLOCK];
     pack(block, content);
-    if (!walk_back(sealer, block))
+    if (!walk(sealer->seal, block))
         return false;
     write_text(out, block);
     return true;
@@ -164,5 +142,5 @@ bool busi_seal(struct busi_sealer *sealer, const struct busi_sealed *content, ch
 bool busi_unseal(struct busi_sealer *sealer, struct busi_str text, struct busi_sealed *content)
 {
     uint8_t block[BLOCK];
-    return read_text(block, text) && walk_forth(sealer, block) && unpack(block, content);
+    return read_text(block, text) && walk(sealer->unseal, block) && unpack(block, content);
 }
