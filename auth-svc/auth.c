@@ -49,6 +49,9 @@ static bool open_sealer(struct auth *auth, const char **error)
 static bool open_passwords(struct auth *auth, struct busi_loop *loop, const struct busi_settings *settings,
                            const char **error)
 {
+    *error = auth_common_passwords_open(&auth->common, settings->common_passwords);
+    if (*error)
+        return false;
     *error = "no threads for passwords";
     auth->passwords = auth_passwords_new(
         loop, &(struct auth_passwords_options){
@@ -141,6 +144,7 @@ void auth_free(struct auth **auth)
     if (!*auth)
         return;
     auth_passwords_free(&(*auth)->passwords);
+    auth_common_passwords_close(&(*auth)->common);
     auth_mail_requests_free(&(*auth)->mail_requests);
     auth_hooks_free(&(*auth)->hooks);
     auth_outbox_free(&(*auth)->outbox);

@@ -1,6 +1,7 @@
 /* Accounts, passwords, sessions and tokens: the handlers of proto/methods.def's METHOD_AUTH. They run on
  * fibers of the loop; all they answer with lives in the call's arena. */
 #pragma once
+#include "common_passwords.h"
 #include "crypto/password.h"
 #include "crypto/sealed.h"
 #include "doors.h"
@@ -23,6 +24,7 @@ struct auth {
     struct auth_passwords *passwords;         /* owned: the threads that hash */
     struct auth_journal *journal;             /* owned: tells Redis again what was revoked */
     struct auth_feed *feed;                   /* owned: tells gateways what has ended */
+    struct auth_common_passwords common;      /* those nobody may choose */
     struct auth_outbox *outbox;               /* owned: hands mails to the mailer */
     struct auth_hooks *hooks;                 /* owned: asks and tells other services */
     struct auth_mail_requests *mail_requests; /* owned: decides on mails that were asked for */

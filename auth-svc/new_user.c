@@ -57,16 +57,19 @@ static void refuse_meta(struct busi_call *call, struct busi_str meta)
         busi_call_refuse(call, "meta", BUSI_RULE_INVALID, 0);
 }
 
-bool auth_new_password_check(struct busi_call *call, const char *field, struct busi_str password,
-                             size_t least)
+bool auth_new_password_check(struct busi_call *call, const char *field,
+                             const struct auth_new_password *chosen)
 {
     size_t before = call->n_violations;
+    struct busi_str password = chosen->password;
     if (busi_utf8_blank(password))
         busi_call_refuse(call, field, BUSI_RULE_BLANK, 0);
     else if (password.len > AUTH_PASSWORD_MOST_BYTES)
         busi_call_refuse(call, field, BUSI_RULE_TOO_LONG, AUTH_PASSWORD_MOST_BYTES);
-    else if (busi_utf8_length(password) < least)
-        busi_call_refuse(call, field, BUSI_RULE_TOO_SHORT, (int64_t)least);
+    else if (busi_utf8_length(password) < chosen->least)
+        busi_call_refuse(call, field, BUSI_RULE_TOO_SHORT, (int64_t)chosen->least);
+    else if (auth_password_is_common(chosen->common, password, chosen->email, chosen->username))
+        busi_call_refuse(call, field, BUSI_RULE_COMMON, 0);
     return call->n_violations == before;
 }
 
@@ -79,14 +82,17 @@ bool auth_password_confirmed(struct busi_call *call, struct busi_str password, s
 }
 
 bool auth_new_user_check(struct busi_call *call, const struct busi_sign_up_request *in,
-                         const struct auth_door *door, bool reserve_names, struct auth_username *username)
+                         const struct auth_door *door, bool reserve_names,
+                         const struct auth_common_passwords *common, struct auth_username *username)
 {
     size_t before = call->n_violations;
     *username = (struct auth_username){0};
     refuse_email(call, in->email, door->least_email);
     if (in->username.len > 0 || (door->asks & AUTH_ASKS_USERNAME))
         refuse_username(call, in->username, reserve_names, username);
-    (void)!auth_new_password_check(call, "password", in->password, door->least_password);
+    const struct auth_new_password chosen = {in->password, door->least_password, common, in->email,
+                                             in->username};
+    (void)!auth_new_password_check(call, "password", &chosen);
     refuse_meta(call, in->meta);
     if (call->n_violations == before && (door->asks & AUTH_ASKS_CONFIRMATION))
         (void)!auth_password_confirmed(call, in->password, in->password_confirm);

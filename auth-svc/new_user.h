@@ -1,5 +1,6 @@
 /* What a new account, and a new password, must look like. Pure. */
 #pragma once
+#include "common_passwords.h"
 #include "doors.h"
 #include "rpc/call.h"
 #include "username.h"
@@ -9,9 +10,16 @@ enum { AUTH_META_MOST_BYTES = 4096 };
 /* Adds a violation to the call for each field that is wrong; false when there is any. *username is filled
  * when the account has one (texts in the call's arena), else absent. */
 bool auth_new_user_check(struct busi_call *call, const struct busi_sign_up_request *in,
-                         const struct auth_door *door, bool reserve_names, struct auth_username *username);
+                         const struct auth_door *door, bool reserve_names,
+                         const struct auth_common_passwords *common, struct auth_username *username);
 /* The same for a password alone, reported as field. */
-bool auth_new_password_check(struct busi_call *call, const char *field, struct busi_str password,
-                             size_t least);
+struct auth_new_password {
+    struct busi_str password;
+    size_t least;                               /* characters */
+    const struct auth_common_passwords *common; /* refused */
+    struct busi_str email, username;            /* its owner's, refused likewise; may be absent */
+};
+bool auth_new_password_check(struct busi_call *call, const char *field,
+                             const struct auth_new_password *chosen);
 /* Whether it was typed twice alike; to be asked when all else is right. */
 bool auth_password_confirmed(struct busi_call *call, struct busi_str password, struct busi_str confirm);

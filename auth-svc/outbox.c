@@ -51,7 +51,8 @@ static void forget(struct auth_outbox *outbox, struct busi_call *call, int64_t i
     char text[24];
     struct busi_str param = {text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)id)};
     if (busi_pg_run(outbox->pg, AUTH_DELETE_MAIL, &param, call->until_ms, &result) != BUSI_OK)
-        busi_log(BUSI_WARN, "mail_comes_again", BUSI_I("outbox_id", id)); /* the mailer will know it by its key */
+        busi_log(BUSI_WARN, "mail_comes_again",
+                 BUSI_I("outbox_id", id)); /* the mailer will know it by its key */
     busi_pg_clear(&result);
 }
 

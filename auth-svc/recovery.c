@@ -74,10 +74,13 @@ static enum busi_code find_reset(struct auth *self, struct busi_call *call, stru
 }
 
 /* The secret stays good when what comes with it is not. */
-static enum busi_code check_reset(struct busi_call *call, const struct auth_door *door,
-                                  const struct busi_finish_reset_request *in)
+static enum busi_code check_reset(struct auth *self, struct busi_call *call, const struct auth_door *door,
+                                  const struct busi_finish_reset_request *in,
+                                  const struct auth_account *account)
 {
-    if (auth_new_password_check(call, "password", in->password, door->least_password) &&
+    const struct auth_new_password chosen = {in->password, door->least_password, &self->common,
+                                             account->email, account->username};
+    if (auth_new_password_check(call, "password", &chosen) &&
         (!(door->asks & AUTH_ASKS_CONFIRMATION) ||
          auth_password_confirmed(call, in->password, in->password_confirm)))
         return BUSI_OK;
@@ -118,7 +121,7 @@ enum busi_code auth_finish_reset(struct auth *self, struct busi_call *call,
     if (code == BUSI_OK)
         code = find_reset(self, call, hash, &account);
     if (code == BUSI_OK)
-        code = check_reset(call, door, in);
+        code = check_reset(self, call, door, in, &account);
     if (code == BUSI_OK)
         code = reset(self, call, hash, in, &account);
     return code == BUSI_OK ? settle(self, call, &account, (struct busi_str){0}, NULL) : code;
@@ -132,10 +135,13 @@ static enum busi_code wrong_password(struct busi_call *call)
     return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the password is wrong");
 }
 
-static enum busi_code check_change(struct busi_call *call, const struct auth_door *door,
-                                   const struct busi_change_password_request *in)
+static enum busi_code check_change(struct auth *self, struct busi_call *call, const struct auth_door *door,
+                                   const struct busi_change_password_request *in,
+                                   const struct auth_account *account)
 {
-    if (auth_new_password_check(call, "new_password", in->new_password, door->least_password) &&
+    const struct auth_new_password chosen = {in->new_password, door->least_password, &self->common,
+                                             account->email, account->username};
+    if (auth_new_password_check(call, "new_password", &chosen) &&
         (!(door->asks & AUTH_ASKS_CONFIRMATION) ||
          auth_password_confirmed(call, in->new_password, in->password_confirm)))
         return BUSI_OK;
@@ -196,7 +202,7 @@ enum busi_code auth_change_password(struct auth *self, struct busi_call *call,
     if (code == BUSI_OK)
         code = find_changer(self, call, who.user_id, &account);
     if (code == BUSI_OK)
-        code = check_change(call, auth_door_find(self->doors, who.door), in);
+        code = check_change(self, call, auth_door_find(self->doors, who.door), in, &account);
     if (code == BUSI_OK)
         code = verify(self, call, in->password, &account);
     if (code == BUSI_OK)

@@ -46,6 +46,17 @@ static bool check_hooks(const struct busi_settings *settings, struct busi_buf *e
     return !fault;
 }
 
+static bool check_common_passwords(const struct busi_settings *settings, struct busi_buf *errors)
+{
+    struct auth_common_passwords common;
+    const char *fault = auth_common_passwords_open(&common, settings->common_passwords);
+    if (fault)
+        busi_buf_printf(errors, "BUSI_COMMON_PASSWORDS: %.*s: %s\n", BUSI_ARG(settings->common_passwords),
+                        fault);
+    auth_common_passwords_close(&common);
+    return !fault;
+}
+
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)
 {
     const char *fault = settings->redis.len ? busi_redis_url_fault(settings->redis) : "is not set";
@@ -68,6 +79,7 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
              "BUSI_TOKEN_HASH_KEY: must have at least 32 bytes; make one with 'auth-svc gen-secret 32'\n");
     fine &= need(errors, settings->mailer_endpoints.len == 0 || settings->curve_server_dir.len > 0,
                  "BUSI_CURVE_SERVER_DIR: is not set; name the folder with mailer-svc.pub\n");
+    fine &= check_common_passwords(settings, errors);
     return fine & check_hooks(settings, errors);
 }
 

@@ -114,7 +114,7 @@ static enum busi_code prepare(struct auth *self, struct busi_call *call,
                               const struct busi_sign_up_request *in, const struct auth_door *door,
                               struct draft *draft)
 {
-    if (!auth_new_user_check(call, in, door, self->settings->reserved_names, &draft->username))
+    if (!auth_new_user_check(call, in, door, self->settings->reserved_names, &self->common, &draft->username))
         return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the account is not valid");
     draft->email_key = auth_name_key(&call->arena, in->email);
     if (!draft->email_key.ptr)

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* n times c. */
 static const char *runs(char c, int n)
@@ -114,6 +115,7 @@ Test(email, keys_fold_ascii_and_nothing_else)
 }
 
 static struct busi_call call;
+static struct auth_common_passwords common; /* none, but where a test opens some */
 static const struct auth_door busi = {.least_password = 6},
                               accesspass = {.least_password = 6, .least_email = 3, .asks = AUTH_ASKS_BOTH};
 
@@ -125,7 +127,7 @@ static const char *verdict_of(const struct busi_sign_up_request *in, const struc
     size_t len = 0;
     busi_call_fini(&call);
     busi_call_init(&call, 65536);
-    bool good = auth_new_user_check(&call, in, door, true, &username);
+    bool good = auth_new_user_check(&call, in, door, true, &common, &username);
     cr_assert_eq(good, call.n_violations == 0);
     text[0] = '\0';
     for (size_t i = 0; i < call.n_violations; i++) {
@@ -226,4 +228,41 @@ Test(new_user, meta_is_an_object_of_at_most_4_kib)
     cr_assert_str_eq(verdict_with("ann", "secret", longest), "");
     longest[4095] = ' ', longest[4096] = '}', longest[4097] = '\0';
     cr_assert_str_eq(verdict_with("ann", "secret", longest), "meta should be at most 4096 character(s)");
+}
+
+/* ---- common passwords ---- */
+
+static void open_common(const char *text)
+{
+    static char path[] = "/tmp/busi-common-XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+    const char *error = auth_common_passwords_open(&common, busi_str_of(path));
+    unlink(path);
+    cr_assert_null(error, "%s", error);
+}
+
+Test(common_passwords, those_of_the_file_and_ones_own_names_are_refused)
+{
+    const char *fine = "", *refused = "password is too common";
+    cr_assert_str_eq(verdict("ann.smith@b.co", "password1"), fine);
+    open_common("qwertz\r\npassword1\n\nzzzzzz\nPassW0rd");
+    cr_assert_str_eq(verdict("ann.smith@b.co", "password1"), refused);
+    cr_assert_str_eq(verdict("ann.smith@b.co", "PASSWORD1"), refused);
+    cr_assert_str_eq(verdict("ann.smith@b.co", "passw0rd"), refused);
+    cr_assert_str_eq(verdict("ann.smith@b.co", "QWERTZ"), refused);
+    cr_assert_str_eq(verdict("ann.smith@b.co", "zzzzzz"), refused);
+    cr_assert_str_eq(verdict("ann.smith@b.co", "password12"), fine);
+    cr_assert_str_eq(verdict("ann.smith@b.co", "zzzzzzz"), fine);
+    cr_assert_str_eq(verdict("ann.smith@b.co", "ann.smith@B.co"), refused);
+    cr_assert_str_eq(verdict("ann.smith@b.co", "Ann.Smith"), refused);
+    auth_common_passwords_close(&common);
+}
+
+Test(common_passwords, a_file_that_is_not_there_is_said)
+{
+    cr_assert_not_null(auth_common_passwords_open(&common, BUSI_STR("/nowhere/common")));
+    auth_common_passwords_close(&common);
+    cr_assert_null(auth_common_passwords_open(&common, BUSI_STR("")));
 }
