@@ -8,6 +8,8 @@
 #include "passwords.h"
 #include "sessions.h"
 
+enum { OPENINGS_MOST = 4 };
+
 /* ---- signing in ---- */
 
 /* A login that can be nobody's is looked up as well: "" is no key of any account. */
@@ -23,8 +25,8 @@ static enum busi_code find_login(struct auth *self, struct busi_call *call, cons
                              account);
 }
 
-/* A failure is counted, not told: the password was right. */
-static void replace_hash(struct auth *self, struct busi_call *call, const struct auth_account *account,
+/* A failure is counted, not told: the password was right. *account gets what it has then. */
+static void replace_hash(struct auth *self, struct busi_call *call, struct auth_account *account,
                          const char *better)
 {
     struct busi_pg_result result;
@@ -35,11 +37,33 @@ static void replace_hash(struct auth *self, struct busi_call *call, const struct
         code = busi_pg_run(self->pg, AUTH_REPLACE_HASH, params, call->until_ms, &result);
         busi_pg_clear(&result);
     }
-    if (code == BUSI_OK)
+    if (code == BUSI_OK) {
+        account->hash = params[2];
         return;
+    }
     busi_metric_add(BUSI_METRIC_password_rehash_failed, 1);
     busi_log(BUSI_WARN, "rehash_failed", BUSI_I("user_id", account->id),
              BUSI_C("code", busi_code_name((int)code)));
+}
+
+/* Somebody signed in may end all other sessions of the account just now: no reason to tell this one that its
+ * password is wrong. It is, once the account has another. */
+static enum busi_code open_session(struct auth *self, struct busi_call *call, struct auth_account *account,
+                                   const struct auth_door *door, const struct auth_hook_answer *added,
+                                   struct busi_session_reply *out)
+{
+    for (int i = 0;; i++) {
+        struct auth_account now;
+        enum busi_code code = auth_session_open(self, call, account, door, added, out);
+        if (code != BUSI_UNAUTHENTICATED || i == OPENINGS_MOST - 1)
+            return code;
+        code = auth_account_find_by_id(self, call, account->id, &now);
+        if (code != BUSI_OK)
+            return code;
+        if (now.blocked || now.epoch == account->epoch || !busi_str_eq(now.hash, account->hash))
+            return auth_unauthorized(call);
+        *account = now;
+    }
 }
 
 /* A session that began has been told of, or has not begun. */
@@ -84,7 +108,7 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
     struct auth_hook_answer added;
     code = auth_hooks_ask(self->hooks, call, AUTH_EVENT_before_login, &account, in->door, &added);
     if (code == BUSI_OK)
-        code = auth_session_open(self, call, &account, door, &added, out);
+        code = open_session(self, call, &account, door, &added, out);
     if (code == BUSI_OK)
         code = told_or_ended(self, call, in->door, out);
     if (code == BUSI_OK)

@@ -184,6 +184,19 @@ def test_r08_no_session_of_before_outlives_the_answer(end):
     assert is_alive(account.token) == (end == "change")
 
 
+def test_r08_who_signs_in_while_all_others_are_ended_is_not_told_of_a_wrong_password():
+    account = Account()
+
+    def ask(client, number):
+        if number % 16 == 0:
+            return call(client, "auth.EndOtherSessions", {1: account.token})
+        return call(client, "auth.SignIn", {1: DOOR, 2: account.email, 3: PASSWORD})
+
+    outcomes = race(ask)
+    assert codes(outcomes) == set(), outcomes
+    assert is_alive(account.token)
+
+
 def test_r11_a_deleted_account_is_not_written_to_any_more():
     account = Account()
     confirmation, secret = mails.confirm_id(account.email), account.reset_id()
