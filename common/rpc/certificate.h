@@ -12,7 +12,8 @@ struct busi_certificate {
     char name[BUSI_NAME_ROOM];          /* of the metadata, else of the file; [A-Za-z0-9._-] */
 };
 
-/* Reads a file whose mode has none of the forbidden bits. False and *error (static): not a certificate. */
+/* Reads a file whose mode has none of the forbidden bits (root's may be read by its group, too). False and
+ * *error (static): not a certificate. */
 [[nodiscard]] bool busi_certificate_read(struct busi_certificate *certificate, const char *path,
                                          mode_t forbidden, const char **error);
 /* The same with a path that is not NUL-terminated. */

@@ -3,10 +3,12 @@
 #include "rpc_house.h"
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -92,6 +94,41 @@ Test(rpc_curve, a_key_file_others_can_read_is_refused)
     struct busi_curve *curve = busi_curve_open(path("gateway.key"), &error);
     cr_expect_not_null(curve);
     busi_curve_close(&curve);
+}
+
+/* In a child as somebody else of the file's group: 0 it was read, 1 it was not. */
+static int read_as_other(uid_t user, gid_t group)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        const char *error = NULL;
+        if (setgroups(0, NULL) != 0 || setgid(group) != 0 || setuid(user) != 0)
+            _exit(2);
+        struct busi_curve *curve = busi_curve_open(path("gateway.key"), &error);
+        _exit(curve ? 0 : 1);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+Test(rpc_curve, a_key_of_root_may_be_shared_with_a_group)
+{
+    if (geteuid() != 0) /* nobody else can make root's files */
+        return;
+    chmod(folder, 0755);
+    cr_assert_eq(chown(path("gateway.key").ptr, 0, 10001), 0);
+    chmod(path("gateway.key").ptr, 0440);
+    cr_expect_eq(read_as_other(10001, 10001), 0, "as Kubernetes mounts it");
+    chmod(path("gateway.key").ptr, 0444);
+    cr_expect_eq(read_as_other(10001, 10001), 1, "everybody's");
+    chmod(path("gateway.key").ptr, 0460);
+    cr_expect_eq(read_as_other(10001, 10001), 1, "the group writes");
+    cr_assert_eq(chown(path("gateway.key").ptr, 10002, 10001), 0);
+    chmod(path("gateway.key").ptr, 0440);
+    cr_expect_eq(read_as_other(10001, 10001), 1, "not root's");
+    cr_expect_eq(read_as_other(10002, 10001), 1, "its own");
 }
 
 Test(rpc_curve, files_that_are_no_key_are_refused)
