@@ -32,7 +32,6 @@ enum {
     ROWS_MOST = 4, /* buckets of one method */
     CELLS_MOST = ROWS_MOST * BUSI_RATES_MOST,
     ID_BYTES = 16,
-    NETWORK_BITS_V6 = 64,
     RETRY_AFTER_MS = 1000
 };
 
@@ -87,8 +86,7 @@ static void find_network(struct client *client, struct busi_str remote_addr)
     client->has_network = true;
     if (!busi_address_read(remote_addr, &address))
         return;
-    if (!busi_address_is_v4(&address))
-        address = busi_address_cut(&address, NETWORK_BITS_V6);
+    address = busi_address_site(&address);
     memcpy(client->network, address.bytes, sizeof client->network);
 }
 

@@ -3,17 +3,13 @@
 #include "base/log.h"
 #include "outbox.h"
 
-enum { NETWORK_BITS_V6 = 64 }; /* a host changes its address within these by itself */
-
 static bool is_same_network(struct busi_str one, struct busi_str other)
 {
     struct busi_address a, b;
     if (!busi_address_read(one, &a) || !busi_address_read(other, &b))
         return busi_str_eq(one, other);
-    if (!busi_address_is_v4(&a))
-        a = busi_address_cut(&a, NETWORK_BITS_V6);
-    if (!busi_address_is_v4(&b))
-        b = busi_address_cut(&b, NETWORK_BITS_V6);
+    a = busi_address_site(&a);
+    b = busi_address_site(&b);
     return memcmp(a.bytes, b.bytes, sizeof(a.bytes)) == 0;
 }
 

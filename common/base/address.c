@@ -44,6 +44,12 @@ struct busi_address busi_address_cut(const struct busi_address *address, unsigne
     return cut;
 }
 
+struct busi_address busi_address_site(const struct busi_address *address)
+{
+    enum { BITS_V6 = 64 };
+    return busi_address_is_v4(address) ? *address : busi_address_cut(address, BITS_V6);
+}
+
 bool busi_network_read(struct busi_str text, struct busi_network *out)
 {
     const char *slash = text.len ? memchr(text.ptr, '/', text.len) : NULL;

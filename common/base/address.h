@@ -18,6 +18,9 @@ void busi_address_print(const struct busi_address *address, char out[BUSI_ADDRES
 /* All but the first bits cleared; bits count from the 128 of IPv6. */
 struct busi_address busi_address_cut(const struct busi_address *address, unsigned bits);
 
+/* What one client may change by itself cut off: an IPv4 address, or the /64 of an IPv6 one. */
+struct busi_address busi_address_site(const struct busi_address *address);
+
 struct busi_network {
     struct busi_address first;
     unsigned bits; /* of the 128 that all its addresses share */
