@@ -51,3 +51,5 @@ void busi_buf_int(struct busi_buf *buf, int64_t n);
 /* s as a JSON string with its quotes; s should be valid UTF-8 (invalid bytes become U+FFFD). '<', '>',
  * '&' stay; control bytes, DEL, '"', '\\', U+2028 and U+2029 are escaped. */
 void busi_buf_json(struct busi_buf *buf, struct busi_str s);
+/* The same; null when s is absent. */
+void busi_buf_json_or_null(struct busi_buf *buf, struct busi_str s);

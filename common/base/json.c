@@ -85,3 +85,11 @@ void busi_buf_json(struct busi_buf *out, struct busi_str s)
     }
     busi_buf_char(out, '"');
 }
+
+void busi_buf_json_or_null(struct busi_buf *buf, struct busi_str s)
+{
+    if (s.ptr)
+        busi_buf_json(buf, s);
+    else
+        busi_buf_str(buf, BUSI_STR("null"));
+}

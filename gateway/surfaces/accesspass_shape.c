@@ -33,24 +33,16 @@ void accesspass_shape_session(struct busi_buf *out, const struct busi_session_re
     LITERAL(out, "}}");
 }
 
-static void write_text(struct busi_buf *out, struct busi_str text)
-{
-    if (text.ptr)
-        busi_buf_json(out, text);
-    else
-        LITERAL(out, "null");
-}
-
 void accesspass_shape_principal(struct busi_buf *out, const struct busi_principal *principal)
 {
     LITERAL(out, "{\"ok\":{\"user_id\":");
-    write_text(out, principal->user_code);
+    busi_buf_json_or_null(out, principal->user_code);
     LITERAL(out, ",\"email_confirmed\":");
     busi_buf_str(out, principal->email_confirmed ? BUSI_STR("true") : BUSI_STR("false"));
     LITERAL(out, ",\"email\":");
-    write_text(out, principal->email);
+    busi_buf_json_or_null(out, principal->email);
     LITERAL(out, ",\"username\":");
-    write_text(out, principal->username);
+    busi_buf_json_or_null(out, principal->username);
     LITERAL(out, ",\"meta\":");
     busi_buf_str(out, principal->meta.len ? principal->meta : BUSI_STR("{}"));
     if (principal->data.len) {

@@ -18,20 +18,12 @@ void busi_shape_violations(struct busi_buf *out, const struct busi_violation *vi
     busi_buf_char(out, '}');
 }
 
-static void write_text(struct busi_buf *out, struct busi_str text)
-{
-    if (text.ptr)
-        busi_buf_json(out, text);
-    else
-        LITERAL(out, "null");
-}
-
 void busi_shape_session(struct busi_buf *out, const struct busi_session_reply *session)
 {
     LITERAL(out, "{\"email\":");
-    write_text(out, session->email);
+    busi_buf_json_or_null(out, session->email);
     LITERAL(out, ",\"token\":");
-    write_text(out, session->access_token);
+    busi_buf_json_or_null(out, session->access_token);
     busi_buf_char(out, '}');
 }
 
