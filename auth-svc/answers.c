@@ -1,4 +1,5 @@
 #include "answers.h"
+#include "session_store.h"
 
 enum { RETRY_AFTER_MS = 1000 };
 
@@ -25,8 +26,5 @@ enum busi_code auth_database_lost(struct busi_call *call, const char *message)
 
 enum busi_code auth_need_sessions(struct auth *self, struct busi_call *call)
 {
-    if (busi_redis_ready(self->redis))
-        return BUSI_OK;
-    call->retry_after_ms = RETRY_AFTER_MS;
-    return busi_call_fail(call, BUSI_UNAVAILABLE, "the session store is away");
+    return busi_redis_ready(self->redis) ? BUSI_OK : auth_store_away(call);
 }

@@ -8,6 +8,7 @@
 #include "mail_requests.h"
 #include "outbox.h"
 #include "passwords.h"
+#include "session_store.h"
 #include "username.h"
 #include <stdlib.h>
 
@@ -159,7 +160,7 @@ void auth_free(struct auth **auth)
 
 bool auth_ready(const struct auth *auth)
 {
-    return busi_pg_ready(auth->pg) && busi_redis_ready(auth->redis) && auth_journal_applied(auth->journal);
+    return busi_pg_ready(auth->pg) && busi_redis_ready(auth->redis) && auth_store_knows(auth);
 }
 
 void auth_drain(struct auth *auth)

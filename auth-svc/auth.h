@@ -34,6 +34,8 @@ struct auth {
     struct busi_str token_hash_key;       /* of what is stored of tokens; borrowed from the settings */
     struct auth_one_time_rules one_time;
     struct busi_sealer *sealer; /* owned: makes and reads opaque tokens */
+    /* generation of the connection whose Redis knows all that was revoked; 0: none. The journal's */
+    uint64_t redis_told;
 };
 
 struct auth_options {

@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "crypto/secret.h"
-#include "journal.h"
 #include "session_store.h"
 #include <stdlib.h>
 
@@ -105,12 +104,12 @@ static enum busi_code watch(struct auth_feed *feed, struct busi_call *call, stru
     struct busi_str most_ids = busi_arena_int(&call->arena, IDS_MOST),
                     most_watchers = busi_arena_int(&call->arena, AUTH_WATCHERS_MOST),
                     random = busi_random_text(&call->arena, 16);
-    if (!most_ids.ptr || !most_watchers.ptr || !random.ptr || !auth_journal_applied(auth->journal))
+    if (!most_ids.ptr || !most_watchers.ptr || !random.ptr || !auth_store_knows(auth))
         return auth_store_away(call);
     const struct busi_str argv[] = {WATCHERS, ENDED, name, position, most_ids, random, most_watchers};
     enum busi_code code = busi_redis_run_script(auth->redis, &call->arena, auth_watch_lua, 2,
                                                 sizeof(argv) / sizeof(argv[0]), argv, call->until_ms, reply);
-    if (code != BUSI_OK || !auth_journal_applied(auth->journal) || reply->n_items != 5)
+    if (code != BUSI_OK || !auth_store_knows(auth) || reply->n_items != 5)
         return auth_store_away(call);
     read_watchers(feed, &reply->items[3]);
     return BUSI_OK;
@@ -175,7 +174,7 @@ enum busi_code auth_watch_sessions(struct auth *self, struct busi_call *call,
         wait_in(&feed->polls, until_ms);
     if (feed->news != news)
         return ask(feed, call, in, out);
-    return auth_journal_applied(self->journal) ? BUSI_OK : auth_store_away(call);
+    return auth_store_knows(self) ? BUSI_OK : auth_store_away(call);
 }
 
 /* ---- telling ---- */
@@ -318,8 +317,7 @@ static void look(struct auth_feed *feed, struct busi_call *call)
     const struct auth_watchers *watchers = &feed->watchers;
     bool current =
         watchers->timeline_len > 0 && watchers->generation == busi_redis_generation(feed->auth->redis);
-    if (!auth_journal_applied(feed->auth->journal) || busi_now_ms() < feed->look_ms ||
-        (current && watchers->n == 0))
+    if (!auth_store_knows(feed->auth) || busi_now_ms() < feed->look_ms || (current && watchers->n == 0))
         return;
     feed->look_ms = busi_now_ms() + LOOK_MS;
     if (watch(feed, call, BUSI_STR(""), BUSI_STR(""), &reply) == BUSI_OK)

@@ -1,6 +1,7 @@
 #include "journal.h"
 #include "base/log.h"
 #include "safety.h"
+#include "session_store.h"
 #include "sessions.h"
 #include <stdlib.h>
 
@@ -24,20 +25,12 @@ struct auth_journal {
     struct busi_fiber *fiber;  /* works; NULL before and after */
     struct auth_safety safety; /* of the Redis we are connected to */
     int64_t settled_s;         /* rows of this age are in order; seconds */
-    uint64_t applied;          /* generation of the connection whose Redis knows all; 0: none */
     int64_t advance_ms;        /* when the mark is moved next; busi_now_ms() scale */
     int64_t purge_ms;          /* when expired rows are deleted next */
     bool resting;              /* waits for time to pass */
     bool stopping;             /* leave at the next occasion */
     bool stopped;              /* the fiber has ended */
 };
-
-bool auth_journal_applied(const struct auth_journal *journal)
-{
-    const struct busi_redis *redis = journal->auth->redis;
-    return journal->applied != 0 && journal->applied == busi_redis_generation(redis) &&
-           busi_redis_ready(redis);
-}
 
 /* ---- the mark ---- */
 
@@ -155,7 +148,7 @@ static void apply(struct auth_journal *journal)
     struct busi_call call;
     int64_t mark;
     uint64_t generation = busi_redis_generation(journal->auth->redis);
-    journal->applied = 0;
+    journal->auth->redis_told = 0;
     if (!busi_redis_ready(journal->auth->redis) || !busi_pg_ready(journal->auth->pg))
         return;
     busi_call_init(&call, ARENA_BYTES);
@@ -164,7 +157,7 @@ static void apply(struct auth_journal *journal)
                 tell_all(journal, &mark, 0);
     busi_call_fini(&call);
     if (good && generation == busi_redis_generation(journal->auth->redis))
-        journal->applied = generation;
+        journal->auth->redis_told = generation;
 }
 
 /* Tells the settled ones once more, which heals what failed half-way, and moves the mark behind them. */
@@ -172,14 +165,14 @@ static void advance(struct auth_journal *journal)
 {
     struct busi_call call;
     int64_t mark = 0, before, last, settled;
-    uint64_t generation = journal->applied;
+    uint64_t generation = journal->auth->redis_told;
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
     bool good = last_of(journal, &call, &last, &settled) && read_mark(journal, &call, last, &mark);
     before = mark;
     /* In a Redis other than the one that was told, the mark would lie. */
     if (good && tell_all(journal, &mark, journal->settled_s) && mark != before &&
-        auth_journal_applied(journal) && generation == journal->applied)
+        auth_store_knows(journal->auth) && generation == journal->auth->redis_told)
         (void)!write_mark(journal, &call, mark);
     busi_call_fini(&call);
     journal->advance_ms = busi_now_ms() + ADVANCE_MS;
@@ -193,7 +186,7 @@ static void watch(struct auth_journal *journal)
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
     if (!auth_safety_look(&journal->safety, journal->auth, &call) && journal->safety.fault)
-        journal->applied = 0;
+        journal->auth->redis_told = 0;
     busi_call_fini(&call);
 }
 
@@ -211,7 +204,7 @@ static void purge(struct auth_journal *journal)
 static void rest(struct auth_journal *journal)
 {
     journal->resting = true;
-    (void)busi_fiber_wait(busi_now_ms() + (auth_journal_applied(journal) ? LOOK_MS : EAGER_MS));
+    (void)busi_fiber_wait(busi_now_ms() + (auth_store_knows(journal->auth) ? LOOK_MS : EAGER_MS));
     journal->resting = false;
 }
 
@@ -220,9 +213,9 @@ static void work(void *arg)
     struct auth_journal *journal = arg;
     journal->fiber = busi_fiber_self();
     while (!journal->stopping) {
-        if (auth_journal_applied(journal))
+        if (auth_store_knows(journal->auth))
             watch(journal);
-        if (!auth_journal_applied(journal))
+        if (!auth_store_knows(journal->auth))
             apply(journal);
         else if (busi_now_ms() >= journal->advance_ms)
             advance(journal);

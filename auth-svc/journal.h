@@ -4,15 +4,14 @@
  * of is told again before any token is judged by it.
  *
  * How much that is, Redis says itself: the key busi:journal holds the number of the last revocation up to
- * which all had been told, and goes back in time together with the sessions. Loop thread only. */
+ * which all had been told, and goes back in time together with the sessions. auth_store_knows() says when
+ * that is done. Loop thread only. */
 #pragma once
 #include "auth.h"
 
 struct auth_journal;
 /* Works on a fiber of its own. NULL: out of memory or fibers. */
 [[nodiscard]] struct auth_journal *auth_journal_new(struct auth *auth, struct busi_fibers *fibers);
-/* The Redis we are connected to knows all revocations. */
-bool auth_journal_applied(const struct auth_journal *journal);
 void auth_journal_stop(struct auth_journal *journal);
 bool auth_journal_stopped(const struct auth_journal *journal);
 void auth_journal_free(struct auth_journal **journal);

@@ -1,5 +1,11 @@
 #include "session_store.h"
 
+bool auth_store_knows(const struct auth *self)
+{
+    return self->redis_told != 0 && self->redis_told == busi_redis_generation(self->redis) &&
+           busi_redis_ready(self->redis);
+}
+
 enum busi_code auth_store_run(struct auth *self, struct busi_call *call, int argc,
                               const struct busi_str *argv, struct busi_redis_reply *reply)
 {

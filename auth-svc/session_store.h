@@ -3,6 +3,9 @@
 #pragma once
 #include "auth.h"
 
+/* The Redis we are connected to knows all revocations (journal.h): what it says of a session counts. */
+bool auth_store_knows(const struct auth *self);
+
 enum { AUTH_STORE_RETRY_AFTER_MS = 1000 };
 [[nodiscard]] static inline enum busi_code auth_store_away(struct busi_call *call)
 {

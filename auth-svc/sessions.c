@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "feed.h"
 #include "hooks.h"
-#include "journal.h"
 #include "record.h"
 #include "session_index.h"
 #include "session_store.h"
@@ -191,10 +190,10 @@ enum busi_code auth_session_check(struct auth *self, struct busi_call *call, con
                                   struct auth_session *session)
 {
     *session = (struct auth_session){.id = token->session_id, .token_id = token->id};
-    if (!auth_journal_applied(self->journal))
+    if (!auth_store_knows(self))
         return auth_store_away(call);
     enum busi_code code = load(self, call, session);
-    if (!auth_journal_applied(self->journal)) /* another Redis has answered */
+    if (!auth_store_knows(self)) /* another Redis has answered */
         return auth_store_away(call);
     if (code != BUSI_OK)
         return code;
