@@ -1,4 +1,4 @@
-"""The framing corpus (bad-input H): what two parsers could read differently. test_framing.py says what the gateway answers,
+"""The framing corpus: what two parsers could read differently. test_framing.py says what the gateway answers,
 test_proxies.py sends the same bytes through proxies."""
 from raw import head
 

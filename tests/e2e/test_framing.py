@@ -1,4 +1,4 @@
-"""Request framing and heads (bad-input H): what two parsers could read differently is refused."""
+"""Request framing and heads: what two parsers could read differently is refused."""
 import socket, struct, time
 import pytest
 import framing

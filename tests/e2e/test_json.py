@@ -1,4 +1,4 @@
-"""JSON bodies (bad-input J)."""
+"""JSON bodies."""
 import json, pathlib, re, time
 import pytest
 from raw import ask, alive, head, connect, read_answer

@@ -1,4 +1,4 @@
-"""The framing corpus through nginx and HAProxy (bad-input H-64): both sides read the same requests, and everybody gets his own
+"""The framing corpus through nginx and HAProxy: both sides read the same requests, and everybody gets his own
 answer, however the connections between the two are shared."""
 import collections, concurrent.futures, contextlib, json, re, threading, time
 import pytest

@@ -1,4 +1,4 @@
-"""Slow, large and greedy clients (bad-input S): nobody holds a thread for long, nobody starves the others."""
+"""Slow, large and greedy clients: nobody holds a thread for long, nobody starves the others."""
 import contextlib, resource, socket, struct, time
 import pytest
 from raw import ADDRESS, ask, alive, connect, head, read_all, read_answer

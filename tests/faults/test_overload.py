@@ -2,7 +2,7 @@
 import json, os, re, selectors, socket, subprocess, time
 import stack
 
-DEADLINE_S = 5.0 + 0.5  # of the password routes, and the grace of faults.md I9
+DEADLINE_S = 5.0 + 0.5  # of the password routes, and a grace
 
 
 def burst(count, requests):

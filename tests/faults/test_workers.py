@@ -4,7 +4,7 @@ import pytest
 import stack
 
 CLIENTS = 16
-DEADLINE_S = 3.0 + 0.5  # the gateway's, and the grace of faults.md I9
+DEADLINE_S = 3.0 + 0.5  # the gateway's, and a grace
 
 
 def assert_bounded(answers):

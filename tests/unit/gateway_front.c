@@ -1,4 +1,4 @@
-/* The front: its answers, and which heads it refuses (bad-input H). */
+/* The front: its answers, and which heads it refuses. */
 #include "gateway_front_kit.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,7 +96,7 @@ Test(front, keeps_connections)
     close(s);
 }
 
-/* ---- heads (bad-input H) ---- */
+/* ---- heads ---- */
 
 Test(front, refuses_ambiguous_framing)
 {

@@ -1,4 +1,4 @@
-/* The front and slow, greedy or vanishing clients (bad-input S); its drain and its end. */
+/* The front and slow, greedy or vanishing clients; its drain and its end. */
 #include "base/clock.h"
 #include "gateway_front_kit.h"
 #include <pthread.h>
