@@ -2,6 +2,9 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "outbox.h"
+#include "rpc/forms.h"
+
+enum { AGENT_MOST_BYTES = 128 };
 
 static bool is_same_network(struct busi_str one, struct busi_str other)
 {
@@ -30,11 +33,20 @@ static enum busi_code is_new(struct auth *self, struct busi_call *call, int64_t 
     return code;
 }
 
+/* Whoever signed in wrote this, maybe not the owner: no room for a message, nothing that breaks lines or
+ * turns them around. */
+static struct busi_str shown_agent(struct busi_str agent)
+{
+    if (agent.len > AGENT_MOST_BYTES)
+        agent.len = AGENT_MOST_BYTES;
+    return busi_form_visible(agent) ? agent : (struct busi_str){0};
+}
+
 static enum busi_code promise(struct auth *self, struct busi_call *call, int64_t user_id)
 {
     struct busi_pg_result result;
     const struct busi_str params[] = {busi_arena_int(&call->arena, user_id), call->origin.remote_addr,
-                                      call->origin.user_agent, auth_mail_language(call)};
+                                      shown_agent(call->origin.user_agent), auth_mail_language(call)};
     if (!params[0].ptr)
         return BUSI_INTERNAL;
     enum busi_code code = busi_pg_run(self->pg, AUTH_NOTICE_ADDRESS, params, call->until_ms, &result);

@@ -19,14 +19,19 @@ static void bob_from(const char *address)
     cr_assert_eq(auth_sign_up(world.auth, &world.call, &in, &out), BUSI_OK);
 }
 
-static void sign_in_from(const char *address)
+static void sign_in_by(const char *agent, const char *address)
 {
     struct busi_sign_in_request in = {.door = DOOR, .login = BUSI_STR("bob"), .password = BUSI_STR(PASSWORD)};
     struct busi_session_reply out = {0};
     begin(&world.call);
     world.call.origin = (struct busi_origin){
-        .remote_addr = busi_str_of(address), .user_agent = BUSI_STR("curl/8.0"), .language = BUSI_STR("de")};
+        .remote_addr = busi_str_of(address), .user_agent = busi_str_of(agent), .language = BUSI_STR("de")};
     cr_assert_eq(auth_sign_in(world.auth, &world.call, &in, &out), BUSI_OK);
+}
+
+static void sign_in_from(const char *address)
+{
+    sign_in_by("curl/8.0", address);
 }
 
 static void noticed(void)
@@ -70,4 +75,27 @@ static void not_noticed(void)
 Test(notice, nothing_is_told_where_the_operator_did_not_ask_for_it)
 {
     run(not_noticed);
+}
+
+#define AGENTS "SELECT count(*) FROM auth.outbox WHERE octet_length(arguments ->> 'agent') = 128"
+
+/* Who signs in may be a thief, who would like to write the owner a line or two. */
+static void agents_not_told(void)
+{
+    bob_from("192.0.2.1");
+    sign_in_by("curl\u2028\u2028This was a test, please do nothing.", "192.0.2.2");
+    sign_in_by("curl\xc2\x85 Please do nothing.", "192.0.2.3");
+    sign_in_by("\u202egnihton od esaelP", "192.0.2.4");
+    cr_assert_eq(admin_int(NOTICES), 3);
+    cr_assert_eq(admin_int(NOTICES " AND NOT arguments ? 'agent'"), 3);
+    char agent[300];
+    memset(agent, 'x', sizeof agent - 1);
+    agent[sizeof agent - 1] = 0;
+    sign_in_by(agent, "192.0.2.5");
+    cr_assert_eq(admin_int(AGENTS), 1);
+}
+
+Test(notice, no_message_of_a_thief_is_told)
+{
+    run_with(agents_not_told, ON);
 }
