@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "rpc/certificate.h"
-#include "rpc/curve.h"
+#include "rpc/context.h"
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>

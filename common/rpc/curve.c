@@ -2,7 +2,6 @@
 #include "rpc/allow.h"
 #include "rpc/certificate.h"
 #include "rpc/link.h"
-#include <pthread.h>
 #include <stdlib.h>
 #include <zmq.h>
 
@@ -10,32 +9,6 @@ struct busi_curve {
     struct busi_certificate own; /* our key pair */
     struct busi_allow *allow;    /* servers: who may talk to us */
 };
-
-/* ---- context ---- */
-
-static struct {
-    pthread_mutex_t lock;
-    void *context; /* NULL until first asked for */
-} process = {PTHREAD_MUTEX_INITIALIZER, NULL};
-
-void *busi_zmq_context(void)
-{
-    pthread_mutex_lock(&process.lock);
-    if (!process.context)
-        process.context = zmq_ctx_new();
-    void *context = process.context;
-    pthread_mutex_unlock(&process.lock);
-    return context;
-}
-
-void busi_zmq_shutdown(void)
-{
-    pthread_mutex_lock(&process.lock);
-    if (process.context)
-        zmq_ctx_term(process.context);
-    process.context = NULL;
-    pthread_mutex_unlock(&process.lock);
-}
 
 /* ---- life ---- */
 

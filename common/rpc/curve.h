@@ -3,11 +3,6 @@
 #pragma once
 #include "base/str.h"
 
-/* The process's one ZeroMQ context. First call creates it; NULL: out of memory or descriptors. (Not czmq's:
- * that one is terminated at exit() and waits there for every socket still open.) Make it after any fork. */
-void *busi_zmq_context(void);
-void busi_zmq_shutdown(void); /* after every socket is closed */
-
 struct busi_curve; /* this process's key pair and, for servers, its running allow-list */
 
 /* Loads the key pair. NULL and *error (static) when the file is missing, malformed or readable by others. */

@@ -1,5 +1,5 @@
 #include "rpc/link.h"
-#include "rpc/curve.h"
+#include "rpc/context.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>

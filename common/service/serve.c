@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/secret.h"
+#include "rpc/context.h"
 #include "service/drain.h"
 #include "service/process_metrics.h"
 #include "service/side_port.h"

@@ -2,6 +2,7 @@
  * deadlines so short that many pass: every answer must be the caller's own. Exit 0: it was. */
 #include "base/clock.h"
 #include "rpc/client.h"
+#include "rpc/context.h"
 #include "rpc/server.h"
 #include <pthread.h>
 #include <stdatomic.h>

@@ -3,6 +3,7 @@
 #include "mailer-svc_house.h"
 #include "mailer.h"
 #include "rpc/client.h"
+#include "rpc/context.h"
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,5 +1,6 @@
 /* What strangers and broken peers can send to a server's port: it goes on serving, and says no. */
 #include "base/metrics.h"
+#include "rpc/context.h"
 #include "rpc/envelope.h"
 #include "rpc/link.h"
 #include "rpc_house.h"
