@@ -49,7 +49,9 @@ const char *auth_common_passwords_open(struct auth_common_passwords *common, str
     common->lines = busi_arena_array(&common->arena, count_lines(text), sizeof(*common->lines));
     if (!common->lines)
         return "out of memory";
-    split(common, (char *)(uintptr_t)text.ptr, text.len);
+    /* some editors begin a file with a byte order mark: the first line is the most common password */
+    size_t mark = busi_str_starts(text, BUSI_STR("\xEF\xBB\xBF")) ? 3 : 0;
+    split(common, (char *)(uintptr_t)text.ptr + mark, text.len - mark);
     return NULL;
 }
 

@@ -260,6 +260,13 @@ Test(common_passwords, those_of_the_file_and_ones_own_names_are_refused)
     auth_common_passwords_close(&common);
 }
 
+Test(common_passwords, a_byte_order_mark_is_no_part_of_the_first)
+{
+    open_common("\xef\xbb\xbfpassword\r\nqwertz\r\n");
+    cr_assert_str_eq(verdict("a@b.co", "password"), "password is too common");
+    auth_common_passwords_close(&common);
+}
+
 Test(common_passwords, a_file_that_is_not_there_is_said)
 {
     cr_assert_not_null(auth_common_passwords_open(&common, BUSI_STR("/nowhere/common")));
