@@ -4,7 +4,7 @@
 import json, pathlib, re, subprocess, sys
 import jsonschema, yaml
 import kustomize
-from cluster import PROCESSES, ROOT, Cluster, covers, milliseconds, version
+from cluster import PROCESSES, ROOT, Cluster, covers, mebibytes, milliseconds, version
 from edges import check_keys, check_policies
 
 SCHEMA = json.loads((pathlib.Path(__file__).parent / "schema-1.36.json").read_text())
@@ -269,6 +269,20 @@ def check_ports(cluster):
     return faults
 
 
+def check_memory(cluster):
+    faults = []
+    for workload in cluster.workloads:
+        if workload.process != "auth-svc" or not workload.serves:
+            continue
+        threads, memory = int(workload.setting("BUSI_PASSWORD_THREADS")), mebibytes(workload.setting("BUSI_PASSWORD_MEMORY"))
+        if threads == 0:
+            faults.append(f"{workload}: hashes on as many threads as the node has cores; set BUSI_PASSWORD_THREADS")
+        limit = mebibytes(workload.container["resources"]["limits"].get("memory", "0").removesuffix("i"))
+        if limit < 128 + threads * memory:
+            faults.append(f"{workload}: {limit} MiB cannot hold {threads} hashes of {memory} MiB and the rest")
+    return faults
+
+
 def check_drain(cluster):
     faults = []
     for workload in cluster.workloads:
@@ -289,7 +303,7 @@ def check_drain(cluster):
 
 
 CHECKS = [check_names, check_selectors, check_services, check_scaling, check_mounts, check_pods, check_probes, check_images, check_settings,
-          check_ports, check_drain, check_policies, check_keys]
+          check_ports, check_memory, check_drain, check_policies, check_keys]
 
 
 def check(things, required=None):

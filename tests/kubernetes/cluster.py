@@ -27,6 +27,11 @@ def milliseconds(text):
     return int(number) * {"ms": 1, "s": 1000, "m": 60000, "h": 3600000, "d": 86400000}[unit]
 
 
+def mebibytes(text):
+    number, unit = re.fullmatch(r"(\d+)([KMG]?)", text).groups()
+    return int(number) * {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}[unit] // 1024**2
+
+
 def covers(selector, labels):
     """Does a label selector match? None: it is not there, {}: it matches everything."""
     if selector is None:
@@ -81,7 +86,7 @@ class Workload:
                 continue
             items = {item["path"]: item["key"] for item in row["items"]} if "items" in row else None
             out[volume["name"]] = (kind, source, items)
-        for claim in self.spec.get("volumeClaimTemplates", []):
+        for claim in self.spec.get("volumeClaimTemplates", []):  # of an overlay of your own
             out[claim["metadata"]["name"]] = ("claim", None, None)
         return out
 

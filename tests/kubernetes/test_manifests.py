@@ -192,6 +192,8 @@ FAULTS = [
     ("dev", "ConfigMap", "auth", at("data.BUSI_RPC_BIND", "tcp://127.0.0.1:5001"), "listens on 127.0.0.1:5001"),
     ("dev", "ConfigMap", "auth", at("data.BUSI_HEALTH_BIND", "0.0.0.0:9091"), "listens on 0.0.0.0:9091"),
     ("dev", "ConfigMap", "gateway", at("data.BUSI_HTTP_BIND"), "listens on 127.0.0.1:4000"),
+    ("dev", "ConfigMap", "auth", at("data.BUSI_PASSWORD_THREADS"), "as many threads as the node has cores"),
+    ("dev", "ConfigMap", "auth", at("data.BUSI_PASSWORD_THREADS", "16"), "384 MiB cannot hold 16 hashes of 19 MiB"),
     ("dev", "Deployment", "auth", at(POD + "terminationGracePeriodSeconds", 15), "killed after 15000 ms"),
     ("dev", "ConfigMap", "auth", at("data.BUSI_DRAIN_DELAY"), "refuses work 0 ms after"),
     ("dev", "ConfigMap", "gateway", at("data.BUSI_HTTP_TIMEOUT", "20s"), "shorter than a request may take"),
