@@ -79,6 +79,7 @@ class Haproxy(Proxy):
     command, log = ["haproxy", "-db", "-f"], "output"
     conf = """
 global
+    nbthread 1 # of two threads that log at once, one drops its line
     log stdout format raw local0
 defaults
     mode http
