@@ -6,6 +6,11 @@ bool auth_store_knows(const struct auth *self)
            busi_redis_ready(self->redis);
 }
 
+struct busi_str auth_session_key(struct busi_call *call, struct busi_str id)
+{
+    return busi_arena_printf(&call->arena, "busi:s:{%.*s}", BUSI_ARG(id));
+}
+
 enum busi_code auth_store_run(struct auth *self, struct busi_call *call, int argc,
                               const struct busi_str *argv, struct busi_redis_reply *reply)
 {

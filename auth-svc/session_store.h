@@ -6,6 +6,9 @@
 /* The Redis we are connected to knows all revocations (journal.h): what it says of a session counts. */
 bool auth_store_knows(const struct auth *self);
 
+/* A session's record. The braces make the id the part that Redis Cluster hashes. ptr NULL: out of memory. */
+[[nodiscard]] struct busi_str auth_session_key(struct busi_call *call, struct busi_str id);
+
 enum { AUTH_STORE_RETRY_AFTER_MS = 1000 };
 [[nodiscard]] static inline enum busi_code auth_store_away(struct busi_call *call)
 {

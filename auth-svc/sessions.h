@@ -23,6 +23,8 @@ struct auth_session {
     struct busi_str remote_addr, user_agent; /* who opened it; may be absent */
 };
 
+/* ---- sessions.c ---- */
+
 /* A new session and its tokens. The account is looked at once more when the session stands, so that whoever
  * deletes or blocks it meanwhile misses no session: UNAUTHENTICATED then. Past BUSI_SESSIONS_MOST the oldest
  * ones of the account have ended when it returns. added is what hooks add, or NULL. Fills all of out. */
@@ -44,6 +46,9 @@ struct auth_session {
 enum { AUTH_LOADED_AT_ONCE = BUSI_REDIS_COMMANDS_MOST };
 [[nodiscard]] enum busi_code auth_session_load(struct auth *self, struct busi_call *call,
                                                struct auth_session *sessions, size_t n);
+
+/* ---- session_end.c ---- */
+
 /* Ends a session for good: in the journal, then in Redis. OK also when it had ended before. Of the session
  * the id counts, the user (0: unknown) and, if known, the expiry. */
 [[nodiscard]] enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
@@ -51,6 +56,10 @@ enum { AUTH_LOADED_AT_ONCE = BUSI_REDIS_COMMANDS_MOST };
 /* The session of a token that was read, good or expired, of any kind. */
 [[nodiscard]] enum busi_code auth_session_revoke_by(struct auth *self, struct busi_call *call,
                                                     const struct auth_token *token);
+/* Those that are too many beside one just opened: texts, as auth_index_add() finds them. */
+[[nodiscard]] enum busi_code auth_session_end_surplus(struct auth *self, struct busi_call *call,
+                                                      int64_t user_id,
+                                                      const struct busi_redis_reply *surplus);
 
 /* ---- in Redis alone, for those who have written the journal ---- */
 

@@ -4,7 +4,6 @@
 TestSuite(feed, .init = set_up, .fini = tear_down, .timeout = 60);
 
 #define NAME "a-watcher-of-a-test"
-enum { LEASE_MS = 100 }; /* of the kit */
 
 /* ---- a watcher ---- */
 

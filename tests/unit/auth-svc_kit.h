@@ -13,6 +13,7 @@
 
 #define JWT_SECRET "a-secret-of-sixty-four-bytes-for-tests-0123456789-0123456789-012"
 #define PASSWORD "correct horse"
+enum { LEASE_MS = 100 }; /* of gateways, the same for all workers */
 
 static struct {
     struct busi_loop *loop;
@@ -141,7 +142,7 @@ static inline void run_with(void (*body)(void), const char *const *settings)
     world.body = body;
     world.auth = auth_new(
         world.loop,
-        &(struct auth_options){.settings = &world.settings, .fibers = world.fibers, .lease_ms = 100});
+        &(struct auth_options){.settings = &world.settings, .fibers = world.fibers, .lease_ms = LEASE_MS});
     cr_assert(world.auth);
     cr_assert(busi_fiber_start(world.fibers, run_in_world, NULL));
     busi_loop_run(world.loop);
@@ -155,6 +156,25 @@ static inline void run_with(void (*body)(void), const char *const *settings)
 static inline void run(void (*body)(void))
 {
     run_with(body, NULL);
+}
+
+/* Another worker on the same stores, until part_with_other(). */
+static inline void join_other(void)
+{
+    world.other = auth_new(
+        world.loop,
+        &(struct auth_options){.settings = &world.settings, .fibers = world.fibers, .lease_ms = LEASE_MS});
+    cr_assert(world.other);
+    while (!auth_ready(world.other))
+        busi_fiber_sleep(5);
+}
+
+/* It is freed when the loop has stopped. */
+static inline void part_with_other(void)
+{
+    auth_drain(world.other);
+    while (!auth_idle(world.other))
+        busi_fiber_sleep(5);
 }
 
 /* ---- requests ---- */

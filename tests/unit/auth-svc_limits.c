@@ -59,11 +59,7 @@ static void guess(void *arg)
 
 static void a_thousand_in_parallel_find_no_gap(void)
 {
-    world.other =
-        auth_new(world.loop, &(struct auth_options){.settings = &world.settings, .fibers = world.fibers});
-    cr_assert(world.other);
-    while (!auth_ready(world.other))
-        busi_fiber_sleep(5);
+    join_other();
     race.left = PARALLEL;
     for (int i = 0; i < PARALLEL; i++)
         cr_assert(busi_fiber_start(world.fibers, guess, i % 2 ? world.auth : world.other));
@@ -71,9 +67,7 @@ static void a_thousand_in_parallel_find_no_gap(void)
         busi_fiber_sleep(1);
     cr_expect_eq(race.passed, BUDGET, "%d passed", race.passed);
     cr_expect_eq(race.refused, PARALLEL - BUDGET);
-    auth_drain(world.other);
-    while (!auth_idle(world.other))
-        busi_fiber_sleep(5);
+    part_with_other();
 }
 
 Test(limits, a_thousand_in_parallel_find_no_gap)

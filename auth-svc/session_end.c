@@ -1,0 +1,251 @@
+#include "answers.h"
+#include "feed.h"
+#include "hooks.h"
+#include "session_index.h"
+#include "session_store.h"
+#include "sessions.h"
+
+enum {
+    JOURNAL_DAYS = 90, /* a Redis as old as that must not come back: docs/sessions.md */
+    PART_BYTES = 1 << 20,
+    ENDED_AT_ONCE = AUTH_LOADED_AT_ONCE,
+};
+
+static int64_t now_s(void)
+{
+    return busi_wall_us() / 1000000;
+}
+
+static enum busi_code delete_keys(struct auth *self, struct busi_call *call, const struct busi_str *ids,
+                                  size_t n)
+{
+    struct busi_redis_command commands[ENDED_AT_ONCE];
+    struct busi_str words[ENDED_AT_ONCE][2];
+    for (size_t i = 0; i < n; i++) {
+        words[i][0] = BUSI_STR("DEL");
+        words[i][1] = auth_session_key(call, ids[i]);
+        if (!words[i][1].ptr)
+            return auth_no_memory(call);
+        commands[i] = (struct busi_redis_command){.argc = 2, .argv = words[i]};
+    }
+    return auth_store_run_all(self, call, commands, n);
+}
+
+/* In this order: whoever tries again finds what was not done in the index, and the gateways are told when
+ * nothing can be read any more. At most ENDED_AT_ONCE. */
+static enum busi_code end_these(struct auth *self, struct busi_call *call, const struct busi_str *ids,
+                                size_t n, int64_t user_id, struct auth_told *told)
+{
+    if (n == 0)
+        return BUSI_OK;
+    enum busi_code code = delete_keys(self, call, ids, n);
+    if (code == BUSI_OK)
+        code = auth_feed_tell(self, call, ids, n, told);
+    return code == BUSI_OK ? auth_index_remove(self, call, user_id, ids, n) : code;
+}
+
+enum busi_code auth_session_forget(struct auth *self, struct busi_call *call, struct busi_str session_id)
+{
+    struct auth_told told = {.arena = &call->arena};
+    enum busi_code code = auth_feed_tell(self, call, &session_id, 1, &told);
+    return code == BUSI_OK ? auth_feed_settle(self, call, &told) : code;
+}
+
+enum busi_code auth_session_tell(struct auth *self, struct busi_call *call, struct busi_str session_id,
+                                 int64_t user_id)
+{
+    return end_these(self, call, &session_id, 1, user_id, NULL);
+}
+
+static enum busi_code revoke(struct auth *self, struct busi_call *call, const struct auth_session *session,
+                             struct busi_str listeners)
+{
+    struct busi_pg_result result;
+    int64_t until_s = session->expires_s ? session->expires_s : now_s() + JOURNAL_DAYS * 86400LL;
+    struct busi_str params[] = {busi_arena_int(&call->arena, session->user_id), session->id,
+                                busi_arena_int(&call->arena, until_s), listeners};
+    if (!params[0].ptr || !params[2].ptr)
+        return auth_no_memory(call);
+    enum busi_code code = busi_pg_run(self->pg, AUTH_REVOKE, params, call->until_ms, &result);
+    busi_pg_clear(&result);
+    if (code == BUSI_UNKNOWN)
+        return busi_call_fail(call, BUSI_UNAVAILABLE, "the database went away; the session may live");
+    struct auth_told told = {.arena = &call->arena};
+    if (code == BUSI_OK)
+        code = end_these(self, call, &session->id, 1, session->user_id, &told);
+    return code == BUSI_OK ? auth_feed_settle(self, call, &told) : code;
+}
+
+enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
+                                   const struct auth_session *session)
+{
+    return revoke(self, call, session, (struct busi_str){0});
+}
+
+/* The record says whose it is. Without one the journal is told all the same: this Redis may be one that has
+ * lost what another still holds. */
+enum busi_code auth_session_revoke_by(struct auth *self, struct busi_call *call,
+                                      const struct auth_token *token)
+{
+    struct auth_session session = {.id = token->session_id,
+                                   .token_id = token->id,
+                                   .user_id = token->user_id,
+                                   .expires_s = token->expires_s};
+    if (!token->door) {
+        session.expires_s = 0;
+        enum busi_code code = auth_session_load(self, call, &session, 1);
+        if (code != BUSI_OK)
+            return code;
+        if (session.door && !auth_token_of(token, &session))
+            return BUSI_OK; /* another session's name by now */
+    }
+    const struct auth_door *door = token->door ? token->door : session.door;
+    struct busi_str told = {0};
+    if (door &&
+        !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_sign_out, busi_str_of(door->name), &told))
+        return auth_no_memory(call);
+    enum busi_code code = revoke(self, call, &session, told);
+    auth_hooks_wake(self->hooks);
+    return code;
+}
+
+/* ---- too many ---- */
+
+/* As an array of Postgres; ids have no character that means something there. */
+static struct busi_str list_of(struct busi_arena *arena, const struct busi_redis_reply *ids)
+{
+    struct busi_str none = {0};
+    size_t room = 2, len = 0;
+    for (size_t i = 0; i < ids->n_items; i++)
+        room += ids->items[i].text.len + 1;
+    char *text = busi_arena_alloc(arena, room);
+    if (!text)
+        return none;
+    text[len++] = '{';
+    for (size_t i = 0; i < ids->n_items; i++) {
+        if (i > 0)
+            text[len++] = ',';
+        memcpy(text + len, ids->items[i].text.ptr, ids->items[i].text.len);
+        len += ids->items[i].text.len;
+    }
+    text[len++] = '}';
+    return (struct busi_str){text, len};
+}
+
+static enum busi_code journal_surplus(struct auth *self, struct busi_call *call, int64_t user_id,
+                                      const struct busi_redis_reply *ids)
+{
+    struct busi_pg_result result;
+    const struct busi_str params[] = {busi_arena_int(&call->arena, user_id), list_of(&call->arena, ids),
+                                      busi_arena_int(&call->arena, now_s() + JOURNAL_DAYS * 86400LL)};
+    if (!params[0].ptr || !params[1].ptr || !params[2].ptr)
+        return auth_no_memory(call);
+    enum busi_code code = busi_pg_run(self->pg, AUTH_REVOKE_SURPLUS, params, call->until_ms, &result);
+    busi_pg_clear(&result);
+    return code == BUSI_UNKNOWN ? auth_database_lost(call, "the database went away; sessions may live")
+                                : code;
+}
+
+enum busi_code auth_session_end_surplus(struct auth *self, struct busi_call *call, int64_t user_id,
+                                        const struct busi_redis_reply *surplus)
+{
+    struct auth_told told = {.arena = &call->arena};
+    struct busi_str ids[ENDED_AT_ONCE];
+    if (surplus->n_items == 0)
+        return BUSI_OK;
+    enum busi_code code = journal_surplus(self, call, user_id, surplus);
+    for (size_t i = 0, n; i < surplus->n_items && code == BUSI_OK; i += n) {
+        for (n = 0; n < ENDED_AT_ONCE && i + n < surplus->n_items; n++)
+            ids[n] = surplus->items[i + n].text;
+        code = end_these(self, call, ids, n, user_id, &told);
+    }
+    return code == BUSI_OK ? auth_feed_settle(self, call, &told) : code;
+}
+
+/* ---- ending many ---- */
+
+/* Which of a user's sessions are to end. */
+struct ending {
+    int64_t user_id;
+    int64_t epoch;          /* those opened in an earlier one */
+    struct busi_str spared; /* not this one; may be absent */
+    int64_t ended;          /* so far */
+};
+
+/* Of those named, some[0..n), the ids of those that are to end. */
+static enum busi_code choose(struct auth *self, struct busi_call *call, const struct ending *ending,
+                             struct auth_session *some, size_t n, struct busi_str *ids, size_t *n_ids)
+{
+    enum busi_code code = BUSI_OK;
+    *n_ids = 0;
+    if (ending->epoch != AUTH_EPOCH_ANY)
+        code = auth_session_load(self, call, some, n);
+    for (size_t i = 0; i < n && code == BUSI_OK; i++)
+        if (!busi_str_eq(some[i].id, ending->spared) && (!some[i].door || some[i].epoch < ending->epoch))
+            ids[(*n_ids)++] = some[i].id;
+    return code;
+}
+
+/* The next ones of a walk. */
+static enum busi_code end_some(struct auth *self, struct busi_call *call, struct ending *ending,
+                               struct auth_index_walk *walk, struct auth_told *told)
+{
+    struct busi_redis_reply found;
+    struct busi_str ids[ENDED_AT_ONCE];
+    struct auth_session *some = busi_arena_array(&call->arena, ENDED_AT_ONCE, sizeof(*some));
+    if (!some)
+        return auth_no_memory(call);
+    enum busi_code code = auth_index_next(self, call, ending->user_id, walk, &found);
+    for (size_t i = 0; i < found.n_items && code == BUSI_OK;) {
+        size_t n = 0, n_ids;
+        for (; i < found.n_items && n < ENDED_AT_ONCE; i += 2)
+            some[n++] = (struct auth_session){.id = found.items[i].text};
+        code = choose(self, call, ending, some, n, ids, &n_ids);
+        if (code == BUSI_OK)
+            code = end_these(self, call, ids, n_ids, ending->user_id, told);
+        if (code == BUSI_OK)
+            ending->ended += (int64_t)n_ids;
+    }
+    return code;
+}
+
+/* What is read of some is forgotten before the next: there may be many. */
+static enum busi_code end_all(struct auth *self, struct busi_call *call, struct ending *ending,
+                              struct auth_told *told)
+{
+    struct auth_index_walk walk = {0};
+    enum busi_code code = BUSI_OK;
+    while (code == BUSI_OK && !walk.done) {
+        struct busi_call part;
+        busi_call_init(&part, PART_BYTES);
+        part.until_ms = call->until_ms;
+        code = end_some(self, &part, ending, &walk, told);
+        call->message = part.message;
+        call->retry_after_ms = part.retry_after_ms;
+        busi_call_fini(&part);
+    }
+    return code;
+}
+
+enum busi_code auth_session_tell_below(struct auth *self, struct busi_call *call, int64_t user_id,
+                                       int64_t epoch, struct busi_str spared)
+{
+    return end_all(self, call, &(struct ending){.user_id = user_id, .epoch = epoch, .spared = spared}, NULL);
+}
+
+enum busi_code auth_session_end_below(struct auth *self, struct busi_call *call, int64_t user_id,
+                                      int64_t epoch, struct busi_str spared, int64_t *ended)
+{
+    struct ending ending = {.user_id = user_id, .epoch = epoch, .spared = spared};
+    struct auth_told told = {.arena = &call->arena};
+    enum busi_code code = end_all(self, call, &ending, &told);
+    if (ended)
+        *ended = ending.ended;
+    return code == BUSI_OK ? auth_feed_settle(self, call, &told) : code;
+}
+
+enum busi_code auth_session_end_all(struct auth *self, struct busi_call *call, int64_t user_id,
+                                    struct busi_str spared)
+{
+    return auth_session_end_below(self, call, user_id, AUTH_EPOCH_ANY, spared, NULL);
+}
