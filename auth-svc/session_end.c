@@ -6,7 +6,7 @@
 #include "sessions.h"
 
 enum {
-    JOURNAL_DAYS = 90, /* a Redis as old as that must not come back: docs/sessions.md */
+    JOURNAL_DAYS = 366, /* a Redis as old as that must not come back: docs/sessions.md */
     PART_BYTES = 1 << 20,
     ENDED_AT_ONCE = AUTH_LOADED_AT_ONCE,
 };
