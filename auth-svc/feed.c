@@ -74,12 +74,13 @@ static void wake_all(struct listener *list)
         busi_fiber_wake(list->fiber);
 }
 
-static void wait_in(struct listener **list, int64_t until_ms)
+static enum busi_woken wait_in(struct listener **list, int64_t until_ms)
 {
     struct listener listener;
     join(list, &listener);
-    (void)busi_fiber_wait(until_ms);
+    enum busi_woken woken = busi_fiber_wait(until_ms);
     part(&listener);
+    return woken;
 }
 
 static void spread_news(struct auth_feed *feed)
@@ -171,7 +172,7 @@ enum busi_code auth_watch_sessions(struct auth *self, struct busi_call *call,
     if (code != BUSI_OK || out->everything || out->ended.n > 0)
         return code;
     while (feed->news == news && !feed->stopping && busi_now_ms() < until_ms)
-        wait_in(&feed->polls, until_ms);
+        (void)wait_in(&feed->polls, until_ms);
     if (feed->news != news)
         return ask(feed, call, in, out);
     return auth_store_knows(self) ? BUSI_OK : auth_store_away(call);
@@ -278,7 +279,10 @@ enum busi_code auth_feed_settle(struct auth *self, struct busi_call *call, struc
             return busi_call_fail(call, BUSI_UNAVAILABLE, "a gateway may still accept the session");
         }
         int64_t rest_ms = over_ms - now_ms;
-        wait_in(&feed->settling, busi_now_ms() + (pause_ms < rest_ms ? pause_ms : rest_ms));
+        /* Who was woken has just heard what somebody else read: all asking at once would wake each other on
+         * and on. */
+        if (wait_in(&feed->settling, busi_now_ms() + (pause_ms < rest_ms ? pause_ms : rest_ms)) == BUSI_WOKEN)
+            continue;
         pause_ms = pause_ms * 2 < PAUSE_MOST_MS ? pause_ms * 2 : PAUSE_MOST_MS;
         if (!feed->asking && !is_settled(feed, told, busi_lease_ms()))
             look_who_heard(feed, call);
