@@ -90,6 +90,10 @@ void exchange_fail(struct exchange *x, enum busi_code code)
         too_many(x);
         return;
     }
+    if (code == BUSI_PERMISSION_DENIED && x->owner_id) {
+        exchange_forbidden(x);
+        return;
+    }
     if (status >= 500)
         log_failure(x, code);
     if (call->n_violations && status < 500) {
@@ -122,6 +126,13 @@ void exchange_unauthenticated(struct exchange *x, enum token_fault fault)
     x->surface->unauthenticated(x->response, fault);
     http_add_header(x->response, "WWW-Authenticate",
                     fault == TOKEN_MISSING ? BUSI_STR("Bearer") : BUSI_STR("Bearer error=\"invalid_token\""));
+}
+
+void exchange_forbidden(struct exchange *x)
+{
+    start_over(x->response);
+    x->surface->error(x->response, x->surface->forbidden ? x->surface->forbidden : 403);
+    http_add_header(x->response, "WWW-Authenticate", BUSI_STR("Bearer error=\"insufficient_scope\""));
 }
 
 /* HEAD is GET, wherever that is. */

@@ -12,21 +12,24 @@ struct exchange {
     struct http_response *response;
     const struct surface *surface;
     const struct route *route;              /* NULL until matched */
-    bool ruled;                             /* guard rules name this route */
+    bool plugged;                           /* guarded as by AccessPass' plugs: guard_rules.h */
     struct busi_str id;                     /* what ":id" took, raw */
     const struct param *body;               /* an OBJECT, empty when there was no body of a known type */
     const struct param *query;              /* likewise */
     const struct busi_principal *principal; /* whose token it is; NULL until that is known */
+    int64_t owner_id;                       /* only what is this user's; 0: anybody's */
 };
 
 /* Answers with the surface's shape of this status. */
 void exchange_error(struct exchange *x, int status);
 /* Answers a failed call: its violations if it has any, 429 with RateLimit headers when its quota is used up,
- * else the status of code, with Retry-After on 503. */
+ * else the status of code, with Retry-After on 503. Who asked for what is not his is forbidden. */
 void exchange_fail(struct exchange *x, enum busi_code code);
 /* Did the service say no to what was asked, or could it not say anything? */
 bool exchange_is_verdict(enum busi_code code);
 void exchange_unauthenticated(struct exchange *x, enum token_fault fault);
+/* Known, but without the right: status and shape are the surface's. */
+void exchange_forbidden(struct exchange *x);
 /* Answers with plain text. */
 void exchange_text(struct exchange *x, int status, struct busi_str text);
 /* 405, with these methods in Allow. */

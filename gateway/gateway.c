@@ -8,6 +8,7 @@
 enum {
     MOST_IN_FLIGHT = 512, /* calls per worker: below a worker's fibers, which two gateways share */
     TICK_MS = 50,
+    WHO_WIDTH = 16, /* of a column of `gateway routes` */
 };
 
 struct router_options gateway_router_options(const struct busi_settings *settings)
@@ -33,7 +34,8 @@ static size_t widest(const struct router_options *options)
     return width;
 }
 
-void gateway_print_routes(struct busi_buf *out, const struct router_options *options)
+void gateway_print_routes(struct busi_buf *out, const struct router_options *options,
+                          const struct guard_rules *rules)
 {
     size_t width = widest(options);
     for (size_t i = 0; i < ROUTES; i++) {
@@ -41,23 +43,34 @@ void gateway_print_routes(struct busi_buf *out, const struct router_options *opt
         struct busi_str prefix = options->prefix[route->surface];
         if (!options->on[route->surface])
             continue;
-        busi_buf_printf(out, "%12s  %-6s  %.*s%-*s  %-16s  %-6s  %s\n", surface_get(route->surface)->name,
-                        route->verb, BUSI_ARG(prefix), (int)(width - prefix.len), route->path,
-                        route->handler_name, route->who == WHO_PUBLIC ? "public" : "token", route->help);
+        busi_buf_printf(out, "%12s  %-6s  %.*s%-*s  %-16s  ", surface_get(route->surface)->name, route->verb,
+                        BUSI_ARG(prefix), (int)(width - prefix.len), route->path, route->handler_name);
+        size_t begun = out->len;
+        guard_rules_print(out, rules, route);
+        for (size_t used = out->len - begun; used < WHO_WIDTH; used++)
+            busi_buf_char(out, ' ');
+        busi_buf_printf(out, "  %s\n", route->help);
     }
 }
 
 static int run_routes(const struct busi_settings *settings, int argc, char **argv)
 {
-    struct busi_buf out;
+    struct busi_buf out, errors;
+    struct guard_rules rules;
     struct router_options options = gateway_router_options(settings);
     (void)argc;
     (void)argv;
     busi_buf_init(&out, 1024 * 1024);
-    gateway_print_routes(&out, &options);
-    bool written = !out.failed && fwrite(out.ptr, 1, out.len, stdout) == out.len && fflush(stdout) == 0;
+    busi_buf_init(&errors, 64 * 1024);
+    bool fine = guard_rules_read(&rules, settings->guard_rules, &options, &errors);
+    if (fine)
+        gateway_print_routes(&out, &options, &rules);
+    else
+        fprintf(stderr, "%.*s", (int)errors.len, errors.ptr);
+    fine = fine && !out.failed && fwrite(out.ptr, 1, out.len, stdout) == out.len && fflush(stdout) == 0;
+    busi_buf_fini(&errors);
     busi_buf_fini(&out);
-    return written ? 0 : 1;
+    return fine ? 0 : 1;
 }
 
 static bool check_endpoints(struct busi_str value, const char *name, struct busi_buf *errors)

@@ -28,4 +28,5 @@ const struct busi_service *gateway_service(void);
 /* Which surfaces are on, and where; settings may be NULL: all on, no prefix. */
 struct router_options gateway_router_options(const struct busi_settings *settings);
 /* The table of `gateway routes`. */
-void gateway_print_routes(struct busi_buf *out, const struct router_options *options);
+void gateway_print_routes(struct busi_buf *out, const struct router_options *options,
+                          const struct guard_rules *rules);

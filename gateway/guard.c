@@ -2,10 +2,10 @@
 #include "credential.h"
 #include "gateway.h"
 
-/* A route that rules name answers as AccessPass' plugs do, whatever its surface. */
+/* A plugged route answers as AccessPass' plugs do, whatever its surface. */
 static void refuse_token(struct exchange *x, enum token_fault fault)
 {
-    if (x->ruled)
+    if (x->plugged)
         exchange_text(x, 401, BUSI_STR("unauthorized"));
     else
         exchange_unauthenticated(x, fault);
@@ -15,7 +15,7 @@ static void refuse_token(struct exchange *x, enum token_fault fault)
 static struct busi_str find_token(struct exchange *x)
 {
     struct busi_str token, none = {0};
-    struct busi_str header = x->ruled ? BUSI_STR("access-token") : x->surface->token_header;
+    struct busi_str header = x->plugged ? BUSI_STR("access-token") : x->surface->token_header;
     switch (credential_find(x, header, &token)) {
     case CREDENTIAL_FOUND:
         return token;
@@ -63,18 +63,20 @@ static enum busi_code check(struct exchange *x, struct busi_str token, struct bu
 /* False: answered. */
 static bool obeys_rules(struct exchange *x, const struct busi_principal *principal)
 {
-    if (!x->ruled)
-        return true;
-    switch (guard_rules_judge(&x->gateway->rules, x->route, principal, &x->request->call.arena)) {
+    switch (
+        guard_rules_judge(&x->gateway->rules, x->route, principal, &x->request->call.arena, &x->owner_id)) {
     case GUARD_PASSES:
         return true;
     case GUARD_NOT_CONFIRMED:
         exchange_text(x, 401, BUSI_STR("email address not confirmed"));
         return false;
     case GUARD_UNAUTHORIZED:
+        exchange_text(x, 401, BUSI_STR("unauthorized"));
+        return false;
+    case GUARD_FORBIDDEN:
         break;
     }
-    exchange_text(x, 401, BUSI_STR("unauthorized"));
+    exchange_forbidden(x);
     return false;
 }
 

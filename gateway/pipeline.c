@@ -109,7 +109,7 @@ static bool take_route(struct exchange *x, struct route_match match)
     }
     x->route = match.route;
     x->id = match.id;
-    x->ruled = x->gateway->rules.named[match.route - routes];
+    x->plugged = x->gateway->rules.plugged[match.route - routes];
     request->note = match.route;
     return true;
 }
@@ -145,7 +145,7 @@ void pipeline_answer(void *state, struct http_request *request, struct http_resp
         return;
     if (!acceptable(&x))
         exchange_error(&x, 406);
-    else if (x.route->who == WHO_PUBLIC && !x.ruled)
+    else if (x.route->who == WHO_PUBLIC && !gateway->rules.named[x.route - routes])
         x.route->handler(&x);
     else
         handle_guarded(&x);

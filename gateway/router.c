@@ -1,12 +1,20 @@
 #include "router.h"
 
+/* The words of the column `who`; another does not compile. */
+#define MAY_PUBLIC .who = WHO_PUBLIC
+#define MAY_BEARER .who = WHO_BEARER
+#define MAY_KNOWN .who = WHO_KNOWN
+#define MAY_OWNED .who = WHO_KNOWN, .owned = true
+#define MAY_ROLE(names) .who = WHO_KNOWN, .roles = names
+#define MAY_OWNER(names) .who = WHO_KNOWN, .roles = names, .owned = true, .owner = true
+
 #define ROUTE(surface_, verb_, path_, who_, accept_, limit_, time_, handler_, help_)                         \
     {.surface = SURFACE_##surface_,                                                                          \
      .method = HTTP_##verb_,                                                                                 \
      .verb = #verb_,                                                                                         \
      .path = path_,                                                                                          \
      .label = #verb_ " " path_,                                                                              \
-     .who = WHO_##who_,                                                                                      \
+     MAY_##who_,                                                                                             \
      .accept = ACCEPT_##accept_,                                                                             \
      .limit = LIMIT_##limit_,                                                                                \
      .time = TIME_##time_,                                                                                   \

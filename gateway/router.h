@@ -22,6 +22,9 @@ struct route {
     const char *path;  /* without the surface's prefix */
     const char *label; /* "GET /api/businesses/:id", for metrics and logs */
     enum route_who who;
+    const char *roles; /* one of these, with commas between; NULL: whatever the roles */
+    bool owned;        /* what it is about has an owner */
+    bool owner;        /* who may use it even without such a role */
     enum route_accept accept;
     enum route_limit limit;
     enum route_time time;

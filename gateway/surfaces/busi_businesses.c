@@ -83,6 +83,7 @@ void on_busi_update_business(struct exchange *x)
     if (!take_id(x, &id))
         return;
     request.id = id;
+    request.owner_id = x->owner_id;
     enum busi_code code = busi_rpc_directory_update_business(x->gateway->rpc, call, &request, &business);
     code = fields_judge(&fields, call, code);
     if (code == BUSI_OK)
@@ -93,7 +94,7 @@ void on_busi_update_business(struct exchange *x)
 
 void on_busi_delete_business(struct exchange *x)
 {
-    struct busi_business_id_request request = {0};
+    struct busi_business_id_request request = {.owner_id = x->owner_id};
     struct busi_empty nothing = {0};
     if (!take_id(x, &request.id))
         return;

@@ -54,7 +54,10 @@ static bool named(const char *label)
 static enum guard_verdict judge(const char *label, bool confirmed, const char *meta)
 {
     const struct busi_principal who = {.email_confirmed = confirmed, .meta = busi_str_of(meta)};
-    return guard_rules_judge(&rules, route(label), &who, &arena);
+    int64_t owner_id;
+    enum guard_verdict verdict = guard_rules_judge(&rules, route(label), &who, &arena, &owner_id);
+    cr_assert_eq(owner_id, 0);
+    return verdict;
 }
 
 #define WRITE "POST /api/businesses"
@@ -172,4 +175,124 @@ Test(guard_rules, bounded)
         strcat(text, "GET / meta.a=b;");
     is_refused(text, "BUSI_GUARD_RULES: too many conditions from 'meta.a=b'\n");
     cr_assert_eq(rules.n, (size_t)GUARD_CONDITIONS_MOST);
+}
+
+/* ---- roles ---- */
+
+/* Passes, for whom's objects: -1 when it does not. */
+static int64_t owner_for(const char *label, const char *roles)
+{
+    const struct busi_principal who = {.user_id = 7, .roles = busi_str_of(roles)};
+    int64_t owner_id;
+    enum guard_verdict verdict = guard_rules_judge(&rules, route(label), &who, &arena, &owner_id);
+    cr_assert(verdict == GUARD_PASSES || verdict == GUARD_FORBIDDEN);
+    return verdict == GUARD_PASSES ? owner_id : -1;
+}
+
+static void may(const char *label, const char *roles)
+{
+    cr_assert_eq(owner_for(label, roles), 0, "%s", roles);
+}
+
+static void may_not(const char *label, const char *roles)
+{
+    cr_assert_eq(owner_for(label, roles), -1, "%s", roles);
+}
+
+#define CHANGE "PATCH /api/businesses/:id"
+
+Test(guard_rules, one_of_some_roles)
+{
+    read_rules(WRITE " role=admin,Clerk");
+    cr_assert(named(WRITE));
+    cr_assert_not(rules.plugged[route(WRITE) - routes], "is refused in the surface's words");
+    may(WRITE, "admin");
+    may(WRITE, "clerk");
+    may(WRITE, "aaa,clerk,zzz");
+    may(WRITE, "root");
+    may_not(WRITE, NULL);
+    may_not(WRITE, "");
+    may_not(WRITE, "guest");
+    may_not(WRITE, "adm");
+    may_not(WRITE, "admin2,clerk-x");
+    may_not(WRITE, "admin clerk");
+    may(CHANGE, "");
+}
+
+Test(guard_rules, roles_of_two_rules)
+{
+    read_rules(WRITE " role=admin; " WRITE " role=clerk role=c");
+    may(WRITE, "admin,c,clerk");
+    may(WRITE, "root");
+    may_not(WRITE, "admin,clerk");
+    may_not(WRITE, "c,clerk");
+}
+
+Test(guard_rules, owner)
+{
+    read_rules("* /api/businesses/:id confirmed; " CHANGE
+               " owner|role=admin; DELETE /api/businesses/:id owner");
+    const struct busi_principal who = {.user_id = 7, .email_confirmed = true};
+    int64_t owner_id = 1;
+    cr_assert_eq(guard_rules_judge(&rules, route(CHANGE), &who, &arena, &owner_id), GUARD_PASSES);
+    cr_assert_eq(owner_id, 7);
+    cr_assert_eq(guard_rules_judge(&rules, route("GET /api/businesses/:id"), &who, &arena, &owner_id),
+                 GUARD_PASSES);
+    cr_assert_eq(owner_id, 0);
+    read_rules(CHANGE " owner|role=admin,clerk; DELETE /api/businesses/:id owner");
+    cr_assert_eq(owner_for(CHANGE, "guest"), 7);
+    may(CHANGE, "clerk");
+    may(CHANGE, "root");
+    cr_assert_eq(owner_for("DELETE /api/businesses/:id", "admin"), 7);
+    may("DELETE /api/businesses/:id", "root");
+    read_rules(CHANGE " owner role=clerk");
+    cr_assert_eq(owner_for(CHANGE, "clerk"), 7, "both must hold");
+    may_not(CHANGE, "guest");
+}
+
+Test(guard_rules, both_kinds_on_one_route)
+{
+    read_rules(WRITE " confirmed role=admin");
+    cr_assert(rules.plugged[route(WRITE) - routes]);
+    cr_assert_eq(judge(WRITE, false, "{}"), GUARD_NOT_CONFIRMED);
+    cr_assert_eq(judge(WRITE, true, "{}"), GUARD_FORBIDDEN);
+}
+
+Test(guard_rules, faults_of_roles)
+{
+    is_refused("GET / role=", "BUSI_GUARD_RULES: no condition 'role='\n");
+    is_refused("GET / role=a,", "BUSI_GUARD_RULES: no condition 'role=a,'\n");
+    is_refused("GET / role=,a", "BUSI_GUARD_RULES: no condition 'role=,a'\n");
+    is_refused("GET / role=a,,b", "BUSI_GUARD_RULES: no condition 'role=a,,b'\n");
+    is_refused("GET / role=a|b", "BUSI_GUARD_RULES: no condition 'role=a|b'\n");
+    is_refused("GET / roles=a", "BUSI_GUARD_RULES: no condition 'roles=a'\n");
+    is_refused(CHANGE " owner|", "BUSI_GUARD_RULES: no condition 'owner|'\n");
+    is_refused(CHANGE " owner|role=", "BUSI_GUARD_RULES: no condition 'owner|role='\n");
+    is_refused(CHANGE " owner|admin", "BUSI_GUARD_RULES: no condition 'owner|admin'\n");
+    is_refused(CHANGE " Owner", "BUSI_GUARD_RULES: no condition 'Owner'\n");
+    is_refused("GET /api/businesses owner",
+               "BUSI_GUARD_RULES: nothing has an owner at 'GET /api/businesses'\n");
+    is_refused("* /api/businesses/:id owner|role=a",
+               "BUSI_GUARD_RULES: nothing has an owner at '* /api/businesses/:id'\n");
+}
+
+static void is_printed(const char *label, const char *as)
+{
+    struct busi_buf out;
+    busi_buf_init(&out, 1024);
+    guard_rules_print(&out, &rules, route(label));
+    cr_assert(busi_str_eq((struct busi_str){out.ptr, out.len}, busi_str_of(as)), "%.*s", (int)out.len,
+              out.ptr);
+    busi_buf_fini(&out);
+}
+
+Test(guard_rules, are_printed)
+{
+    read_rules("POST /login; " WRITE " confirmed meta.a=\"b c\"; " CHANGE " owner|role=admin; " WRITE
+               " role=a,b");
+    is_printed("GET /", "public");
+    is_printed("POST /login", "token");
+    is_printed("GET /api/businesses", "token");
+    is_printed(CHANGE, "owner|role=admin");
+    is_printed(WRITE, "confirmed meta.a=\"b c\" role=a,b");
 }

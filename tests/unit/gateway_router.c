@@ -128,8 +128,9 @@ Test(router, table_of_routes)
 {
     struct busi_buf out;
     struct router_options options = gateway_router_options(NULL);
+    struct guard_rules rules = {0};
     busi_buf_init(&out, 65536);
-    gateway_print_routes(&out, &options);
+    gateway_print_routes(&out, &options, &rules);
     busi_buf_char(&out, '\0');
     cr_assert_not(out.failed);
     const char *first = strstr(out.ptr, "busi  POST    /api/users/signup"), *put = strstr(out.ptr, "PUT ");
