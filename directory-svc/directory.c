@@ -68,12 +68,39 @@ static enum busi_code run_one(struct directory *self, struct busi_call *call,
     return code;
 }
 
+/* As a parameter; anybody is null. */
+static struct busi_str write_owner(struct number *number, int64_t owner_id)
+{
+    return owner_id ? write_number(number, owner_id) : (struct busi_str){0};
+}
+
 static enum busi_code find(struct directory *self, struct busi_call *call, int64_t id,
                            struct busi_business *out)
 {
     struct number number;
     return run_one(self, call, DIRECTORY_GET,
                    &(struct busi_str){write_number(&number, id).ptr, strlen(number.text)}, out);
+}
+
+/* The same, of a row that must be owner_id's; 0: anybody's. */
+static enum busi_code find_owned(struct directory *self, struct busi_call *call, int64_t id, int64_t owner_id,
+                                 struct busi_business *out)
+{
+    enum busi_code code = find(self, call, id, out);
+    if (code == BUSI_OK && owner_id && out->created_by != owner_id)
+        code = busi_call_fail(call, BUSI_PERMISSION_DENIED, "this business is another user's");
+    return code;
+}
+
+/* Why a statement that names an owner found no row. A row's owner never changes: looking again is no race. */
+static enum busi_code explain(struct directory *self, struct busi_call *call, int64_t id, int64_t owner_id)
+{
+    struct busi_business business = {0};
+    if (!owner_id)
+        return busi_call_fail(call, BUSI_NOT_FOUND, "no such business");
+    enum busi_code code = find_owned(self, call, id, owner_id, &business);
+    /* his: it was not there when the statement ran */
+    return code == BUSI_OK ? busi_call_fail(call, BUSI_NOT_FOUND, "no such business") : code;
 }
 
 enum busi_code directory_get_business(struct directory *self, struct busi_call *call,
@@ -100,33 +127,34 @@ enum busi_code directory_update_business(struct directory *self, struct busi_cal
                                          const struct busi_write_business_request *in,
                                          struct busi_business *out)
 {
-    struct number id;
+    struct number id, owner;
     if (call->user_id == 0)
         return busi_call_fail(call, BUSI_UNAUTHENTICATED, "only a user may write");
     bool valid = business_check_change(call, in);
     if (!valid || (!in->name.ptr && !in->description.ptr && !in->tag.ptr)) {
         /* what does not exist is told before what is wrong with it; nothing to change is no write */
-        enum busi_code code = find(self, call, in->id, out);
+        enum busi_code code = find_owned(self, call, in->id, in->owner_id, out);
         return code == BUSI_OK && !valid
                    ? busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the change is not valid")
                    : code;
     }
-    const struct busi_str params[] = {write_number(&id, in->id), in->name, in->description, in->tag};
-    return run_one(self, call, DIRECTORY_UPDATE, params, out);
+    const struct busi_str params[] = {write_number(&id, in->id), in->name, in->description, in->tag,
+                                      write_owner(&owner, in->owner_id)};
+    enum busi_code code = run_one(self, call, DIRECTORY_UPDATE, params, out);
+    return code == BUSI_NOT_FOUND ? explain(self, call, in->id, in->owner_id) : code;
 }
 
 enum busi_code directory_delete_business(struct directory *self, struct busi_call *call,
                                          const struct busi_business_id_request *in, struct busi_empty *out)
 {
     struct busi_pg_result result;
-    struct number id;
+    struct number id, owner;
     (void)out;
     if (call->user_id == 0)
         return busi_call_fail(call, BUSI_UNAUTHENTICATED, "only a user may write");
-    const struct busi_str params[] = {write_number(&id, in->id)};
+    const struct busi_str params[] = {write_number(&id, in->id), write_owner(&owner, in->owner_id)};
     enum busi_code code = busi_pg_run(self->pg, DIRECTORY_DELETE, params, call->until_ms, &result);
-    if (code == BUSI_OK && result.affected == 0)
-        code = busi_call_fail(call, BUSI_NOT_FOUND, "no such business");
+    bool gone = code == BUSI_OK && result.affected > 0;
     busi_pg_clear(&result);
-    return code;
+    return code != BUSI_OK || gone ? code : explain(self, call, in->id, in->owner_id);
 }

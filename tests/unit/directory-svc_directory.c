@@ -233,6 +233,47 @@ Test(directory, only_users_write)
     run(only_users_write);
 }
 
+static enum busi_code update_of(int64_t owner_id, int64_t id, const char *tag)
+{
+    struct busi_write_business_request in = {.id = id, .tag = busi_str_of(tag), .owner_id = owner_id};
+    struct busi_business out = {0};
+    return directory_update_business(world.directory, new_call(), &in, &out);
+}
+
+static enum busi_code delete_of(int64_t owner_id, int64_t id)
+{
+    struct busi_empty nothing;
+    return directory_delete_business(world.directory, new_call(),
+                                     &(struct busi_business_id_request){.id = id, .owner_id = owner_id},
+                                     &nothing);
+}
+
+static void only_the_owner(void)
+{
+    struct busi_business made, found;
+    cr_assert_eq(create("a", "b", "c", &made), BUSI_OK);
+    const int64_t id = made.id;
+    cr_assert_eq(update_of(8, id, "x"), BUSI_PERMISSION_DENIED);
+    cr_assert_eq(update_of(8, id, ""), BUSI_PERMISSION_DENIED, "told before what is wrong with it");
+    cr_assert_eq(update_of(8, id, NULL), BUSI_PERMISSION_DENIED);
+    cr_assert_eq(delete_of(8, id), BUSI_PERMISSION_DENIED);
+    cr_assert_eq(get(id, &found), BUSI_OK);
+    EXPECT_TEXT(found.tag, "c");
+    cr_assert_eq(update_of(7, id, "x"), BUSI_OK);
+    cr_assert_eq(update_of(7, id, NULL), BUSI_OK);
+    cr_assert_eq(update_of(0, id, "y"), BUSI_OK, "anybody's");
+    cr_assert_eq(update_of(7, id + 1, "x"), BUSI_NOT_FOUND);
+    cr_assert_eq(delete_of(7, id + 1), BUSI_NOT_FOUND);
+    cr_assert_eq(delete_of(7, id), BUSI_OK);
+    cr_assert_eq(delete_of(7, id), BUSI_NOT_FOUND);
+    cr_assert_eq(update_of(8, id, "x"), BUSI_NOT_FOUND);
+}
+
+Test(directory, only_the_owner)
+{
+    run(only_the_owner);
+}
+
 static void lists_in_pages(void)
 {
     struct busi_list_businesses_reply page;
