@@ -36,7 +36,9 @@ static bool refused(struct busi_str parameters)
     return false;
 }
 
-/* 3: names it, 2: names its type, 1: any, 0: does not cover it. */
+enum { NAMED = 3 };
+
+/* NAMED: names it, 2: names its type, 1: any, 0: does not cover it. */
 static int specificity(struct busi_str range, struct busi_str type, struct busi_str subtype)
 {
     struct busi_str rest = range;
@@ -47,7 +49,7 @@ static int specificity(struct busi_str range, struct busi_str type, struct busi_
         return 0;
     if (busi_str_eq(rest, BUSI_STR("*")))
         return 2;
-    return busi_str_ieq(rest, subtype) ? 3 : 0;
+    return busi_str_ieq(rest, subtype) ? NAMED : 0;
 }
 
 struct judged {
@@ -74,6 +76,23 @@ static void judge(struct judged *judged, struct busi_str header, struct busi_str
     }
 }
 
+/* JSON, or a page, by every Accept header of the request. */
+static struct judged judge_all(const struct http_request *request, bool json)
+{
+    struct judged judged = {.empty = true};
+    for (size_t i = 0; i < request->n_headers; i++)
+        if (busi_str_ieq(request->headers[i].name, BUSI_STR("accept")))
+            judge(&judged, request->headers[i].value, json ? BUSI_STR("application") : BUSI_STR("text"),
+                  json ? BUSI_STR("json") : BUSI_STR("html"));
+    return judged;
+}
+
+bool accept_prefers_page(const struct http_request *request)
+{
+    struct judged page = judge_all(request, false), json = judge_all(request, true);
+    return page.best == NAMED && page.allowed && !(json.best == NAMED && json.allowed);
+}
+
 bool accept_allows(struct busi_str header, struct busi_str type, struct busi_str subtype)
 {
     struct judged judged = {.empty = true};
@@ -88,10 +107,6 @@ bool accept_request(const struct http_request *request, struct busi_str format, 
         return true;
     if (format.ptr)
         return busi_str_eq(format, json ? BUSI_STR("json") : BUSI_STR("html"));
-    struct judged judged = {.empty = true};
-    for (size_t i = 0; i < request->n_headers; i++)
-        if (busi_str_ieq(request->headers[i].name, BUSI_STR("accept")))
-            judge(&judged, request->headers[i].value, json ? BUSI_STR("application") : BUSI_STR("text"),
-                  json ? BUSI_STR("json") : BUSI_STR("html"));
+    struct judged judged = judge_all(request, json);
     return judged.empty || judged.allowed;
 }

@@ -7,3 +7,6 @@
 bool accept_allows(struct busi_str header, struct busi_str type, struct busi_str subtype);
 /* The row's rule against every Accept header of the request; ?_format= in the query wins over them. */
 bool accept_request(const struct http_request *request, struct busi_str format, enum route_accept rule);
+/* Would it rather have a page? Browsers name text/html and not application/json; programs that take anything
+ * are no browsers. */
+bool accept_prefers_page(const struct http_request *request);

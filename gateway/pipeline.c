@@ -77,11 +77,19 @@ static bool is_private(const struct route *path)
     return path && (path->time == TIME_PASSWORD || surface_get(path->surface)->no_store);
 }
 
+static const struct surface *surface_for(const struct exchange *x, const struct route *path)
+{
+    const struct surface *surface = surface_get(path ? path->surface : 0);
+    if (surface->for_browsers && x->gateway->settings->surface_pages && accept_prefers_page(x->request))
+        return surface->for_browsers;
+    return surface;
+}
+
 /* The first thing a path decides, whatever goes wrong afterwards. */
 static void prepare(struct exchange *x, const struct route *path)
 {
     struct http_request *request = x->request;
-    x->surface = surface_get(path ? path->surface : 0);
+    x->surface = surface_for(x, path);
     x->response->no_store = is_private(path);
     if (x->surface->for_people)
         x->response->language = page_language(request);

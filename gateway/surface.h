@@ -21,7 +21,9 @@ struct surface {
     bool tells_methods;   /* a wrong verb is 405 with Allow; otherwise 404 */
     bool no_store;        /* every answer, not just those of PASSWORD routes */
     bool for_people;      /* its answers are pages, in the client's language */
-    int forbidden;        /* status for who is known but may not; 0: 403 */
+    const struct surface
+        *for_browsers;            /* answers those who would rather have a page; NULL: the same for all */
+    int forbidden;                /* status for who is known but may not; 0: 403 */
     struct busi_str token_header; /* where the access token is sent; absent: in Authorization only */
     /* Each sets status (those that do not take one), content type and body. */
     void (*error)(struct http_response *response, int status); /* every status without a function below */

@@ -181,6 +181,26 @@ Test(accept, format_wins_over_the_header)
     cr_assert(accept_request(&request, BUSI_STR("xml"), ACCEPT_ANY));
 }
 
+static bool prefers_page(const char *header)
+{
+    const struct http_request request = {.headers = {{BUSI_STR("Accept"), busi_str_of(header)}},
+                                         .n_headers = 1};
+    return accept_prefers_page(&request);
+}
+
+Test(accept, browsers_prefer_pages)
+{
+    cr_expect(prefers_page("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"));
+    cr_expect(prefers_page("text/html"));
+    cr_expect(prefers_page("text/html, application/json;q=0"));
+    cr_expect_not(prefers_page(""));
+    cr_expect_not(prefers_page("*/*"));
+    cr_expect_not(prefers_page("text/*"));
+    cr_expect_not(prefers_page("application/json, text/plain, */*"));
+    cr_expect_not(prefers_page("text/html, application/json"));
+    cr_expect_not(prefers_page("text/html;q=0, */*"));
+}
+
 static void carries(const char *header, const char *token)
 {
     struct busi_str found = bearer_token(busi_str_of(header));
