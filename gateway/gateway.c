@@ -20,6 +20,7 @@ struct router_options gateway_router_options(const struct busi_settings *setting
         options.prefix[SURFACE_##name] = settings->surface_##name##_prefix;
 #include "surfaces.def"
 #undef SURFACE
+    options.on[SURFACE_ash_site] = options.on[SURFACE_ash_site] && options.on[SURFACE_ash];
     options.on[SURFACE_pages] = options.on[SURFACE_pages] && options.on[SURFACE_accesspass];
     return options;
 }

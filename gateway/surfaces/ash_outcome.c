@@ -1,0 +1,68 @@
+#include "ash_outcome.h"
+#include "ash_shape.h"
+
+bool ash_for_people(const struct exchange *x)
+{
+    return x->surface->for_people;
+}
+
+struct busi_str ash_door(const struct exchange *x)
+{
+    return ash_for_people(x) ? BUSI_STR("ash_page") : BUSI_STR("ash");
+}
+
+bool ash_begin(struct exchange *x, const struct ash_activity *activity)
+{
+    (void)x, (void)activity;
+    return true;
+}
+
+bool ash_begin_by_link(struct exchange *x, const struct ash_activity *activity, struct busi_str secret)
+{
+    (void)secret;
+    if (x->request->method == HTTP_HEAD) {
+        exchange_wrong_method(x, HTTP_GET);
+        return false;
+    }
+    return ash_begin(x, activity);
+}
+
+struct ash_outcome ash_outcome_of(enum busi_code code, const struct busi_session_reply *session)
+{
+    if (code == BUSI_OK)
+        return (struct ash_outcome){.result = ASH_SUCCESS, .session = session};
+    return (struct ash_outcome){.result = ASH_FAILURE, .reason = code};
+}
+
+/* A service said no, or why what it was sent cannot be. */
+static bool is_failure(const struct exchange *x, enum busi_code reason)
+{
+    return exchange_is_verdict(reason) ||
+           (reason == BUSI_INVALID_ARGUMENT && x->request->call.n_violations > 0);
+}
+
+static void answer_failure(struct exchange *x, enum busi_code reason)
+{
+    if (is_failure(x, reason))
+        exchange_error(x, 401);
+    else
+        exchange_fail(x, reason);
+}
+
+void ash_answer(struct exchange *x, const struct ash_activity *activity, const struct ash_outcome *outcome)
+{
+    (void)activity;
+    switch (outcome->result) {
+    case ASH_SUCCESS:
+        ash_shape_success(&x->response->body,
+                          outcome->session ? outcome->session->access_token : (struct busi_str){0});
+        exchange_json(x, 200);
+        return;
+    case ASH_SIGNED_OUT:
+        ash_shape_signed_out(&x->response->body);
+        exchange_json(x, 200);
+        return;
+    case ASH_FAILURE:
+        answer_failure(x, outcome->reason);
+    }
+}
