@@ -132,6 +132,7 @@ static void invalid(struct http_response *response, const struct busi_call *call
 const struct surface surface_ash = {.name = "ash",
                                     .tells_methods = true,
                                     .no_store = true,
+                                    .forbidden = 401,
                                     .error = error,
                                     .unauthenticated = unauthenticated,
                                     .invalid = invalid};
@@ -139,6 +140,7 @@ const struct surface surface_ash = {.name = "ash",
 const struct surface surface_ash_site = {.name = "ash_site",
                                          .tells_methods = true,
                                          .no_store = true,
+                                         .forbidden = 401,
                                          .error = error,
                                          .unauthenticated = unauthenticated,
                                          .invalid = invalid};
