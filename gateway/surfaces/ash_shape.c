@@ -131,6 +131,7 @@ static void invalid(struct http_response *response, const struct busi_call *call
 
 const struct surface surface_ash = {.name = "ash",
                                     .tells_methods = true,
+                                    .for_browsers = &surface_pages,
                                     .no_store = true,
                                     .forbidden = 401,
                                     .error = error,
@@ -139,6 +140,7 @@ const struct surface surface_ash = {.name = "ash",
 /* What of it stands beside its prefix. */
 const struct surface surface_ash_site = {.name = "ash_site",
                                          .tells_methods = true,
+                                         .for_browsers = &surface_pages,
                                          .no_store = true,
                                          .forbidden = 401,
                                          .error = error,
