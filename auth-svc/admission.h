@@ -1,0 +1,11 @@
+/* The last steps of every sign-in, whatever proved who it is. */
+#pragma once
+#include "account.h"
+#include "auth.h"
+
+/* Asks the hooks, opens a session, tells of it. The account is as it was when it was proved whose it is, and
+ * not blocked then; it becomes what it is when the session begins. UNAUTHENTICATED: it has been blocked, or
+ * its password changed, meanwhile. Fills all of out. */
+[[nodiscard]] enum busi_code auth_admit(struct auth *self, struct busi_call *call,
+                                        struct auth_account *account, const struct auth_door *door,
+                                        struct busi_session_reply *out);
