@@ -16,6 +16,7 @@ struct exchange {
     struct busi_str id;                     /* what ":id" took, raw */
     const struct param *body;               /* an OBJECT, empty when there was no body of a known type */
     const struct param *query;              /* likewise */
+    struct busi_str token;                  /* the good one it came with; absent until that is known */
     const struct busi_principal *principal; /* whose token it is; NULL until that is known */
     int64_t owner_id;                       /* only what is this user's; 0: anybody's */
 };

@@ -92,5 +92,6 @@ bool guard_admit(struct exchange *x, struct busi_principal *principal)
     }
     x->request->call.user_id = principal->user_id;
     x->principal = principal;
+    x->token = token;
     return obeys_rules(x, principal);
 }

@@ -89,13 +89,23 @@ void router_init(struct router *router, const struct router_options *options)
     }
 }
 
-static bool same_path(const struct router_row *row, const struct split *path, struct busi_str *id)
+/* Is it one of the texts with commas between? */
+static bool is_listed(const char *list, struct busi_str text)
+{
+    for (const char *at = list; at && *at; at += strcspn(at, ","), at += *at == ',')
+        if (busi_str_eq(text, (struct busi_str){at, strcspn(at, ",")}))
+            return true;
+    return false;
+}
+
+static bool same_path(const struct router_row *row, const struct split *path, const struct surface *surface,
+                      struct busi_str *id)
 {
     if (!row->on || row->n_segments != path->n)
         return false;
     *id = (struct busi_str){0};
     for (size_t i = 0; i < path->n; i++) {
-        if (row->segments[i].ptr[0] == ':')
+        if (row->segments[i].ptr[0] == ':' && !is_listed(surface->not_ids, path->segments[i]))
             *id = path->segments[i];
         else if (!busi_str_eq(row->segments[i], path->segments[i]))
             return false;
@@ -113,9 +123,10 @@ struct route_match router_match(const struct router *router, enum http_method me
         method = HTTP_GET;
     for (size_t i = 0; i < ROUTES && !match.route; i++) {
         struct busi_str id;
-        if (!split.strict && !surface_get(routes[i].surface)->any_slashes)
+        const struct surface *surface = surface_get(routes[i].surface);
+        if (!split.strict && !surface->any_slashes)
             continue;
-        if (!same_path(&router->rows[i], &split, &id))
+        if (!same_path(&router->rows[i], &split, surface, &id))
             continue;
         if (!match.path)
             match.path = &routes[i];

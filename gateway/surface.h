@@ -23,6 +23,7 @@ struct surface {
     bool for_people;      /* its answers are pages, in the client's language */
     const struct surface
         *for_browsers;            /* answers those who would rather have a page; NULL: the same for all */
+    const char *not_ids;          /* texts that no ":id" takes, with commas between; NULL: any is taken */
     int forbidden;                /* status for who is known but may not; 0: 403 */
     struct busi_str token_header; /* where the access token is sent; absent: in Authorization only */
     /* Each sets status (those that do not take one), content type and body. */

@@ -172,9 +172,14 @@ static const char *header_of(const struct http_response *response, const char *n
 Test(origin, a_used_up_quota_is_429_with_its_numbers)
 {
     static const char *const bodies[] = {[SURFACE_busi] = "{\"errors\":{\"detail\":\"Too Many Requests\"}}",
+                                         [SURFACE_guardian] = "{\"status\":\"too many requests\"}",
                                          [SURFACE_accesspass] = "{\"error\":\"too many requests\"}",
+                                         [SURFACE_ash] = "{\"authentication\":{\"status\":\"failed\"}}",
+                                         [SURFACE_ash_site] = "{\"authentication\":{\"status\":\"failed\"}}",
                                          [SURFACE_pages] = "<h1>Too many tries</h1>"};
     for (int i = 0; i < SURFACES; i++) {
+        cr_assert((size_t)i < sizeof bodies / sizeof bodies[0] && bodies[i],
+                  "what %s answers is to be said here", surface_get((enum surface_id)i)->name);
         struct http_response response = {0};
         struct exchange x = {.gateway = &gateway,
                              .request = &request,

@@ -68,6 +68,33 @@ Test(router, takes_the_id_raw)
     cr_assert_null(match(HTTP_GET, "/api/businesses").id.ptr);
 }
 
+Test(router, words_that_are_no_ids)
+{
+    struct router router;
+    struct router_options options = {.on = {[SURFACE_guardian] = true}};
+    router_init(&router, &options);
+    cr_assert(busi_str_eq(router_match(&router, HTTP_GET, BUSI_STR("/api/users/sign")).id, BUSI_STR("sign")));
+    cr_assert(router_match(&router, HTTP_DELETE, BUSI_STR("/api/users/signups")).route);
+    cr_assert_null(router_match(&router, HTTP_GET, BUSI_STR("/api/users/signup")).path, "busi is off");
+    cr_assert_null(router_match(&router, HTTP_DELETE, BUSI_STR("/api/users/signin")).path);
+    cr_assert_null(router_match(&router, HTTP_PUT, BUSI_STR("/api/users//sign_in")).route);
+    cr_assert(router_match(&router, HTTP_POST, BUSI_STR("/api/users/sign_in")).route);
+}
+
+Test(router, two_surfaces_share_a_folder)
+{
+    struct router router;
+    struct router_options options = gateway_router_options(NULL);
+    router_init(&router, &options);
+    cr_assert_eq(router_match(&router, HTTP_POST, BUSI_STR("/api/users/signin")).route->surface,
+                 SURFACE_busi);
+    cr_assert_eq(router_match(&router, HTTP_POST, BUSI_STR("/api/users/sign_in")).route->surface,
+                 SURFACE_guardian);
+    cr_assert_eq(router_match(&router, HTTP_GET, BUSI_STR("/api/users/7")).route->surface, SURFACE_guardian);
+    cr_assert_null(router_match(&router, HTTP_GET, BUSI_STR("/api/users/signin")).route);
+    cr_assert_null(router_match(&router, HTTP_GET, BUSI_STR("/api/users/signup")).route);
+}
+
 Test(router, knows_a_path_whatever_the_method)
 {
     struct route_match found = match(HTTP_OPTIONS, "/api/businesses/7");
