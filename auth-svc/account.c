@@ -5,18 +5,16 @@
 bool auth_account_read(struct busi_arena *arena, const struct busi_pg_result *result,
                        struct auth_account *account)
 {
-    enum { ID, EMAIL, USERNAME, CODE, META, HASH, EPOCH, CONFIRMED, BLOCKED };
+    enum { ID, EMAIL, USERNAME, CODE, META, HASH, EPOCH, CONFIRMED, BLOCKED, ROLES, ROLES_VERSION, COLUMNS };
+    _Static_assert((int)COLUMNS == (int)AUTH_ACCOUNT_COLUMNS, "account.h counts them");
     *account = (struct auth_account){0};
     if (result->rows == 0)
         return true;
     const struct {
         struct busi_str *text;
         int column;
-    } texts[] = {{&account->email, EMAIL},
-                 {&account->username, USERNAME},
-                 {&account->code, CODE},
-                 {&account->meta, META},
-                 {&account->hash, HASH}};
+    } texts[] = {{&account->email, EMAIL}, {&account->username, USERNAME}, {&account->code, CODE},
+                 {&account->meta, META},   {&account->hash, HASH},         {&account->roles, ROLES}};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct busi_str value = busi_pg_value(result, 0, texts[i].column);
         *texts[i].text = busi_arena_dup(arena, value);
@@ -26,6 +24,7 @@ bool auth_account_read(struct busi_arena *arena, const struct busi_pg_result *re
     account->epoch = busi_pg_int(result, 0, EPOCH);
     account->confirmed = busi_pg_int(result, 0, CONFIRMED) != 0;
     account->blocked = busi_pg_int(result, 0, BLOCKED) != 0;
+    account->roles_version = busi_pg_int(result, 0, ROLES_VERSION);
     account->id = busi_pg_int(result, 0, ID);
     return true;
 }

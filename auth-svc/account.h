@@ -12,7 +12,12 @@ struct auth_account {
     int64_t epoch;            /* counts what ends all sessions: a change of password, a ban */
     bool confirmed;           /* the e-mail address was */
     bool blocked;
+    struct busi_str roles; /* base/roles.h */
+    int64_t roles_version; /* counts the changes of the roles */
 };
+
+/* Of ACCOUNT; what a statement selects besides stands behind them. */
+enum { AUTH_ACCOUNT_COLUMNS = 11 };
 
 /* Row 0 of a result with the columns of statements.def's ACCOUNT; texts are copied to the arena. id 0 without
  * a row. False: out of memory. */

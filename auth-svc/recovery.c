@@ -56,10 +56,9 @@ static enum busi_code no_reset(struct busi_call *call)
 static enum busi_code find_reset(struct auth *self, struct busi_call *call, struct busi_str hash,
                                  struct auth_account *account)
 {
-    enum { EXPIRED = 9 }; /* behind the account's columns */
     struct busi_pg_result result;
     enum busi_code code = busi_pg_run(self->pg, AUTH_FIND_RESET, &hash, call->until_ms, &result);
-    bool expired = busi_pg_int(&result, 0, EXPIRED) != 0;
+    bool expired = busi_pg_int(&result, 0, AUTH_ACCOUNT_COLUMNS) != 0;
     if (code == BUSI_OK && !auth_account_read(&call->arena, &result, account))
         code = auth_no_memory(call);
     busi_pg_clear(&result);
