@@ -38,17 +38,23 @@ static enum busi_code told_or_ended(struct auth *self, struct busi_call *call, s
     return code;
 }
 
+enum busi_code auth_admit_asked(struct auth *self, struct busi_call *call, struct auth_account *account,
+                                const struct auth_door *door, const struct auth_hook_answer *added,
+                                struct busi_session_reply *out)
+{
+    enum busi_code code = open_session(self, call, account, door, added, out);
+    if (code == BUSI_OK)
+        code = told_or_ended(self, call, busi_str_of(door->name), out);
+    if (code == BUSI_OK)
+        auth_notice_address(self, call, account, out->session_id);
+    return code;
+}
+
 enum busi_code auth_admit(struct auth *self, struct busi_call *call, struct auth_account *account,
                           const struct auth_door *door, struct busi_session_reply *out)
 {
     struct auth_hook_answer added;
-    struct busi_str name = busi_str_of(door->name);
-    enum busi_code code = auth_hooks_ask(self->hooks, call, AUTH_EVENT_before_login, account, name, &added);
-    if (code == BUSI_OK)
-        code = open_session(self, call, account, door, &added, out);
-    if (code == BUSI_OK)
-        code = told_or_ended(self, call, name, out);
-    if (code == BUSI_OK)
-        auth_notice_address(self, call, account, out->session_id);
-    return code;
+    enum busi_code code =
+        auth_hooks_ask(self->hooks, call, AUTH_EVENT_before_login, account, busi_str_of(door->name), &added);
+    return code == BUSI_OK ? auth_admit_asked(self, call, account, door, &added, out) : code;
 }

@@ -111,7 +111,9 @@ enum busi_code auth_hooks_ask(struct auth_hooks *hooks, struct busi_call *call, 
                                     .email_confirmed = account->confirmed,
                                     .meta = account->meta,
                                     .remote_addr = call->origin.remote_addr,
-                                    .user_agent = call->origin.user_agent};
+                                    .user_agent = call->origin.user_agent,
+                                    .strategy = call->origin.strategy,
+                                    .phase = call->origin.phase};
     *answer = (struct auth_hook_answer){0};
     for (size_t i = 0; i < hooks->rules.n_hooks && code == BUSI_OK; i++)
         if (hooks->rules.hooks[i].event == event)
@@ -145,6 +147,8 @@ static void write_told(struct busi_buf *out, const struct auth_hooks *hooks, con
     add_member(out, "door", door);
     add_member(out, "remote_addr", call->origin.remote_addr);
     add_member(out, "user_agent", call->origin.user_agent);
+    add_member(out, "strategy", call->origin.strategy);
+    add_member(out, "phase", call->origin.phase);
     busi_buf_char(out, '}');
 }
 

@@ -1,4 +1,4 @@
-/* auth.SendConfirmation, auth.StartReset, auth.RemindUsername */
+/* auth.SendConfirmation, auth.StartReset, auth.StartMagicLink, auth.RemindUsername */
 #include "mail_requests.h"
 #include "account.h"
 #include "answers.h"
@@ -71,6 +71,15 @@ enum busi_code auth_start_reset(struct auth *self, struct busi_call *call,
     if (!auth_door_find(self->doors, in->door))
         return auth_no_such_door(call);
     return ask_with_secret(self, call, AUTH_LIMIT_start_reset, AUTH_ONE_TIME_reset_password, in->name);
+}
+
+enum busi_code auth_start_magic_link(struct auth *self, struct busi_call *call,
+                                     const struct busi_account_name_request *in, struct busi_empty *out)
+{
+    (void)out;
+    if (!auth_door_find(self->doors, in->door))
+        return auth_no_such_door(call);
+    return ask_with_secret(self, call, AUTH_LIMIT_start_magic_link, AUTH_ONE_TIME_magic_link, in->name);
 }
 
 /* By an address alone: who knows the user name has not forgotten it. */

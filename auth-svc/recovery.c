@@ -1,6 +1,7 @@
 /* auth.FinishReset, auth.ChangePassword: a new password, which ends every session that began under the old
  * one. */
 #include "account.h"
+#include "admission.h"
 #include "answers.h"
 #include "base/log.h"
 #include "hooks.h"
@@ -102,12 +103,25 @@ static enum busi_code reset(struct auth *self, struct busi_call *call, struct bu
     return code == BUSI_OK && account->id == 0 ? no_reset(call) : code;
 }
 
+/* With the password that is set. */
+static enum busi_code sign_in(struct auth *self, struct busi_call *call, struct auth_account *account,
+                              const struct auth_door *door, const struct auth_hook_answer *added,
+                              struct busi_finish_reset_reply *out)
+{
+    out->session = busi_arena_alloc(&call->arena, sizeof(*out->session));
+    if (!out->session)
+        return auth_no_memory(call);
+    *out->session = (struct busi_session_reply){0};
+    return auth_admit_asked(self, call, account, door, added, out->session);
+}
+
 enum busi_code auth_finish_reset(struct auth *self, struct busi_call *call,
-                                 const struct busi_finish_reset_request *in, struct busi_empty *out)
+                                 const struct busi_finish_reset_request *in,
+                                 struct busi_finish_reset_reply *out)
 {
     struct auth_account account = {0};
+    struct auth_hook_answer added;
     const struct auth_door *door = auth_door_find(self->doors, in->door);
-    (void)out;
     if (!door)
         return auth_no_such_door(call);
     struct busi_str hash =
@@ -121,9 +135,13 @@ enum busi_code auth_finish_reset(struct auth *self, struct busi_call *call,
         code = find_reset(self, call, hash, &account);
     if (code == BUSI_OK)
         code = check_reset(self, call, door, in, &account);
+    if (code == BUSI_OK && in->sign_in)
+        code = auth_hooks_ask(self->hooks, call, AUTH_EVENT_before_login, &account, in->door, &added);
     if (code == BUSI_OK)
         code = reset(self, call, hash, in, &account);
-    return code == BUSI_OK ? settle(self, call, &account, (struct busi_str){0}, NULL) : code;
+    if (code == BUSI_OK)
+        code = settle(self, call, &account, (struct busi_str){0}, NULL);
+    return code == BUSI_OK && in->sign_in ? sign_in(self, call, &account, door, &added, out) : code;
 }
 
 /* ---- by the password so far ---- */

@@ -11,8 +11,6 @@
 UNIMPLEMENTED(issue_token, issue_token_request, session_reply)
 UNIMPLEMENTED(renew_token, renew_token_request, session_reply)
 UNIMPLEMENTED(exchange_token, exchange_token_request, session_reply)
-UNIMPLEMENTED(start_magic_link, account_name_request, empty)
-UNIMPLEMENTED(sign_in_secret, sign_in_secret_request, session_reply)
 UNIMPLEMENTED(get_user, user_id_request, account)
 UNIMPLEMENTED(create_user, create_user_request, account)
 UNIMPLEMENTED(update_user, update_user_request, account)

@@ -13,6 +13,9 @@ struct busi_origin {
     struct busi_str remote_addr; /* textual IP address, at most 45 bytes [0-9A-Fa-f.:] */
     struct busi_str user_agent;  /* at most 512 bytes */
     struct busi_str language;    /* BCP 47 tag it would rather read, at most 35 bytes [A-Za-z0-9-] */
+    /* what it does where the surface tells such things apart, each at most 64 bytes [A-Za-z0-9._-] */
+    struct busi_str strategy; /* "password" */
+    struct busi_str phase;    /* "sign_in" */
 };
 
 struct busi_call {

@@ -21,7 +21,9 @@ enum {
     KEY_USER_AGENT = 16,
     KEY_LANGUAGE = 17,
     KEY_QUOTA = 18,
-    KEY_LAST = KEY_QUOTA
+    KEY_STRATEGY = 19,
+    KEY_PHASE = 20,
+    KEY_LAST = KEY_PHASE
 };
 #define BIT(key) (1u << (key))
 
@@ -35,6 +37,7 @@ enum {
     MAX_REMOTE_ADDR = 45,
     MAX_USER_AGENT = 512,
     MAX_LANGUAGE = 35,
+    MAX_ACTIVITY = 64,
     MAX_CODE = 255,
     MAX_BUDGET_MS = 30000,
     MAX_RETRY_AFTER_MS = 3600000,
@@ -58,7 +61,8 @@ static void put_text(msgpack_packer *pk, int key, struct busi_str text)
 
 static size_t origin_pairs(const struct busi_origin *origin)
 {
-    return (size_t)(origin->remote_addr.len > 0) + (origin->user_agent.len > 0) + (origin->language.len > 0);
+    return (size_t)(origin->remote_addr.len > 0) + (origin->user_agent.len > 0) + (origin->language.len > 0) +
+           (origin->strategy.len > 0) + (origin->phase.len > 0);
 }
 
 static void put_origin(msgpack_packer *pk, const struct busi_origin *origin)
@@ -69,6 +73,10 @@ static void put_origin(msgpack_packer *pk, const struct busi_origin *origin)
         put_text(pk, KEY_USER_AGENT, origin->user_agent);
     if (origin->language.len > 0)
         put_text(pk, KEY_LANGUAGE, origin->language);
+    if (origin->strategy.len > 0)
+        put_text(pk, KEY_STRATEGY, origin->strategy);
+    if (origin->phase.len > 0)
+        put_text(pk, KEY_PHASE, origin->phase);
 }
 
 void busi_request_encode(struct busi_buf *out, const struct busi_request_head *head,
@@ -274,6 +282,14 @@ static void read_budget(struct walk *walk, struct busi_request_head *head)
     head->budget_ms = ms < 0 ? 0 : ms > MAX_BUDGET_MS ? MAX_BUDGET_MS : ms;
 }
 
+static struct busi_str read_activity(struct walk *walk)
+{
+    struct busi_str name = busi_read_text(&walk->reader, MAX_ACTIVITY);
+    if (busi_reader_ok(&walk->reader) && !busi_form_id(name))
+        fault(walk, "strategy or phase: other than [A-Za-z0-9._-]");
+    return name;
+}
+
 static void read_origin_key(struct walk *walk, int key, struct busi_origin *origin)
 {
     struct busi_reader *r = &walk->reader;
@@ -290,6 +306,12 @@ static void read_origin_key(struct walk *walk, int key, struct busi_origin *orig
         origin->language = busi_read_text(r, MAX_LANGUAGE);
         if (busi_reader_ok(r) && !busi_form_language(origin->language))
             fault(walk, "language: other than [A-Za-z0-9-]");
+        break;
+    case KEY_STRATEGY:
+        origin->strategy = read_activity(walk);
+        break;
+    case KEY_PHASE:
+        origin->phase = read_activity(walk);
         break;
     default:
         busi_skip(r); /* a key of replies */

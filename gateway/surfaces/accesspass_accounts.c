@@ -87,11 +87,11 @@ void on_accesspass_change_password(struct exchange *x)
 {
     struct fields fields = {.object = x->body};
     struct busi_finish_reset_request request;
-    struct busi_empty nothing = {0};
+    struct busi_finish_reset_reply reply = {0};
     accesspass_shape_change_password(&fields, &request);
     if (!take(x, &fields))
         return;
-    enum busi_code code = busi_rpc_auth_finish_reset(x->gateway->rpc, &x->request->call, &request, &nothing);
+    enum busi_code code = busi_rpc_auth_finish_reset(x->gateway->rpc, &x->request->call, &request, &reply);
     if (code == BUSI_OK)
         answer_ok(x, BUSI_STR("password changed"));
     else

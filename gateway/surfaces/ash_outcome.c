@@ -13,7 +13,8 @@ struct busi_str ash_door(const struct exchange *x)
 
 bool ash_begin(struct exchange *x, const struct ash_activity *activity)
 {
-    (void)x, (void)activity;
+    x->request->call.origin.strategy = activity->strategy;
+    x->request->call.origin.phase = activity->phase;
     return true;
 }
 
@@ -25,13 +26,6 @@ bool ash_begin_by_link(struct exchange *x, const struct ash_activity *activity, 
         return false;
     }
     return ash_begin(x, activity);
-}
-
-struct ash_outcome ash_outcome_of(enum busi_code code, const struct busi_session_reply *session)
-{
-    if (code == BUSI_OK)
-        return (struct ash_outcome){.result = ASH_SUCCESS, .session = session};
-    return (struct ash_outcome){.result = ASH_FAILURE, .reason = code};
 }
 
 /* A service said no, or why what it was sent cannot be. */
@@ -65,4 +59,18 @@ void ash_answer(struct exchange *x, const struct ash_activity *activity, const s
     case ASH_FAILURE:
         answer_failure(x, outcome->reason);
     }
+}
+
+void ash_conclude(struct exchange *x, const struct ash_activity *activity, enum busi_code code,
+                  const struct busi_session_reply *session)
+{
+    struct ash_outcome outcome = {.result = ASH_SUCCESS, .session = session};
+    if (code != BUSI_OK)
+        outcome = (struct ash_outcome){.result = ASH_FAILURE, .reason = code};
+    ash_answer(x, activity, &outcome);
+}
+
+void ash_refuse(struct exchange *x, const struct ash_activity *activity)
+{
+    ash_conclude(x, activity, BUSI_UNAUTHENTICATED, NULL);
 }

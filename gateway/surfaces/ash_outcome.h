@@ -8,6 +8,7 @@ struct ash_activity {
     struct busi_str strategy; /* absent: none, as at sign-out */
     struct busi_str phase;
 };
+#define ASH_ACTIVITY(strategy, phase) ((struct ash_activity){BUSI_STR(strategy), BUSI_STR(phase)})
 
 enum ash_result { ASH_SUCCESS, ASH_FAILURE, ASH_SIGNED_OUT };
 
@@ -30,8 +31,11 @@ struct busi_str ash_door(const struct exchange *x);
 [[nodiscard]] bool ash_begin_by_link(struct exchange *x, const struct ash_activity *activity,
                                      struct busi_str secret);
 
-/* A service's answer as an outcome; session: what it says when code is OK, or NULL. */
-struct ash_outcome ash_outcome_of(enum busi_code code, const struct busi_session_reply *session);
 /* Failures that are no verdict on what was asked (a service is away, too many requests) are answered as such.
  */
 void ash_answer(struct exchange *x, const struct ash_activity *activity, const struct ash_outcome *outcome);
+/* The same for what a service said; session: what it says when code is OK, or NULL. */
+void ash_conclude(struct exchange *x, const struct ash_activity *activity, enum busi_code code,
+                  const struct busi_session_reply *session);
+/* The same for what could not even be asked of a service: something is missing, or of another type. */
+void ash_refuse(struct exchange *x, const struct ash_activity *activity);

@@ -13,11 +13,11 @@ void ash_shape_signed_out(struct busi_buf *out);
 
 /* NULL: neither has it. */
 const struct param *ash_shape_param(const struct param *body, const struct param *query, const char *name);
-/* A text beside the others, as ?token=. Absent: there is none, or it is no text. */
+/* A text beside "user", as ?token=. Absent: there is none, it is blank, or no text. */
 struct busi_str ash_shape_flat(const struct param *body, const struct param *query, const char *name);
 
-/* user: the member of that name, or NULL. False: it is no object, or lacks something as a text that a service
- * would not miss; what a service refuses goes there. */
+/* user: the parameter of that name, or NULL. False: it is no object, or lacks a text without which there is
+ * nothing to ask. */
 [[nodiscard]] bool ash_shape_register(const struct param *user, struct fields *fields,
                                       struct busi_sign_up_request *out);
 [[nodiscard]] bool ash_shape_sign_in(const struct param *user, struct busi_sign_in_request *out);

@@ -141,14 +141,14 @@ void on_pages_reset(struct exchange *x)
     struct busi_call *call = &x->request->call;
     struct fields fields = {.object = x->body};
     struct busi_finish_reset_request request;
-    struct busi_empty nothing = {0};
+    struct busi_finish_reset_reply reply = {0};
     if (!is_ours(x))
         return;
     accesspass_shape_change_password(&fields, &request);
     request.secret = x->id;
     enum busi_code code = BUSI_INVALID_ARGUMENT;
     if (fields_fine(&fields, call))
-        code = busi_rpc_auth_finish_reset(x->gateway->rpc, call, &request, &nothing);
+        code = busi_rpc_auth_finish_reset(x->gateway->rpc, call, &request, &reply);
     if (code == BUSI_OK)
         show(x, 200, PAGE_reset_done);
     else if (call->n_violations || exchange_is_verdict(code))

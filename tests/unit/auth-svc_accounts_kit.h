@@ -93,7 +93,7 @@ static inline struct busi_str reset_of(const char *name)
 
 static inline enum busi_code finish_reset(struct busi_str secret, const char *password, const char *again)
 {
-    struct busi_empty out;
+    struct busi_finish_reset_reply out;
     struct busi_finish_reset_request in = {.door = DOOR,
                                            .secret = secret,
                                            .password = busi_str_of(password),

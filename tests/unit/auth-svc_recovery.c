@@ -85,7 +85,7 @@ static const char *password_of(size_t number)
 
 static void finish_at_once(struct busi_call *call, size_t number)
 {
-    struct busi_empty out;
+    struct busi_finish_reset_reply out;
     const char *password = password_of(number);
     struct busi_finish_reset_request in = {.door = DOOR,
                                            .secret = race_secret,

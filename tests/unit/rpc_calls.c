@@ -30,7 +30,9 @@ Test(rpc_calls, what_a_call_carries_arrives)
     call->traceparent = BUSI_STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     call->idempotency_key = BUSI_STR("once only");
     call->user_id = 42;
-    call->origin = (struct busi_origin){BUSI_STR("2001:db8::7"), BUSI_STR("curl/7.88"), BUSI_STR("de-CH")};
+    call->origin = (struct busi_origin){.remote_addr = BUSI_STR("2001:db8::7"),
+                                        .user_agent = BUSI_STR("curl/7.88"),
+                                        .language = BUSI_STR("de-CH")};
     struct busi_principal who;
     cr_assert_eq(busi_rpc_auth_check_token(client->rpc, call,
                                            &(struct busi_check_token_request){.token = BUSI_STR("t")}, &who),
