@@ -135,18 +135,10 @@ void exchange_forbidden(struct exchange *x)
     http_add_header(x->response, "WWW-Authenticate", BUSI_STR("Bearer error=\"insufficient_scope\""));
 }
 
-/* HEAD is GET, wherever that is. */
 void exchange_wrong_method(struct exchange *x, unsigned methods)
 {
-    struct busi_str allow = BUSI_STR("");
-    if (methods & HTTP_GET)
-        methods |= HTTP_HEAD;
-    for (unsigned method = HTTP_GET; method <= HTTP_OPTIONS; method <<= 1)
-        if (methods & method)
-            allow = busi_arena_printf(&x->request->call.arena, "%.*s%s%s", BUSI_ARG(allow),
-                                      allow.len ? ", " : "", http_method_name((enum http_method)method));
     exchange_error(x, 405);
-    http_add_header(x->response, "Allow", allow);
+    http_add_header(x->response, "Allow", http_methods_text(&x->request->call.arena, methods));
 }
 
 void exchange_json(struct exchange *x, int status)

@@ -108,12 +108,27 @@ static bool check_proxies(struct busi_str list, struct busi_buf *errors)
     return false;
 }
 
+static bool check_origins(struct busi_str list, struct busi_buf *errors)
+{
+    struct cors cors;
+    struct busi_str bad;
+    if (cors_init(&cors, list, &bad))
+        return true;
+    if (bad.ptr)
+        busi_buf_printf(errors, "BUSI_CORS_ORIGINS: '%.*s' is no origin, as https://app.example.com\n",
+                        BUSI_ARG(bad));
+    else
+        busi_buf_printf(errors, "BUSI_CORS_ORIGINS: names more than %d origins\n", CORS_ORIGINS_MOST);
+    return false;
+}
+
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)
 {
     struct router_options options = gateway_router_options(settings);
     bool ok = check_endpoints(settings->auth_endpoints, "BUSI_AUTH_ENDPOINTS", errors);
     ok = check_endpoints(settings->directory_endpoints, "BUSI_DIRECTORY_ENDPOINTS", errors) && ok;
     ok = check_proxies(settings->trusted_proxies, errors) && ok;
+    ok = check_origins(settings->cors_origins, errors) && ok;
     if (!http_front_bind_valid(settings->http_bind)) {
         busi_buf_printf(errors, "BUSI_HTTP_BIND: '%.*s' is not an IPv4 address\n",
                         BUSI_ARG(settings->http_bind));
@@ -227,6 +242,7 @@ static void *start(struct busi_process *process)
     router_init(&gateway->router, &options);
     read_rules(gateway, &options);
     (void)!proxies_init(&gateway->proxies, process->settings->trusted_proxies, &(struct busi_str){0});
+    (void)!cors_init(&gateway->cors, process->settings->cors_origins, &(struct busi_str){0});
     if (open_histograms(gateway) && open_client(gateway, process, &error) &&
         open_sessions(gateway, process) && open_front(gateway, &error) &&
         start_tick(gateway, process->loop)) {

@@ -1,5 +1,6 @@
 /* The gateway process: routes, workers' client and front in one place. */
 #pragma once
+#include "cors.h"
 #include "guard_rules.h"
 #include "proxies.h"
 #include "router.h"
@@ -11,6 +12,7 @@ struct gateway {
     const struct busi_settings *settings; /* borrowed, lives as long as the process */
     struct router router;
     struct guard_rules rules;                  /* what some routes ask of a token */
+    struct cors cors;                          /* whose pages may read answers */
     struct proxies proxies;                    /* whose X-Forwarded-For is believed */
     atomic_bool proxy_told;                    /* the log has said that a proxy may be missing there */
     struct busi_rpc_client *rpc;               /* owned */

@@ -10,6 +10,18 @@ const char *http_method_name(enum http_method method)
     return "none"; /* refused before the request line was understood */
 }
 
+struct busi_str http_methods_text(struct busi_arena *arena, unsigned methods)
+{
+    struct busi_str text = BUSI_STR("");
+    if (methods & HTTP_GET)
+        methods |= HTTP_HEAD;
+    for (unsigned method = HTTP_GET; method <= HTTP_OPTIONS; method <<= 1)
+        if (methods & method)
+            text = busi_arena_printf(arena, "%.*s%s%s", BUSI_ARG(text), text.len ? ", " : "",
+                                     http_method_name((enum http_method)method));
+    return text;
+}
+
 const struct http_header *http_find_header(const struct http_request *request, struct busi_str name)
 {
     for (size_t i = 0; i < request->n_headers; i++)

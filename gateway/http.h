@@ -16,6 +16,8 @@ enum http_method {
 
 /* "GET"; "none" for 0. */
 const char *http_method_name(enum http_method method);
+/* "GET, HEAD, POST" of some or'ed; HEAD is GET, wherever that is. */
+struct busi_str http_methods_text(struct busi_arena *arena, unsigned methods);
 
 enum { HTTP_MAX_HEADERS = 64, HTTP_MAX_SEGMENTS = 16 };
 
@@ -43,9 +45,9 @@ size_t http_count_header(const struct http_request *request, struct busi_str nam
 
 struct http_response {
     int status;
-    const char *content_type;      /* static; NULL with an empty body */
-    struct busi_buf body;          /* the front adds Content-Length, and leaves the body out for HEAD */
-    struct http_header headers[8]; /* further ones: location, link, allow ...; values without CR, LF */
+    const char *content_type;       /* static; NULL with an empty body */
+    struct busi_buf body;           /* the front adds Content-Length, and leaves the body out for HEAD */
+    struct http_header headers[12]; /* further ones: location, link, allow ...; values without CR, LF */
     size_t n_headers;
     size_t language; /* of a page's texts: page.h */
     bool no_store;   /* Cache-Control: no-store instead of the default */

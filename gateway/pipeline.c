@@ -2,6 +2,7 @@
 #include "accept.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "cors.h"
 #include "exchange.h"
 #include "guard.h"
 #include "origin.h"
@@ -130,6 +131,27 @@ static void handle_guarded(struct exchange *x)
     x->principal = NULL;
 }
 
+static void handle(struct exchange *x, struct route_match match)
+{
+    enum param_verdict verdict = read_body(x);
+    if (verdict != PARAMS_OK) {
+        exchange_error(x, (int)verdict);
+        return;
+    }
+    if (!read_query(x)) {
+        exchange_error(x, 400);
+        return;
+    }
+    if (!take_route(x, match))
+        return;
+    if (!acceptable(x))
+        exchange_error(x, 406);
+    else if (x->route->who == WHO_PUBLIC && !x->gateway->rules.named[x->route - routes])
+        x->route->handler(x);
+    else
+        handle_guarded(x);
+}
+
 void pipeline_answer(void *state, struct http_request *request, struct http_response *response)
 {
     struct gateway *gateway = state;
@@ -140,23 +162,9 @@ void pipeline_answer(void *state, struct http_request *request, struct http_resp
                          .query = &empty_object};
     struct route_match match = router_match(&gateway->router, request->method, request->path);
     prepare(&x, match.path);
-    enum param_verdict verdict = read_body(&x);
-    if (verdict != PARAMS_OK) {
-        exchange_error(&x, (int)verdict);
-        return;
-    }
-    if (!read_query(&x)) {
-        exchange_error(&x, 400);
-        return;
-    }
-    if (!take_route(&x, match))
-        return;
-    if (!acceptable(&x))
-        exchange_error(&x, 406);
-    else if (x.route->who == WHO_PUBLIC && !gateway->rules.named[x.route - routes])
-        x.route->handler(&x);
-    else
-        handle_guarded(&x);
+    if (!cors_preflight(&x, match.methods))
+        handle(&x, match);
+    cors_mark(&x);
 }
 
 void pipeline_refuse(void *state, struct busi_str path, struct http_response *response)

@@ -20,6 +20,7 @@ struct surface {
     bool method_override; /* a POST may be another method by its body's _method */
     bool tells_methods;   /* a wrong verb is 405 with Allow; otherwise 404 */
     bool no_store;        /* every answer, not just those of PASSWORD routes */
+    bool cross_origin;    /* pages of origins named in BUSI_CORS_ORIGINS may read its answers */
     bool for_people;      /* its answers are pages, in the client's language */
     const struct surface
         *for_browsers;            /* answers those who would rather have a page; NULL: the same for all */

@@ -164,6 +164,7 @@ static void invalid(struct http_response *response, const struct busi_call *call
 
 const struct surface surface_accesspass = {.name = "accesspass",
                                            .tells_methods = true,
+                                           .cross_origin = true,
                                            .no_store = true,
                                            .forbidden = 401,
                                            .token_header = {"access-token", sizeof "access-token" - 1},

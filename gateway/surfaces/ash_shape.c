@@ -131,6 +131,7 @@ static void invalid(struct http_response *response, const struct busi_call *call
 
 const struct surface surface_ash = {.name = "ash",
                                     .tells_methods = true,
+                                    .cross_origin = true,
                                     .for_browsers = &surface_pages,
                                     .no_store = true,
                                     .forbidden = 401,

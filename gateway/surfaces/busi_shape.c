@@ -136,6 +136,7 @@ static void invalid(struct http_response *response, const struct busi_call *call
 const struct surface surface_busi = {.name = "busi",
                                      .any_slashes = true,
                                      .method_override = true,
+                                     .cross_origin = true,
                                      .error = error,
                                      .unauthenticated = unauthenticated,
                                      .invalid = invalid};

@@ -127,6 +127,7 @@ static void invalid(struct http_response *response, const struct busi_call *call
 const struct surface surface_guardian = {.name = "guardian",
                                          .any_slashes = true,
                                          .method_override = true,
+                                         .cross_origin = true,
                                          .not_ids = "signup,signin,sign_in",
                                          .error = error,
                                          .unauthenticated = unauthenticated,
