@@ -78,19 +78,20 @@ static bool is_private(const struct route *path)
     return path && (path->time == TIME_PASSWORD || surface_get(path->surface)->no_store);
 }
 
-static const struct surface *surface_for(const struct exchange *x, const struct route *path)
+static const struct surface *surface_for(const struct exchange *x, enum surface_id id)
 {
-    const struct surface *surface = surface_get(path ? path->surface : 0);
+    const struct surface *surface = surface_get(id);
     if (surface->for_browsers && x->gateway->settings->surface_pages && accept_prefers_page(x->request))
         return surface->for_browsers;
     return surface;
 }
 
 /* The first thing a path decides, whatever goes wrong afterwards. */
-static void prepare(struct exchange *x, const struct route *path)
+static void prepare(struct exchange *x, const struct route_match *match)
 {
     struct http_request *request = x->request;
-    x->surface = surface_for(x, path);
+    const struct route *path = match->path;
+    x->surface = surface_for(x, match->surface);
     x->response->no_store = is_private(path);
     if (x->surface->for_people)
         x->response->language = page_language(request);
@@ -161,7 +162,7 @@ void pipeline_answer(void *state, struct http_request *request, struct http_resp
                          .body = &empty_object,
                          .query = &empty_object};
     struct route_match match = router_match(&gateway->router, request->method, request->path);
-    prepare(&x, match.path);
+    prepare(&x, &match);
     if (!cors_preflight(&x, match.methods))
         handle(&x, match);
     cors_mark(&x);
@@ -172,7 +173,7 @@ void pipeline_refuse(void *state, struct busi_str path, struct http_response *re
     const struct gateway *gateway = state;
     struct route_match match = router_match(&gateway->router, HTTP_GET, path);
     response->no_store = is_private(match.path);
-    surface_get(match.path ? match.path->surface : 0)->error(response, response->status);
+    surface_get(match.surface)->error(response, response->status);
 }
 
 void pipeline_done(void *state, const struct http_request *request, const struct http_response *response,

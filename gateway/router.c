@@ -71,9 +71,21 @@ bool router_prefix_ok(struct busi_str prefix)
     return true;
 }
 
+static void init_prefix(struct router_row *row, struct busi_str prefix, bool on)
+{
+    struct split split = {0};
+    if (prefix.len == 0 || !split_path(prefix, &split))
+        return;
+    memcpy(row->segments, split.segments, split.n * sizeof split.segments[0]);
+    row->n_segments = split.n;
+    row->on = on;
+}
+
 void router_init(struct router *router, const struct router_options *options)
 {
     *router = (struct router){0};
+    for (size_t i = 0; i < SURFACES; i++)
+        init_prefix(&router->prefixes[i], options->prefix[i], options->on[i]);
     for (size_t i = 0; i < ROUTES; i++) {
         struct router_row *row = &router->rows[i];
         struct split prefix = {0}, path = {0};
@@ -113,6 +125,28 @@ static bool same_path(const struct router_row *row, const struct split *path, co
     return true;
 }
 
+static bool stands_below(const struct router_row *prefix, const struct split *path)
+{
+    if (!prefix->on || prefix->n_segments > path->n)
+        return false;
+    for (size_t i = 0; i < prefix->n_segments; i++)
+        if (!busi_str_eq(prefix->segments[i], path->segments[i]))
+            return false;
+    return true;
+}
+
+/* The longest prefix is the one that was meant. */
+static enum surface_id whose_path(const struct router *router, const struct split *path)
+{
+    size_t found = 0, n = 0;
+    for (size_t i = 0; i < SURFACES; i++)
+        if (router->prefixes[i].n_segments > n && stands_below(&router->prefixes[i], path)) {
+            found = i;
+            n = router->prefixes[i].n_segments;
+        }
+    return (enum surface_id)found;
+}
+
 struct route_match router_match(const struct router *router, enum http_method method, struct busi_str path)
 {
     struct route_match match = {0};
@@ -132,9 +166,10 @@ struct route_match router_match(const struct router *router, enum http_method me
             match.path = &routes[i];
         match.methods |= (unsigned)routes[i].method;
         if (routes[i].method == method) {
-            match.route = &routes[i];
+            match.route = match.path = &routes[i];
             match.id = id;
         }
     }
+    match.surface = match.path ? match.path->surface : whose_path(router, &split);
     return match;
 }

@@ -55,13 +55,15 @@ struct router_row {
 };
 struct router {
     struct router_row rows[ROUTES];
+    struct router_row prefixes[SURFACES]; /* off: the surface is, or stands at the root */
 };
 /* A prefix that leaves no room for a path's segments switches that route off. */
 void router_init(struct router *router, const struct router_options *options);
 
 struct route_match {
     const struct route *route; /* NULL: no such path, or not with this method (HEAD is GET) */
-    const struct route *path;  /* first row with this path, whatever its method; NULL: no such path */
+    const struct route *path;  /* route, or else the first row with this path; NULL: no such path */
+    enum surface_id surface;   /* path's; without one that whose prefix it stands below, or the first */
     struct busi_str id;        /* what ":id" took, raw; absent without */
     unsigned methods;          /* route NULL: every method this path has, or'ed */
 };

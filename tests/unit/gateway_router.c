@@ -293,3 +293,30 @@ Test(ids, canonical_or_bad_or_nobodys)
     id_is("new", ID_BAD);
     id_is("1 ", ID_BAD);
 }
+
+/* ---- paths that lead nowhere ---- */
+
+static enum surface_id whose(const char *path)
+{
+    struct router router;
+    const struct router_options options = {
+        .on = {[SURFACE_busi] = true, [SURFACE_accesspass] = true, [SURFACE_ash] = true},
+        .prefix = {[SURFACE_accesspass] = BUSI_STR("/auth/old"),
+                   [SURFACE_ash] = BUSI_STR("/auth"),
+                   [SURFACE_pages] = BUSI_STR("/pages")}};
+    router_init(&router, &options);
+    return router_match(&router, HTTP_GET, busi_str_of(path)).surface;
+}
+
+Test(router, a_path_of_no_row_belongs_to_the_surface_whose_prefix_it_stands_below)
+{
+    cr_expect_eq(whose("/auth"), SURFACE_ash);
+    cr_expect_eq(whose("/auth/user/nothing"), SURFACE_ash);
+    cr_expect_eq(whose("/auth//user"), SURFACE_ash);
+    cr_expect_eq(whose("/auth/old/x"), SURFACE_accesspass);
+    cr_expect_eq(whose("/auth/user/confirm"), SURFACE_ash);
+    cr_expect_eq(whose("/authority"), SURFACE_busi);
+    cr_expect_eq(whose("/"), SURFACE_busi);
+    cr_expect_eq(whose("*"), SURFACE_busi);
+    cr_expect_eq(whose("/pages/x"), SURFACE_busi); /* it is off */
+}
