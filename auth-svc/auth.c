@@ -6,6 +6,7 @@
 #include "journal.h"
 #include "limits.h"
 #include "mail_requests.h"
+#include "oidc.h"
 #include "outbox.h"
 #include "passwords.h"
 #include "session_store.h"
@@ -110,6 +111,12 @@ static bool open_hooks(struct auth *auth, struct busi_loop *loop, const struct a
     return auth->hooks != NULL;
 }
 
+static bool open_oidc(struct auth *auth, struct busi_loop *loop, const char **error)
+{
+    auth->oidc = auth_oidc_new(loop, auth->settings, error);
+    return auth->oidc != NULL;
+}
+
 static bool open_fibers(struct auth *auth, struct busi_fibers *fibers, const char **error)
 {
     *error = "no fibers for mails that are asked for, or to sweep";
@@ -133,7 +140,7 @@ struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options
         !open_stores(auth, loop, settings, &error) || !open_passwords(auth, loop, settings, &error) ||
         !open_journal(auth, options->fibers, &error) || !open_feed(auth, loop, options, &error) ||
         !open_outbox(auth, loop, options, &error) || !open_hooks(auth, loop, options, &error) ||
-        !open_fibers(auth, options->fibers, &error)) {
+        !open_oidc(auth, loop, &error) || !open_fibers(auth, options->fibers, &error)) {
         busi_log(BUSI_ERR, "cannot_start", BUSI_C("why", error));
         auth_free(&auth);
     }
@@ -144,6 +151,7 @@ void auth_free(struct auth **auth)
 {
     if (!*auth)
         return;
+    auth_oidc_free(&(*auth)->oidc);
     auth_passwords_free(&(*auth)->passwords);
     auth_common_passwords_close(&(*auth)->common);
     auth_mail_requests_free(&(*auth)->mail_requests);

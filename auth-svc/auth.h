@@ -28,6 +28,7 @@ struct auth {
     struct auth_outbox *outbox;               /* owned: hands mails to the mailer */
     struct auth_hooks *hooks;                 /* owned: asks and tells other services */
     struct auth_mail_requests *mail_requests; /* owned: decides on mails that were asked for */
+    struct auth_oidc *oidc;                   /* owned: asks OpenID providers who somebody is */
     struct auth_sweeper sweeper;
     struct auth_door doors[AUTH_DOORS];
     const struct busi_settings *settings; /* borrowed */

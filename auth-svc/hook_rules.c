@@ -1,6 +1,7 @@
 #include "hook_rules.h"
 #include "rpc/client.h"
 #include "service/setting_type.h"
+#include "setting_words.h"
 
 enum { DEADLINE_MS = 500, DEADLINE_LEAST_MS = 10, DEADLINE_MOST_MS = 3000 };
 
@@ -27,47 +28,6 @@ bool auth_event_asked(enum auth_event event)
     return events[event].asked;
 }
 
-/* ---- words ---- */
-
-static const char blanks[] = " \t\n";
-
-/* The text before the first of separators; *rest becomes what is behind it. Absent: there is no more. */
-static struct busi_str next(struct busi_str *rest, const char *separators)
-{
-    *rest = busi_str_trim(*rest, blanks);
-    size_t n = 0;
-    if (rest->len == 0)
-        return (struct busi_str){0};
-    while (n < rest->len && !strchr(separators, rest->ptr[n]))
-        n++;
-    struct busi_str text = busi_str_trim((struct busi_str){rest->ptr, n}, blanks);
-    n += n < rest->len;
-    *rest = (struct busi_str){rest->ptr + n, rest->len - n};
-    return text;
-}
-
-/* "name=value" */
-static bool cut_at_equals(struct busi_str text, struct busi_str *name, struct busi_str *value)
-{
-    const char *equals = text.len ? memchr(text.ptr, '=', text.len) : NULL;
-    if (!equals)
-        return false;
-    *name = (struct busi_str){text.ptr, (size_t)(equals - text.ptr)};
-    *value = (struct busi_str){equals + 1, text.len - name->len - 1};
-    return name->len > 0 && value->len > 0;
-}
-
-/* It becomes a file's name. */
-static bool is_name(struct busi_str name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = busi_lower(name.ptr[i]);
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_')
-            return false;
-    }
-    return name.len > 0 && name.len <= AUTH_SUBSCRIBER_NAME_MOST;
-}
-
 /* ---- the two lists ---- */
 
 static size_t find_subscriber(const struct auth_hook_rules *rules, struct busi_str name)
@@ -81,7 +41,7 @@ static size_t find_subscriber(const struct auth_hook_rules *rules, struct busi_s
 static const char *read_subscriber(struct auth_hook_rules *rules, struct busi_str text)
 {
     struct busi_str name, endpoints;
-    if (!cut_at_equals(text, &name, &endpoints) || !is_name(name))
+    if (!auth_words_cut(text, &name, &endpoints) || !auth_words_name(name, AUTH_SUBSCRIBER_NAME_MOST))
         return "is not of the form name=host:port,host:port";
     if (!busi_rpc_endpoints_valid(endpoints))
         return "must name workers, as name=host:port,host:port";
@@ -123,7 +83,7 @@ static const char *read_hook(struct auth_hook_rules *rules, struct busi_str text
     struct busi_str rest = text, name, subscriber, word;
     struct auth_hook hook = {.closed = true, .deadline_ms = DEADLINE_MS};
     const char *fault = NULL;
-    if (!cut_at_equals(next(&rest, blanks), &name, &subscriber))
+    if (!auth_words_cut(auth_words_next(&rest, AUTH_BLANKS), &name, &subscriber))
         return "is not of the form event=subscriber [open|closed] [deadline]";
     if (!find_event(name, &hook.event))
         return "names an event there is not";
@@ -133,7 +93,7 @@ static const char *read_hook(struct auth_hook_rules *rules, struct busi_str text
     for (size_t i = 0; i < rules->n_hooks; i++)
         if (rules->hooks[i].event == hook.event && rules->hooks[i].subscriber == hook.subscriber)
             return "is there twice";
-    while (!fault && (word = next(&rest, blanks)).ptr)
+    while (!fault && (word = auth_words_next(&rest, AUTH_BLANKS)).ptr)
         fault = events[hook.event].asked ? read_word(&hook, word)
                                          : "takes no more words: this event is told until it is heard";
     if (!fault && rules->n_hooks == AUTH_HOOKS_MOST)
@@ -148,9 +108,9 @@ const char *auth_hook_rules_read(struct auth_hook_rules *rules, struct busi_str 
 {
     const char *fault = NULL;
     *rules = (struct auth_hook_rules){0};
-    while (!fault && (*culprit = next(&subscribers, blanks)).ptr)
+    while (!fault && (*culprit = auth_words_next(&subscribers, AUTH_BLANKS)).ptr)
         fault = read_subscriber(rules, *culprit);
-    while (!fault && (*culprit = next(&hooks, ";")).ptr)
+    while (!fault && (*culprit = auth_words_next(&hooks, ";")).ptr)
         fault = culprit->len ? read_hook(rules, *culprit) : NULL;
     return fault;
 }

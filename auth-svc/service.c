@@ -2,6 +2,7 @@
 #include "auth.h"
 #include "database.h"
 #include "hook_rules.h"
+#include "oidc_rules.h"
 #include "safety.h"
 
 enum { JWT_SECRET_LEAST_BYTES = 64, TOKEN_HASH_KEY_LEAST_BYTES = 32 };
@@ -46,6 +47,24 @@ static bool check_hooks(const struct busi_settings *settings, struct busi_buf *e
     return !fault;
 }
 
+static bool check_providers(const struct busi_settings *settings, struct busi_buf *errors)
+{
+    struct auth_oidc_rules rules;
+    struct busi_str culprit;
+    const char *fault =
+        auth_oidc_rules_read(&rules, settings->oidc_providers, settings->oidc_secrets, &culprit);
+    if (fault)
+        busi_buf_printf(errors, "BUSI_OIDC_PROVIDERS: '%.*s' %s\n", BUSI_ARG(culprit), fault);
+    bool fine = !fault;
+    for (size_t i = 0; fine && i < rules.n && !settings->oidc_anywhere; i++)
+        if (!busi_str_starts(rules.list[i].issuer, BUSI_STR("https://"))) {
+            busi_buf_printf(errors, "BUSI_OIDC_PROVIDERS: '%.*s' must be https, or BUSI_OIDC_ANYWHERE on\n",
+                            BUSI_ARG(rules.list[i].name));
+            fine = false;
+        }
+    return fine;
+}
+
 static bool check_common_passwords(const struct busi_settings *settings, struct busi_buf *errors)
 {
     struct auth_common_passwords common;
@@ -80,6 +99,7 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     fine &= need(errors, settings->mailer_endpoints.len == 0 || settings->curve_server_dir.len > 0,
                  "BUSI_CURVE_SERVER_DIR: is not set; name the folder with mailer-svc.pub\n");
     fine &= check_common_passwords(settings, errors);
+    fine &= check_providers(settings, errors);
     return fine & check_hooks(settings, errors);
 }
 
