@@ -131,7 +131,7 @@ struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options
     struct auth *auth = calloc(1, sizeof(*auth));
     if (auth) {
         auth_limits_init();
-        auth_doors_init(auth->doors, settings);
+        auth_doors_init(auth->doors, auth->profiles, settings);
         auth->settings = settings;
         auth->token_hash_key = settings->token_hash_key;
         auth_one_time_init(&auth->one_time, settings);

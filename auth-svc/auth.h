@@ -31,6 +31,7 @@ struct auth {
     struct auth_oidc *oidc;                   /* owned: asks OpenID providers who somebody is */
     struct auth_sweeper sweeper;
     struct auth_door doors[AUTH_DOORS];
+    struct auth_profile profiles[AUTH_PROFILES];
     const struct busi_settings *settings; /* borrowed */
     struct busi_str token_hash_key;       /* of what is stored of tokens; borrowed from the settings */
     struct auth_one_time_rules one_time;

@@ -104,7 +104,7 @@ enum busi_code auth_issue_sign_in_token(struct auth *self, struct busi_call *cal
     struct auth_session session = {0};
     struct auth_one_time secret;
     if (auth_token_read(self, &call->arena, in->token, &token) != AUTH_TOKEN_GOOD ||
-        token.kind != AUTH_TOKEN_ACCESS)
+        token.use != AUTH_TOKEN_ACCESS)
         return auth_unauthorized(call);
     enum busi_code code = auth_session_check(self, call, &token, &session);
     if (code != BUSI_OK)

@@ -5,7 +5,7 @@
 #include "oidc_rules.h"
 #include "safety.h"
 
-enum { JWT_SECRET_LEAST_BYTES = 64, TOKEN_HASH_KEY_LEAST_BYTES = 32 };
+enum { TOKEN_HASH_KEY_LEAST_BYTES = 32 };
 
 #define METHOD_AUTH(name, wire, request, reply, retry, timeout_ms)                                           \
     BUSI_HANDLER(struct auth, auth, name, request, reply)
@@ -91,11 +91,11 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     fine &= need(errors,
                  settings->mailer_endpoints.len == 0 || busi_rpc_endpoints_valid(settings->mailer_endpoints),
                  "BUSI_MAILER_ENDPOINTS: must name workers, as host:port,host:port\n");
-    fine &= need(errors, settings->jwt_secret.len >= JWT_SECRET_LEAST_BYTES,
-                 "BUSI_JWT_SECRET: must have at least 64 bytes; make one with 'auth-svc gen-secret'\n");
-    fine &=
-        need(errors, settings->token_hash_key.len >= TOKEN_HASH_KEY_LEAST_BYTES,
-             "BUSI_TOKEN_HASH_KEY: must have at least 32 bytes; make one with 'auth-svc gen-secret 32'\n");
+    fine &= auth_doors_check(settings, errors);
+    fine &= need(
+        errors, !auth_key_fault(settings->token_hash_key, TOKEN_HASH_KEY_LEAST_BYTES),
+        "BUSI_TOKEN_HASH_KEY: must have at least 32 bytes, and not the same again and again; make one with"
+        " 'auth-svc gen-secret 32'\n");
     fine &= need(errors, settings->mailer_endpoints.len == 0 || settings->curve_server_dir.len > 0,
                  "BUSI_CURVE_SERVER_DIR: is not set; name the folder with mailer-svc.pub\n");
     fine &= check_common_passwords(settings, errors);

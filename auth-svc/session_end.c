@@ -82,29 +82,25 @@ enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
     return revoke(self, call, session, (struct busi_str){0});
 }
 
-/* The record says whose it is. Without one the journal is told all the same: this Redis may be one that has
- * lost what another still holds. */
+/* The record says whose it is and until when, which a token later than this one may have moved. Without one
+ * the journal is told all the same: this Redis may be one that has lost what another still holds. */
 enum busi_code auth_session_revoke_by(struct auth *self, struct busi_call *call,
                                       const struct auth_token *token)
 {
-    struct auth_session session = {.id = token->session_id,
-                                   .token_id = token->id,
-                                   .user_id = token->user_id,
-                                   .expires_s = token->expires_s};
-    if (!token->door) {
-        session.expires_s = 0;
-        enum busi_code code = auth_session_load(self, call, &session, 1);
-        if (code != BUSI_OK)
-            return code;
-        if (session.door && !auth_token_of(token, &session))
-            return BUSI_OK; /* another session's name by now */
-    }
-    const struct auth_door *door = token->door ? token->door : session.door;
+    struct auth_session session = {.id = token->session_id, .user_id = token->user_id};
     struct busi_str told = {0};
+    enum busi_code code = auth_session_load(self, call, &session, 1);
+    if (code != BUSI_OK)
+        return code;
+    if (session.door && !auth_token_may_end(token, &session))
+        return BUSI_OK; /* another session's name by now */
+    if (!session.door && token->door)
+        session.expires_s = now_s() + token->door->longest_s;
+    const struct auth_door *door = token->door ? token->door : session.door;
     if (door &&
         !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_sign_out, busi_str_of(door->name), &told))
         return auth_no_memory(call);
-    enum busi_code code = revoke(self, call, &session, told);
+    code = revoke(self, call, &session, told);
     auth_hooks_wake(self->hooks);
     return code;
 }

@@ -13,10 +13,10 @@ static enum busi_code invalid(struct busi_call *call, enum auth_token_verdict ve
 
 /* The session of a token of this kind; OK only if both are good. */
 static enum busi_code admit(struct auth *self, struct busi_call *call, struct busi_str text,
-                            enum auth_token_kind kind, struct auth_token *token, struct auth_session *session)
+                            enum auth_token_use use, struct auth_token *token, struct auth_session *session)
 {
     enum auth_token_verdict verdict = auth_token_read(self, &call->arena, text, token);
-    if (verdict == AUTH_TOKEN_GOOD && token->kind != kind)
+    if (verdict == AUTH_TOKEN_GOOD && token->use != use)
         verdict = AUTH_TOKEN_INVALID;
     if (verdict != AUTH_TOKEN_GOOD)
         return invalid(call, verdict);
@@ -65,7 +65,7 @@ enum busi_code auth_sign_out(struct auth *self, struct busi_call *call,
     struct auth_token token = {0};
     (void)out;
     if (auth_token_read(self, &call->arena, in->token, &token) == AUTH_TOKEN_INVALID ||
-        token.kind != AUTH_TOKEN_ACCESS)
+        token.use != AUTH_TOKEN_ACCESS)
         return BUSI_OK;
     return auth_session_revoke_by(self, call, &token);
 }

@@ -3,57 +3,94 @@
 #include "crypto/secret.h"
 #include "sessions.h"
 
-/* A JWT's typ. */
-#define ACCESS BUSI_STR("access")
+/* How the subject of ash's tokens begins. */
+#define USER_QUERY "user?id="
 
 enum {
     JWT_SESSION_ID_BYTES = 16,
     UUID_CHARS = 36,
-    ACCESS_MOST_S = 86400, /* the longest life an opaque access token can be given: proto/settings.def */
+    BASE32_CHARS = 24,
+    ACCESS_MOST_S = 366 * 86400, /* an opaque access token can be given no longer life: proto/settings.def */
     CLOCKS_DIFFER_S = 60,
     FIRST_SESSION_S = 1735689600, /* 2025: none began before */
 };
 
 /* ---- making ---- */
 
+/* Random and unguessable, though nobody's knowing it does harm. */
+static struct busi_str new_id(struct busi_arena *arena, enum auth_token_id form)
+{
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
+    char *text = busi_arena_alloc(arena, UUID_CHARS + 1);
+    if (!text || form == AUTH_TOKEN_ID_NONE)
+        return (struct busi_str){0};
+    if (form == AUTH_TOKEN_ID_UUID) {
+        busi_uuid4(text);
+        return (struct busi_str){text, UUID_CHARS};
+    }
+    busi_random_bytes(text, BASE32_CHARS);
+    for (int i = 0; i < BASE32_CHARS; i++)
+        text[i] = digits[text[i] & 31];
+    return (struct busi_str){text, BASE32_CHARS};
+}
+
 /* An opaque token has room for its session's locator only, so that is the session's id. */
 bool auth_token_name(struct busi_arena *arena, struct auth_session *session)
 {
-    bool jwt = session->door->format == AUTH_TOKENS_JWT;
+    const struct auth_door *door = session->door;
+    bool jwt = door->format == AUTH_TOKENS_JWT;
     session->id = busi_random_text(arena, jwt ? JWT_SESSION_ID_BYTES : BUSI_LOCATOR_BYTES);
-    if (!jwt)
+    if (!jwt || door->jwt.id == AUTH_TOKEN_ID_NONE)
         return session->id.ptr;
-    char *uuid = busi_arena_alloc(arena, UUID_CHARS + 1);
-    if (!uuid)
-        return false;
-    busi_uuid4(uuid);
-    session->token_id = (struct busi_str){uuid, UUID_CHARS};
-    return session->id.ptr;
+    session->token_id = new_id(arena, door->jwt.id);
+    return session->id.ptr && session->token_id.ptr;
+}
+
+/* False: out of memory. */
+static bool say_who(struct busi_arena *arena, const struct auth_session *session,
+                    struct busi_jwt_claims *claims)
+{
+    switch (session->door->jwt.subject) {
+    case AUTH_SUBJECT_ID:
+        claims->subject = busi_arena_int(arena, session->user_id);
+        return claims->subject.ptr;
+    case AUTH_SUBJECT_USER_QUERY:
+        claims->subject = busi_arena_printf(arena, USER_QUERY "%lld", (long long)session->user_id);
+        return claims->subject.ptr;
+    case AUTH_SUBJECT_NAME:
+        break;
+    }
+    claims->name = session->username.ptr ? session->username : session->email;
+    return true;
 }
 
 static struct busi_str sign(struct busi_arena *arena, const struct auth_session *session)
 {
+    const struct auth_door *door = session->door;
+    const struct auth_profile *profile = door->profile;
     struct busi_jwt_claims claims = {
         .jti = session->token_id,
-        .subject = busi_arena_int(arena, session->user_id),
-        .type = ACCESS,
         .session_id = session->id,
         .issued_at = session->created_s,
-        .not_before = session->created_s - 1, /* clocks differ a little */
-        .expires_at = session->expires_s,
+        .not_before = session->created_s - door->jwt.begins_s,
+        .expires_at = session->expires_s - door->jwt.pattern.late_s,
         .more = session->claims,
     };
-    if (!claims.subject.ptr)
+    if (door->jwt.kind == AUTH_KIND_typ)
+        claims.type = profile->says;
+    if (door->jwt.kind == AUTH_KIND_purpose)
+        claims.purpose = profile->says;
+    if (door->jwt.ring.n == 0 || !say_who(arena, session, &claims))
         return (struct busi_str){0};
-    return busi_jwt_sign(arena, &session->door->key, &claims);
+    return busi_jwt_sign(arena, &door->jwt.ring.keys[0], &claims);
 }
 
 static struct busi_str seal(struct auth *self, struct busi_arena *arena, const struct auth_session *session,
-                            enum auth_token_kind kind, int64_t time_s)
+                            enum auth_token_use use, int64_t time_s)
 {
-    struct busi_sealed content = {.kind = kind, .time_s = (uint32_t)time_s};
+    struct busi_sealed content = {.kind = use, .time_s = (uint32_t)time_s};
     char *text = busi_arena_alloc(arena, BUSI_SEALED_CHARS);
-    if (kind == AUTH_TOKEN_ACCESS) /* two of one second shall differ; of refresh tokens a session has one */
+    if (use == AUTH_TOKEN_ACCESS) /* two of one second shall differ; of refresh tokens a session has one */
         busi_random_bytes(&content.salt, sizeof(content.salt));
     if (!text ||
         busi_base64url_decode(content.locator, sizeof(content.locator), session->id) != BUSI_LOCATOR_BYTES ||
@@ -104,8 +141,8 @@ static enum auth_token_verdict unseal(struct auth *self, struct busi_arena *aren
     if (!id || !busi_unseal(self->sealer, text, &content) || !is_likely(&content, now_s))
         return AUTH_TOKEN_INVALID;
     busi_base64url_encode(id, content.locator, sizeof(content.locator));
-    *token = (struct auth_token){.kind = (enum auth_token_kind)content.kind,
-                                 .session_id = {id, BUSI_LOCATOR_CHARS}};
+    *token =
+        (struct auth_token){.use = (enum auth_token_use)content.kind, .session_id = {id, BUSI_LOCATOR_CHARS}};
     if (content.kind == AUTH_TOKEN_REFRESH) {
         token->created_s = content.time_s;
         return AUTH_TOKEN_GOOD;
@@ -129,25 +166,57 @@ static enum auth_token_verdict verdict_of(enum busi_jwt_verdict verdict)
     return AUTH_TOKEN_INVALID;
 }
 
-static enum auth_token_verdict verify(const struct auth_door *door, struct busi_arena *arena,
+/* Whom it speaks for: 0 when it only names the session, which says. */
+static bool read_subject(enum auth_subject form, struct busi_str subject, int64_t *user_id)
+{
+    enum { SKIP = sizeof(USER_QUERY) - 1 };
+    *user_id = 0;
+    if (form == AUTH_SUBJECT_NAME)
+        return true;
+    if (form == AUTH_SUBJECT_USER_QUERY) {
+        if (subject.len < SKIP || memcmp(subject.ptr, USER_QUERY, SKIP) != 0)
+            return false;
+        subject = (struct busi_str){subject.ptr + SKIP, subject.len - SKIP};
+    }
+    return busi_str_int(subject, user_id) && *user_id > 0;
+}
+
+static const struct auth_profile *profile_of(const struct auth *self, const struct auth_door *door,
+                                             const struct busi_jwt_claims *claims)
+{
+    struct busi_str says = door->jwt.kind == AUTH_KIND_typ       ? claims->type
+                           : door->jwt.kind == AUTH_KIND_purpose ? claims->purpose
+                                                                 : BUSI_STR("");
+    return says.ptr ? auth_profile_of(self->profiles, door, says) : NULL;
+}
+
+static enum auth_token_verdict verify(const struct auth *self, const struct auth_door *door,
+                                      const struct busi_jwt_key *key, struct busi_arena *arena,
                                       struct busi_str text, struct auth_token *token)
 {
     struct busi_jwt_claims claims;
     enum auth_token_verdict verdict =
-        verdict_of(busi_jwt_verify(arena, &door->key, text, busi_wall_us() / 1000000, &claims));
+        verdict_of(busi_jwt_verify(arena, key, text, busi_wall_us() / 1000000, &claims));
     if (verdict == AUTH_TOKEN_INVALID)
         return verdict;
-    *token = (struct auth_token){.kind = AUTH_TOKEN_ACCESS,
-                                 .session_id = claims.session_id,
-                                 .expires_s = claims.expires_at,
-                                 .created_s = claims.issued_at,
-                                 .door = door,
-                                 .id = claims.jti};
-    if (!busi_str_eq(claims.type, ACCESS) || !busi_str_int(claims.subject, &token->user_id))
+    const struct auth_profile *profile = profile_of(self, door, &claims);
+    int64_t user_id;
+    if (!profile || !read_subject(door->jwt.subject, claims.subject, &user_id))
         return AUTH_TOKEN_INVALID;
+    *token = (struct auth_token){
+        .use = profile->use,
+        .session_id = claims.session_id,
+        .expires_s = claims.expires_at + key->late_s,
+        .created_s = claims.issued_at,
+        .door = door,
+        .profile = profile,
+        .id = door->jwt.id == AUTH_TOKEN_ID_NONE ? (struct busi_str){0} : claims.jti,
+        .user_id = user_id,
+    };
     return verdict;
 }
 
+/* A key tries only a token whose header is its own, to the letter: of most doors none does. */
 enum auth_token_verdict auth_token_read(struct auth *self, struct busi_arena *arena, struct busi_str text,
                                         struct auth_token *token)
 {
@@ -155,18 +224,31 @@ enum auth_token_verdict auth_token_read(struct auth *self, struct busi_arena *ar
     *token = (struct auth_token){0};
     if (text.len == BUSI_SEALED_CHARS)
         return unseal(self, arena, text, token); /* no JWT is so short */
-    for (size_t i = 0; i < AUTH_DOORS && verdict == AUTH_TOKEN_INVALID; i++)
-        if (self->doors[i].format == AUTH_TOKENS_JWT)
-            verdict = verify(&self->doors[i], arena, text, token);
+    for (size_t i = 0; i < AUTH_DOORS; i++) {
+        const struct auth_key_ring *ring = &self->doors[i].jwt.ring;
+        for (size_t j = 0; j < ring->n && verdict == AUTH_TOKEN_INVALID; j++)
+            verdict = verify(self, &self->doors[i], &ring->keys[j], arena, text, token);
+    }
     return verdict;
+}
+
+static bool names(const struct auth_token *token, const struct auth_session *session)
+{
+    return session->door == token->door && (session->user_id == token->user_id || token->user_id == 0);
 }
 
 bool auth_token_of(const struct auth_token *token, const struct auth_session *session)
 {
-    if (token->door) /* its one token lives as long as the session */
-        return session->door == token->door && session->user_id == token->user_id &&
-               session->created_s == token->created_s && session->expires_s == token->expires_s;
+    if (token->door)
+        return names(token, session) && session->created_s <= token->created_s &&
+               session->expires_s >= token->expires_s;
     return session->door->format == AUTH_TOKENS_OPAQUE &&
-           (token->kind == AUTH_TOKEN_REFRESH ? session->created_s == token->created_s
-                                              : session->created_s <= token->expires_s);
+           (token->use == AUTH_TOKEN_REFRESH ? session->created_s == token->created_s
+                                             : session->created_s <= token->expires_s);
+}
+
+/* Locators of opaque tokens may come again, ids of JWTs' sessions do not. */
+bool auth_token_may_end(const struct auth_token *token, const struct auth_session *session)
+{
+    return token->door ? names(token, session) : auth_token_of(token, session);
 }

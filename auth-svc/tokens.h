@@ -4,17 +4,16 @@
 
 struct auth_session;
 
-enum auth_token_kind { AUTH_TOKEN_ACCESS = 1, AUTH_TOKEN_REFRESH = 2 };
-
 /* What a token says of itself and of its session, which must still be looked up. */
 struct auth_token {
-    enum auth_token_kind kind;
+    enum auth_token_use use;
     struct busi_str session_id;
-    int64_t expires_s;            /* seconds since 1970; 0: with the session */
-    int64_t created_s;            /* of the session; 0: it does not say */
-    const struct auth_door *door; /* of a JWT; NULL: the session says */
-    struct busi_str id;           /* of a JWT, to which the session is bound; else absent */
-    int64_t user_id;              /* of a JWT; 0: the session says */
+    int64_t expires_s;                  /* seconds since 1970; 0: with the session */
+    int64_t created_s;                  /* of the session; 0: it does not say */
+    const struct auth_door *door;       /* of a JWT; NULL: the session says */
+    const struct auth_profile *profile; /* of a JWT; else NULL */
+    struct busi_str id;                 /* of a JWT, to which the session is bound; may be absent */
+    int64_t user_id;                    /* of a JWT; 0: the session says */
 };
 
 /* A new session's names and, for JWTs, its token's. False: out of memory. */
@@ -33,3 +32,5 @@ enum auth_token_verdict { AUTH_TOKEN_GOOD, AUTH_TOKEN_INVALID, AUTH_TOKEN_EXPIRE
                                                       struct busi_str text, struct auth_token *token);
 /* Whether the session, as Redis holds it, is what the token speaks of. */
 [[nodiscard]] bool auth_token_of(const struct auth_token *token, const struct auth_session *session);
+/* Also one that has expired, or that a later one has taken the place of. */
+[[nodiscard]] bool auth_token_may_end(const struct auth_token *token, const struct auth_session *session);

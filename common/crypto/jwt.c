@@ -2,12 +2,13 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "crypto/jwt_claims.h"
+#include <assert.h>
 #include <sodium.h>
+#include <stdio.h>
 
 enum {
     MOST_TOKEN_BYTES = 8192,
     MOST_PAYLOAD_BYTES = MOST_TOKEN_BYTES / 4 * 3,
-    HEADER_LEN = 36,
     MOST_SIGNATURE_BYTES = 64,
 };
 /* Year 9999: a later time is a mistake, and times in microseconds must fit 64 bits. */
@@ -15,14 +16,30 @@ static const int64_t latest_s = 253402300799;
 
 /* One per enum busi_jwt_algorithm. */
 static const struct algorithm {
-    const char *header; /* the only one accepted, encoded: as base64url is canonical, equal text is equal
-                           bytes; HEADER_LEN characters */
+    const char *name;   /* alg */
+    const char *header; /* the only one accepted of keys without a kid, encoded: as base64url is canonical,
+                           equal text is equal bytes */
     size_t signature_bytes;
 } algorithms[] = {
     /* {"alg":"HS256","typ":"JWT"} and {"alg":"HS512","typ":"JWT"} */
-    [BUSI_JWT_HS256] = {"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", crypto_auth_hmacsha256_BYTES},
-    [BUSI_JWT_HS512] = {"eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9", crypto_auth_hmacsha512_BYTES},
+    [BUSI_JWT_HS256] = {"HS256", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", crypto_auth_hmacsha256_BYTES},
+    [BUSI_JWT_HS512] = {"HS512", "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9", crypto_auth_hmacsha512_BYTES},
 };
+
+struct busi_str busi_jwt_header(char out[BUSI_JWT_HEADER_MOST], enum busi_jwt_algorithm algorithm,
+                                struct busi_str kid)
+{
+    char json[BUSI_JWT_HEADER_MOST / 4 * 3];
+    assert(kid.len > 0 && kid.len <= BUSI_JWT_KID_MOST);
+    int len = snprintf(json, sizeof(json), "{\"alg\":\"%s\",\"kid\":\"%.*s\",\"typ\":\"JWT\"}",
+                       algorithms[algorithm].name, BUSI_ARG(kid));
+    return (struct busi_str){out, busi_base64url_encode(out, json, (size_t)len)};
+}
+
+static struct busi_str header_of(const struct busi_jwt_key *key)
+{
+    return key->header.ptr ? key->header : busi_str_of(algorithms[key->algorithm].header);
+}
 
 static void sign(uint8_t out[MOST_SIGNATURE_BYTES], const struct busi_jwt_key *key, struct busi_str input)
 {
@@ -45,22 +62,33 @@ static void sign(uint8_t out[MOST_SIGNATURE_BYTES], const struct busi_jwt_key *k
 
 /* ---- making ---- */
 
+static void add_name(struct busi_buf *out, const char *name)
+{
+    busi_buf_char(out, out->len == 0 ? '{' : ',');
+    busi_buf_json(out, busi_str_of(name));
+    busi_buf_char(out, ':');
+}
+
 static void add_text(struct busi_buf *out, const char *name, struct busi_str value)
 {
     if (!value.ptr)
         return;
-    busi_buf_char(out, out->len == 0 ? '{' : ',');
-    busi_buf_json(out, busi_str_of(name));
-    busi_buf_char(out, ':');
+    add_name(out, name);
     busi_buf_json(out, value);
 }
 
 static void add_time(struct busi_buf *out, const char *name, int64_t seconds)
 {
-    busi_buf_char(out, out->len == 0 ? '{' : ',');
-    busi_buf_json(out, busi_str_of(name));
-    busi_buf_char(out, ':');
+    add_name(out, name);
     busi_buf_int(out, seconds);
+}
+
+static void add_json(struct busi_buf *out, const char *name, struct busi_str value)
+{
+    if (!value.ptr)
+        return;
+    add_name(out, name);
+    busi_buf_str(out, value);
 }
 
 static void write_payload(struct busi_buf *out, const struct busi_jwt_key *key,
@@ -72,9 +100,12 @@ static void write_payload(struct busi_buf *out, const struct busi_jwt_key *key,
     add_text(out, "iss", key->issuer);
     add_text(out, "jti", claims->jti);
     add_time(out, "nbf", claims->not_before);
+    add_text(out, "purpose", claims->purpose);
+    add_json(out, "role", claims->role);
     add_text(out, "sid", claims->session_id);
     add_text(out, "sub", claims->subject);
     add_text(out, "typ", claims->type);
+    add_text(out, "unique_name", claims->name);
     busi_buf_char(out, '}');
 }
 
@@ -90,12 +121,13 @@ struct busi_str busi_jwt_sign(struct busi_arena *arena, const struct busi_jwt_ke
     struct busi_str said = {payload.ptr, payload.len};
     if (claims->more.ptr && !payload.failed)
         said = busi_jwt_payload_add(arena, said, claims->more);
-    size_t room = HEADER_LEN + 1 + (said.len * 4 + 2) / 3 + 1 + MOST_SIGNATURE_BYTES * 2;
+    struct busi_str header = header_of(key);
+    size_t room = header.len + 1 + (said.len * 4 + 2) / 3 + 1 + MOST_SIGNATURE_BYTES * 2;
     char *text =
         payload.failed || !said.ptr || room > MOST_TOKEN_BYTES ? NULL : busi_arena_alloc(arena, room);
     if (text) {
-        memcpy(text, algorithm->header, HEADER_LEN);
-        size_t len = HEADER_LEN;
+        memcpy(text, header.ptr, header.len);
+        size_t len = header.len;
         text[len++] = '.';
         len += busi_base64url_encode(text + len, said.ptr, said.len);
         sign(signature, key, (struct busi_str){text, len});
@@ -134,7 +166,7 @@ static bool well_signed(const struct parts *parts, const struct busi_jwt_key *ke
 {
     const struct algorithm *algorithm = &algorithms[key->algorithm];
     uint8_t given[MOST_SIGNATURE_BYTES], right[MOST_SIGNATURE_BYTES];
-    if (!busi_str_eq(parts->header, (struct busi_str){algorithm->header, HEADER_LEN}) ||
+    if (!busi_str_eq(parts->header, header_of(key)) ||
         busi_base64url_decode(given, sizeof(given), parts->signature) !=
             (ptrdiff_t)algorithm->signature_bytes)
         return false;
@@ -171,8 +203,9 @@ static bool read_claims(struct busi_arena *arena, const struct busi_jwt_key *key
     *claims = payload.claims;
     return is_expected(payload.issuer, key->issuer) && is_expected(payload.audience, key->audience) &&
            is_time(claims->expires_at) && is_time(claims->issued_at) && is_time(claims->not_before) &&
-           is_said(claims->jti) && is_said(claims->subject) && is_said(claims->type) &&
-           is_said(claims->session_id);
+           (is_said(claims->jti) || key->without & BUSI_JWT_NO_JTI) &&
+           (is_said(claims->subject) || key->without & BUSI_JWT_NO_SUB) &&
+           (is_said(claims->type) || key->without & BUSI_JWT_NO_TYP) && is_said(claims->session_id);
 }
 
 enum busi_jwt_verdict busi_jwt_verify(struct busi_arena *arena, const struct busi_jwt_key *key,
@@ -185,7 +218,7 @@ enum busi_jwt_verdict busi_jwt_verify(struct busi_arena *arena, const struct bus
         *claims = (struct busi_jwt_claims){0};
         return BUSI_JWT_INVALID;
     }
-    if (claims->expires_at <= now_s)
+    if (claims->expires_at + key->late_s <= now_s)
         return BUSI_JWT_EXPIRED;
-    return claims->not_before > now_s ? BUSI_JWT_NOT_YET : BUSI_JWT_OK;
+    return claims->not_before > now_s + key->early_s ? BUSI_JWT_NOT_YET : BUSI_JWT_OK;
 }

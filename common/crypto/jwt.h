@@ -5,24 +5,37 @@
 #include "base/arena.h"
 
 enum busi_jwt_algorithm { BUSI_JWT_HS256, BUSI_JWT_HS512 };
+/* Claims that tokens of a key may come without; sid, exp, iat and nbf all have. */
+enum { BUSI_JWT_NO_JTI = 1, BUSI_JWT_NO_SUB = 2, BUSI_JWT_NO_TYP = 4 };
 struct busi_jwt_key {
     enum busi_jwt_algorithm algorithm;
     struct busi_str secret;           /* raw bytes; at least 32 (HS256) or 64 (HS512) */
     struct busi_str issuer, audience; /* checked exactly; absent: the claim is not looked at */
+    unsigned without;                 /* BUSI_JWT_NO_ bits */
+    int64_t early_s, late_s; /* clocks may differ so much: a token is good before nbf and after exp */
+    struct busi_str header;  /* encoded, with a kid (busi_jwt_header()); absent: the one without */
 };
 struct busi_jwt_claims {
-    struct busi_str jti, subject, type, session_id; /* jti, sub, typ, sid */
+    struct busi_str jti, subject, type, session_id; /* jti, sub, typ, sid; absent: not among the claims */
+    struct busi_str purpose, name;                  /* purpose, unique_name; likewise */
+    struct busi_str role;                           /* to sign only: a JSON value, or absent */
     int64_t issued_at, not_before, expires_at;      /* seconds since 1970 */
     struct busi_str
         more; /* to sign only: a JSON object whose members are claims besides; ours win. Or absent */
 };
 enum busi_jwt_verdict { BUSI_JWT_OK, BUSI_JWT_INVALID, BUSI_JWT_EXPIRED, BUSI_JWT_NOT_YET };
 
-/* {"alg":"HS512","typ":"JWT"} and {"aud","exp","iat","iss","jti","nbf","sid","sub","typ"} and
- * then what claims->more has. ptr NULL: too long, or out of memory. */
+/* {"alg":"HS512","kid":kid,"typ":"JWT"}, encoded into out. kid: 1 to BUSI_JWT_KID_MOST characters that JSON
+ * does not escape. */
+enum { BUSI_JWT_KID_MOST = 64, BUSI_JWT_HEADER_MOST = 144 };
+struct busi_str busi_jwt_header(char out[BUSI_JWT_HEADER_MOST], enum busi_jwt_algorithm algorithm,
+                                struct busi_str kid);
+/* {"alg":"HS512","typ":"JWT"} or the key's header, and {"aud","exp","iat","iss","jti","nbf","purpose","role",
+ * "sid","sub","typ","unique_name"} and then what claims->more has besides. ptr NULL: too long, or out of
+ * memory. */
 [[nodiscard]] struct busi_str busi_jwt_sign(struct busi_arena *arena, const struct busi_jwt_key *key,
                                             const struct busi_jwt_claims *claims);
-/* now_s: seconds since 1970. EXPIRED and NOT_YET come with claims filled (well signed). exp == now is
+/* now_s: seconds since 1970. EXPIRED and NOT_YET come with claims filled (well signed). exp + late == now is
  * expired. */
 [[nodiscard]] enum busi_jwt_verdict busi_jwt_verify(struct busi_arena *arena, const struct busi_jwt_key *key,
                                                     struct busi_str token, int64_t now_s,

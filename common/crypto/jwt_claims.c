@@ -1,11 +1,11 @@
 #include "crypto/jwt_claims.h"
 #include <jansson.h>
 
-enum { MOST_DEPTH = 8, NAME_LEN = 3, MOST_DIGITS = 18 };
+enum { MOST_DEPTH = 8, NAME_MOST = 11, MOST_DIGITS = 18 };
 
-/* Where each claim goes. All their names have NAME_LEN letters. */
+/* Where each claim goes. */
 static const struct row {
-    char name[NAME_LEN + 1];
+    char name[NAME_MOST + 1];
     bool time; /* otherwise text */
     size_t offset;
 } rows[] = {
@@ -15,9 +15,12 @@ static const struct row {
     {"iss", false, offsetof(struct busi_jwt_payload, issuer)},
     {"jti", false, offsetof(struct busi_jwt_payload, claims.jti)},
     {"nbf", true, offsetof(struct busi_jwt_payload, claims.not_before)},
+    {"purpose", false, offsetof(struct busi_jwt_payload, claims.purpose)},
+    {"role", false, offsetof(struct busi_jwt_payload, role)},
     {"sid", false, offsetof(struct busi_jwt_payload, claims.session_id)},
     {"sub", false, offsetof(struct busi_jwt_payload, claims.subject)},
     {"typ", false, offsetof(struct busi_jwt_payload, claims.type)},
+    {"unique_name", false, offsetof(struct busi_jwt_payload, claims.name)},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
@@ -80,10 +83,10 @@ static bool take_time(struct reader *reader, int64_t *out)
 static const struct row *take_name(struct reader *reader, unsigned *seen)
 {
     struct busi_str name;
-    if (!take(reader, '"') || !take_text(reader, &name) || !take(reader, ':') || name.len != NAME_LEN)
+    if (!take(reader, '"') || !take_text(reader, &name) || !take(reader, ':'))
         return NULL;
     for (size_t i = 0; i < ROWS; i++)
-        if (memcmp(rows[i].name, name.ptr, NAME_LEN) == 0) {
+        if (busi_str_eq(name, busi_str_of(rows[i].name))) {
             bool again = *seen & 1u << i;
             *seen |= 1u << i;
             return again ? NULL : &rows[i];
@@ -164,6 +167,8 @@ struct busi_str busi_jwt_payload_add(struct busi_arena *arena, struct busi_str p
         return sum;
     json_t *ours = json_loadb(payload.ptr, payload.len, JSON_REJECT_DUPLICATES, NULL);
     json_t *theirs = json_loadb(more.ptr, more.len, JSON_REJECT_DUPLICATES, NULL);
+    for (size_t i = 0; i < ROWS; i++) /* also those that this kind of token goes without */
+        json_object_del(theirs, rows[i].name);
     if (json_is_object(ours) && json_is_object(theirs) && json_object_update_missing(ours, theirs) == 0)
         text = json_dumps(ours, JSON_COMPACT);
     if (text)

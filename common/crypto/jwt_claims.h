@@ -5,13 +5,15 @@
 /* What a payload says of the claims we know. */
 struct busi_jwt_payload {
     struct busi_str issuer, audience; /* iss, aud; ptr NULL: absent or no text */
+    struct busi_str role;             /* likewise; nobody asks a token for roles, the session knows them */
     struct busi_jwt_claims claims;    /* texts that are absent or of another type: ptr NULL; times: -1 */
 };
 /* Texts are in the arena or in json, which must live as long as they. False: not one JSON object with unique
  * names, or too deep, or out of memory. */
 [[nodiscard]] bool busi_jwt_payload_read(struct busi_arena *arena, struct busi_str json,
                                          struct busi_jwt_payload *payload);
-/* The payload with the members of more that it has not, compact. ptr NULL: not two objects, or out of memory.
+/* The payload with the members of more that are none of the claims we know, compact. ptr NULL: not two
+ * objects, or out of memory.
  */
 [[nodiscard]] struct busi_str busi_jwt_payload_add(struct busi_arena *arena, struct busi_str payload,
                                                    struct busi_str more);

@@ -71,7 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0 || !busi_crypto_init())
         return 0;
-    struct busi_jwt_key key = {BUSI_JWT_HS512, BUSI_STR(secret), BUSI_STR("busi_api"), BUSI_STR("busi_api")};
+    struct busi_jwt_key key = {.algorithm = BUSI_JWT_HS512,
+                               .secret = BUSI_STR(secret),
+                               .issuer = BUSI_STR("busi_api"),
+                               .audience = BUSI_STR("busi_api")};
     struct busi_str rest = {(const char *)data + 1, size - 1};
     struct busi_jwt_claims claims;
     struct busi_arena arena;

@@ -38,8 +38,8 @@ static void claims_are_those_clients_know(void)
     struct busi_str token = new_session("a@b.co", &id);
     int64_t now_s = busi_wall_us() / 1000000;
     cr_assert(busi_str_starts(token, BUSI_STR("eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9.")));
-    cr_assert_eq(world.auth->doors[0].key.issuer.len, 8); /* busi_api, checked by verify below */
-    cr_assert_eq(busi_jwt_verify(&world.arena, &world.auth->doors[0].key, token, now_s, &claims),
+    cr_assert_eq(world.auth->doors[0].jwt.ring.keys[0].issuer.len, 8); /* busi_api, checked by verify below */
+    cr_assert_eq(busi_jwt_verify(&world.arena, &world.auth->doors[0].jwt.ring.keys[0], token, now_s, &claims),
                  BUSI_JWT_OK);
     cr_assert_eq(claims.expires_at - claims.issued_at, 2419200);
     cr_assert_eq(claims.not_before, claims.issued_at - 1);

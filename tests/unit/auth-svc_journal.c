@@ -62,9 +62,9 @@ static void deletion_survives(void)
     const char *key = key_of(token);
     struct busi_str record = redis("GET", key, NULL, NULL).text;
     struct busi_jwt_claims claims;
-    cr_assert_eq(
-        busi_jwt_verify(&world.arena, &world.auth->doors[0].key, token, busi_wall_us() / 1000000, &claims),
-        BUSI_JWT_OK);
+    cr_assert_eq(busi_jwt_verify(&world.arena, &world.auth->doors[0].jwt.ring.keys[0], token,
+                                 busi_wall_us() / 1000000, &claims),
+                 BUSI_JWT_OK);
     cr_assert_eq(delete_user(id, &count), BUSI_OK);
     restore(key, record);
     redis("ZADD", "busi:u:{1}", "9999999999", busi_arena_dup(&world.arena, claims.session_id).ptr);

@@ -13,7 +13,7 @@ static void set_up(void)
     cr_assert(busi_crypto_init());
     busi_arena_init(&arena, 16 << 20);
     self.token_hash_key = KEY;
-    auth_doors_init(self.doors, &(struct busi_settings){0});
+    auth_doors_init(self.doors, self.profiles, &(struct busi_settings){0});
     session = (struct auth_session){.id = BUSI_STR("AAAAAAAAAAAAAAAAAAAAAA"),
                                     .token_id = BUSI_STR("6f1c2b70-8e3f-4b7a-9f0a-1d2e3c4b5a69"),
                                     .user_id = 7,

@@ -6,7 +6,7 @@ TestSuite(sessions, .init = set_up, .fini = tear_down, .timeout = 60);
 /* A token signed with the door's real key, from claims that the test has changed. */
 static struct busi_str forge(const struct busi_jwt_claims *claims)
 {
-    struct busi_str token = busi_jwt_sign(&world.arena, &world.auth->doors[0].key, claims);
+    struct busi_str token = busi_jwt_sign(&world.arena, &world.auth->doors[0].jwt.ring.keys[0], claims);
     cr_assert(token.ptr);
     return token;
 }
@@ -14,8 +14,8 @@ static struct busi_str forge(const struct busi_jwt_claims *claims)
 static struct busi_jwt_claims read_claims(struct busi_str token)
 {
     struct busi_jwt_claims claims;
-    enum busi_jwt_verdict verdict =
-        busi_jwt_verify(&world.arena, &world.auth->doors[0].key, token, busi_wall_us() / 1000000, &claims);
+    enum busi_jwt_verdict verdict = busi_jwt_verify(&world.arena, &world.auth->doors[0].jwt.ring.keys[0],
+                                                    token, busi_wall_us() / 1000000, &claims);
     cr_assert_eq(verdict, BUSI_JWT_OK);
     return claims;
 }
@@ -152,7 +152,7 @@ static void forged_sign_outs(void)
     struct busi_principal who;
     struct busi_str token = new_session("a@b.co", NULL);
     struct busi_jwt_claims claims = read_claims(token), expired = claims;
-    struct busi_jwt_key wrong = world.auth->doors[0].key;
+    struct busi_jwt_key wrong = world.auth->doors[0].jwt.ring.keys[0];
     wrong.secret = BUSI_STR("another-secret-of-sixty-four-bytes-0123456789-0123456789-0123456");
     cr_assert_eq(sign_out(busi_jwt_sign(&world.arena, &wrong, &claims)), BUSI_OK);
     cr_assert_eq(sign_out((struct busi_str){token.ptr, token.len - 1}), BUSI_OK);

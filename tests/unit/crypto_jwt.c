@@ -22,8 +22,10 @@ static void start(void)
 {
     cr_assert(busi_crypto_init());
     busi_arena_init(&arena, 1 << 24);
-    key = (struct busi_jwt_key){BUSI_JWT_HS512, busi_str_of(secret64), BUSI_STR("busi_api"),
-                                BUSI_STR("busi_api")};
+    key = (struct busi_jwt_key){.algorithm = BUSI_JWT_HS512,
+                                .secret = busi_str_of(secret64),
+                                .issuer = BUSI_STR("busi_api"),
+                                .audience = BUSI_STR("busi_api")};
     key256 = key;
     key256.algorithm = BUSI_JWT_HS256;
 }
