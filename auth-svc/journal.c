@@ -81,9 +81,13 @@ static bool write_mark(struct auth_journal *journal, struct busi_call *call, int
 static bool tell(struct auth_journal *journal, struct busi_call *call, const struct busi_pg_result *result,
                  int row)
 {
-    enum { ID, USER_ID, SESSION_ID, EPOCH, SPARED };
+    enum { ID, USER_ID, SESSION_ID, EPOCH, SPARED, OF_ROLES, ROLES, ROLES_VERSION };
     int64_t user_id = busi_pg_int(result, row, USER_ID);
-    struct busi_str session_id = busi_pg_value(result, row, SESSION_ID);
+    struct busi_str session_id = busi_pg_value(result, row, SESSION_ID),
+                    roles = busi_pg_value(result, row, ROLES);
+    if (busi_pg_int(result, row, OF_ROLES)) /* of an account that is gone all sessions end by another row */
+        return !roles.ptr || auth_session_tell_roles(journal->auth, call, user_id, roles,
+                                                     busi_pg_int(result, row, ROLES_VERSION)) == BUSI_OK;
     if (session_id.ptr)
         return auth_session_tell(journal->auth, call, session_id, user_id) == BUSI_OK;
     return auth_session_tell_below(journal->auth, call, user_id, busi_pg_int(result, row, EPOCH),

@@ -7,6 +7,7 @@ enum {
     VERSION = 2,
     VERSION_OLD = 1,
     FLAG_CONFIRMED = 1,
+    FLAG_ROLES = 2,
     TAG_BYTES = 16,
     BOND_BYTES = 16,
     HASH_BYTES = 32,
@@ -21,24 +22,42 @@ static const char tag_purpose[] = "busi session 2", bond_purpose[] = "busi sessi
 
 /* ---- writing ---- */
 
+static void put_unsigned(struct busi_buf *out, uint64_t number, int n_bytes)
+{
+    for (int shift = 8 * (n_bytes - 1); shift >= 0; shift -= 8)
+        busi_buf_char(out, (char)(number >> shift));
+}
+
 static void put_number(struct busi_buf *out, int64_t number)
 {
-    for (int shift = 56; shift >= 0; shift -= 8)
-        busi_buf_char(out, (char)((uint64_t)number >> shift));
+    put_unsigned(out, (uint64_t)number, 8);
+}
+
+static void put_bytes(struct busi_buf *out, struct busi_str bytes)
+{
+    busi_buf_char(out, (char)bytes.len);
+    busi_buf_str(out, bytes);
 }
 
 static void put_short(struct busi_buf *out, struct busi_str text)
 {
-    text = busi_utf8_cut(text, SHORT_MOST_BYTES);
-    busi_buf_char(out, (char)text.len);
-    busi_buf_str(out, text);
+    put_bytes(out, busi_utf8_cut(text, SHORT_MOST_BYTES));
 }
 
 static void put_long(struct busi_buf *out, struct busi_str text)
 {
-    for (int shift = 24; shift >= 0; shift -= 8)
-        busi_buf_char(out, (char)(text.len >> shift));
+    put_unsigned(out, text.len, 4);
     busi_buf_str(out, text);
+}
+
+/* Who never had a role has no version. One that lost its last keeps it: no older word may come later. */
+static void put_roles(struct busi_buf *out, const struct auth_session *session)
+{
+    if (session->roles_version == 0)
+        return;
+    put_unsigned(out, (uint64_t)session->roles_version, 4);
+    put_unsigned(out, session->roles.len, 2);
+    busi_buf_str(out, session->roles);
 }
 
 /* ---- hashes ---- */
@@ -71,7 +90,8 @@ struct busi_str auth_record_write(struct busi_arena *arena, const struct auth_se
     struct busi_str record = {0};
     busi_buf_init(&out, RECORD_MOST_BYTES);
     busi_buf_char(&out, VERSION);
-    busi_buf_char(&out, session->confirmed ? FLAG_CONFIRMED : 0);
+    busi_buf_char(
+        &out, (char)((session->confirmed ? FLAG_CONFIRMED : 0) | (session->roles_version ? FLAG_ROLES : 0)));
     put_number(&out, session->user_id);
     put_number(&out, session->created_s);
     put_number(&out, session->expires_s);
@@ -84,8 +104,10 @@ struct busi_str auth_record_write(struct busi_arena *arena, const struct auth_se
     put_short(&out, busi_utf8_cut(session->user_agent, AGENT_MOST_BYTES));
     put_long(&out, session->meta);
     put_long(&out, session->data);
+    put_roles(&out, session);
     hash(bond, token_hash_key, TEXT(bond_purpose), session->id, session->token_id);
-    put_short(&out, (struct busi_str){(const char *)bond, session->token_id.len ? BOND_BYTES : 0});
+    put_bytes(&out,
+              session->token_id.len ? (struct busi_str){(const char *)bond, BOND_BYTES} : session->bond);
     hash(tag, token_hash_key, TEXT(tag_purpose), session->id, (struct busi_str){out.ptr, out.len});
     busi_buf_add(&out, tag, TAG_BYTES);
     if (!out.failed)
@@ -136,6 +158,12 @@ static struct busi_str take_text(struct cursor *in, size_t length_bytes)
     return text.len ? text : (struct busi_str){0};
 }
 
+static void take_roles(struct cursor *in, struct auth_session *session)
+{
+    session->roles_version = (int64_t)take_unsigned(in, 4);
+    session->roles = take_text(in, 2);
+}
+
 static void take_door(struct cursor *in, const struct auth *self, struct auth_session *session)
 {
     session->door = auth_door_find(self->doors, take_text(in, 1));
@@ -147,11 +175,11 @@ static bool same(struct busi_str bytes, const uint8_t *right, size_t n)
     return bytes.len == n && busi_same_bytes(bytes.ptr, right, n);
 }
 
-static bool bound(struct busi_str bond, const struct auth_session *session, struct busi_str key)
+static bool bound(const struct auth_session *session, struct busi_str key)
 {
     uint8_t right[HASH_BYTES];
     hash(right, key, TEXT(bond_purpose), session->id, session->token_id);
-    return !session->token_id.len || same(bond, right, BOND_BYTES);
+    return !session->token_id.len || same(session->bond, right, BOND_BYTES);
 }
 
 static bool read_current(const struct auth *self, struct busi_str record, struct auth_session *session)
@@ -159,7 +187,8 @@ static bool read_current(const struct auth *self, struct busi_str record, struct
     struct cursor in = {record.ptr, record.len, false};
     uint8_t right[HASH_BYTES];
     take(&in, 1);
-    session->confirmed = take_unsigned(&in, 1) & FLAG_CONFIRMED;
+    uint64_t flags = take_unsigned(&in, 1);
+    session->confirmed = flags & FLAG_CONFIRMED;
     session->user_id = take_number(&in);
     session->created_s = take_number(&in);
     session->expires_s = take_number(&in);
@@ -172,12 +201,14 @@ static bool read_current(const struct auth *self, struct busi_str record, struct
     session->user_agent = take_text(&in, 1);
     session->meta = take_text(&in, 4);
     session->data = take_text(&in, 4);
-    struct busi_str bond = take_text(&in, 1), hashed = {record.ptr, record.len - in.left},
-                    tag = take(&in, TAG_BYTES);
+    if (flags & FLAG_ROLES)
+        take_roles(&in, session);
+    session->bond = take_text(&in, 1);
+    struct busi_str hashed = {record.ptr, record.len - in.left}, tag = take(&in, TAG_BYTES);
     if (in.bad || in.left > 0)
         return false;
     hash(right, self->token_hash_key, TEXT(tag_purpose), session->id, hashed);
-    return same(tag, right, TAG_BYTES) && bound(bond, session, self->token_hash_key);
+    return same(tag, right, TAG_BYTES) && bound(session, self->token_hash_key);
 }
 
 static bool read_old(const struct auth *self, struct busi_str record, struct auth_session *session)
@@ -193,7 +224,8 @@ static bool read_old(const struct auth *self, struct busi_str record, struct aut
     if (in.bad || in.left > 0)
         return false;
     hash_old(right, self->token_hash_key, session, hashed);
-    return !session->token_id.len || same(tag, right, HASH_BYTES);
+    session->bare = !session->token_id.len;
+    return session->bare || same(tag, right, HASH_BYTES);
 }
 
 bool auth_record_read(const struct auth *self, struct busi_str record, struct auth_session *session)

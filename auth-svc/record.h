@@ -2,11 +2,14 @@
  *
  *     version 2 | flags | user id | created | expires | epoch (8 bytes each, big-endian)
  *     | door | e-mail | user name | code | address | user agent (1 byte of length each)
- *     | meta | data of a hook (4 bytes of length each) | bond (1 byte of length) | tag (16 bytes)
+ *     | meta | data of a hook (4 bytes of length each)
+ *     | with the flag ROLES only: version of the roles (4 bytes) | roles (2 bytes of length)
+ *     | bond (1 byte of length) | tag (16 bytes)
  *
  * The bond is a keyed hash of the token id, for doors whose tokens have one; the tag is a keyed hash of the
- * session id and all before it. A value with a flipped bit, or of another session, is no record.
- * Version 1, which ends 28 days after the last replica that wrote it, is read:
+ * session id and all before it. A value with a flipped bit, or of another session, is no record. One with
+ * roles is none to a release of before there were any. Version 1, which ends 28 days after the last replica
+ * that wrote it, is read:
  *
  *     version 1 | user id | created | expires | door | tag (32 bytes, of session id, token id and all before)
  *
@@ -15,7 +18,8 @@
 #include "sessions.h"
 
 /* ptr NULL: out of memory. Of the session it takes what is at the places above, of the user agent the
- * beginning. */
+ * beginning; the bond is the token id's or, without one, session->bond. A record of version 1 that was read
+ * without its token id must not be written. */
 [[nodiscard]] struct busi_str auth_record_write(struct busi_arena *arena, const struct auth_session *session,
                                                 struct busi_str token_hash_key);
 /* session->id is given, and fills the rest; its texts point into the record. With a token_id the record must

@@ -7,7 +7,6 @@
 
 enum {
     JOURNAL_DAYS = 366, /* a Redis as old as that must not come back: docs/sessions.md */
-    PART_BYTES = 1 << 20,
     ENDED_AT_ONCE = AUTH_LOADED_AT_ONCE,
 };
 
@@ -165,76 +164,47 @@ struct ending {
     int64_t user_id;
     int64_t epoch;          /* those opened in an earlier one */
     struct busi_str spared; /* not this one; may be absent */
+    struct auth_told *told; /* NULL: nobody waits */
     int64_t ended;          /* so far */
 };
 
-/* Of those named, some[0..n), the ids of those that are to end. */
-static enum busi_code choose(struct auth *self, struct busi_call *call, const struct ending *ending,
-                             struct auth_session *some, size_t n, struct busi_str *ids, size_t *n_ids)
+static enum busi_code end_some(struct auth *self, struct busi_call *part, const struct busi_str *some,
+                               size_t n, void *state)
 {
-    enum busi_code code = BUSI_OK;
-    *n_ids = 0;
-    if (ending->epoch != AUTH_EPOCH_ANY)
-        code = auth_session_load(self, call, some, n);
-    for (size_t i = 0; i < n && code == BUSI_OK; i++)
-        if (!busi_str_eq(some[i].id, ending->spared) && (!some[i].door || some[i].epoch < ending->epoch))
-            ids[(*n_ids)++] = some[i].id;
-    return code;
-}
-
-/* The next ones of a walk. */
-static enum busi_code end_some(struct auth *self, struct busi_call *call, struct ending *ending,
-                               struct auth_index_walk *walk, struct auth_told *told)
-{
-    struct busi_redis_reply found;
+    struct ending *ending = state;
     struct busi_str ids[ENDED_AT_ONCE];
-    struct auth_session *some = busi_arena_array(&call->arena, ENDED_AT_ONCE, sizeof(*some));
-    if (!some)
-        return auth_no_memory(call);
-    enum busi_code code = auth_index_next(self, call, ending->user_id, walk, &found);
-    for (size_t i = 0; i < found.n_items && code == BUSI_OK;) {
-        size_t n = 0, n_ids;
-        for (; i < found.n_items && n < ENDED_AT_ONCE; i += 2)
-            some[n++] = (struct auth_session){.id = found.items[i].text};
-        code = choose(self, call, ending, some, n, ids, &n_ids);
-        if (code == BUSI_OK)
-            code = end_these(self, call, ids, n_ids, ending->user_id, told);
-        if (code == BUSI_OK)
-            ending->ended += (int64_t)n_ids;
-    }
-    return code;
-}
-
-/* What is read of some is forgotten before the next: there may be many. */
-static enum busi_code end_all(struct auth *self, struct busi_call *call, struct ending *ending,
-                              struct auth_told *told)
-{
-    struct auth_index_walk walk = {0};
+    size_t n_ids = 0;
+    struct auth_session *sessions = busi_arena_array(&part->arena, n, sizeof(*sessions));
+    if (!sessions)
+        return auth_no_memory(part);
+    for (size_t i = 0; i < n; i++)
+        sessions[i] = (struct auth_session){.id = some[i]};
     enum busi_code code = BUSI_OK;
-    while (code == BUSI_OK && !walk.done) {
-        struct busi_call part;
-        busi_call_init(&part, PART_BYTES);
-        part.until_ms = call->until_ms;
-        code = end_some(self, &part, ending, &walk, told);
-        call->message = part.message;
-        call->retry_after_ms = part.retry_after_ms;
-        busi_call_fini(&part);
-    }
+    if (ending->epoch != AUTH_EPOCH_ANY)
+        code = auth_session_load(self, part, sessions, n);
+    for (size_t i = 0; i < n && code == BUSI_OK; i++)
+        if (!busi_str_eq(some[i], ending->spared) && (!sessions[i].door || sessions[i].epoch < ending->epoch))
+            ids[n_ids++] = some[i];
+    if (code == BUSI_OK)
+        code = end_these(self, part, ids, n_ids, ending->user_id, ending->told);
+    if (code == BUSI_OK)
+        ending->ended += (int64_t)n_ids;
     return code;
 }
 
 enum busi_code auth_session_tell_below(struct auth *self, struct busi_call *call, int64_t user_id,
                                        int64_t epoch, struct busi_str spared)
 {
-    return end_all(self, call, &(struct ending){.user_id = user_id, .epoch = epoch, .spared = spared}, NULL);
+    return auth_index_visit(self, call, user_id, end_some,
+                            &(struct ending){.user_id = user_id, .epoch = epoch, .spared = spared});
 }
 
 enum busi_code auth_session_end_below(struct auth *self, struct busi_call *call, int64_t user_id,
                                       int64_t epoch, struct busi_str spared, int64_t *ended)
 {
-    struct ending ending = {.user_id = user_id, .epoch = epoch, .spared = spared};
     struct auth_told told = {.arena = &call->arena};
-    enum busi_code code = end_all(self, call, &ending, &told);
+    struct ending ending = {.user_id = user_id, .epoch = epoch, .spared = spared, .told = &told};
+    enum busi_code code = auth_index_visit(self, call, user_id, end_some, &ending);
     if (ended)
         *ended = ending.ended;
     return code == BUSI_OK ? auth_feed_settle(self, call, &told) : code;

@@ -5,7 +5,7 @@
 
 BUSI_EMBED(auth_session_add_script, "session_add.lua");
 
-enum { SURPLUS_MOST = 1000 };
+enum { SURPLUS_MOST = 1000, PART_BYTES = 1 << 20 };
 
 /* The braces make the user's id the part that Redis Cluster hashes: a script may use both keys. */
 static struct busi_str ending_key(struct busi_call *call, int64_t user_id)
@@ -70,8 +70,17 @@ enum busi_code auth_index_newest(struct auth *self, struct busi_call *call, int6
     return code;
 }
 
-enum busi_code auth_index_next(struct auth *self, struct busi_call *call, int64_t user_id,
-                               struct auth_index_walk *walk, struct busi_redis_reply *ids)
+/* ---- through all ---- */
+
+struct walk {
+    char cursor[24]; /* of Redis; "" at the beginning of a set */
+    bool endless;    /* in the second set */
+    bool done;       /* nothing is left */
+};
+
+/* The next ones (perhaps none yet) at items 0, 2, 4 ... of ids, each with its score behind it. */
+static enum busi_code walk_on(struct auth *self, struct busi_call *call, int64_t user_id, struct walk *walk,
+                              struct busi_redis_reply *ids)
 {
     struct busi_redis_reply reply;
     struct busi_str key = walk->endless ? endless_key(call, user_id) : ending_key(call, user_id),
@@ -93,4 +102,41 @@ enum busi_code auth_index_next(struct auth *self, struct busi_call *call, int64_
         walk->endless = true;
     }
     return BUSI_OK;
+}
+
+static enum busi_code visit_next(struct auth *self, struct busi_call *part, int64_t user_id,
+                                 struct walk *walk,
+                                 enum busi_code (*visit)(struct auth *self, struct busi_call *part,
+                                                         const struct busi_str *ids, size_t n, void *state),
+                                 void *state)
+{
+    struct busi_redis_reply found;
+    struct busi_str ids[AUTH_LOADED_AT_ONCE];
+    enum busi_code code = walk_on(self, part, user_id, walk, &found);
+    for (size_t i = 0; i < found.n_items && code == BUSI_OK;) {
+        size_t n = 0;
+        for (; i < found.n_items && n < AUTH_LOADED_AT_ONCE; i += 2)
+            ids[n++] = found.items[i].text;
+        code = visit(self, part, ids, n, state);
+    }
+    return code;
+}
+
+enum busi_code auth_index_visit(struct auth *self, struct busi_call *call, int64_t user_id,
+                                enum busi_code (*visit)(struct auth *self, struct busi_call *part,
+                                                        const struct busi_str *ids, size_t n, void *state),
+                                void *state)
+{
+    struct walk walk = {0};
+    enum busi_code code = BUSI_OK;
+    while (code == BUSI_OK && !walk.done) {
+        struct busi_call part;
+        busi_call_init(&part, PART_BYTES);
+        part.until_ms = call->until_ms;
+        code = visit_next(self, &part, user_id, &walk, visit, state);
+        call->message = part.message;
+        call->retry_after_ms = part.retry_after_ms;
+        busi_call_fini(&part);
+    }
+    return code;
 }

@@ -19,13 +19,11 @@ enum { AUTH_NEWEST_MOST = 1000 };
 [[nodiscard]] enum busi_code auth_index_newest(struct auth *self, struct busi_call *call, int64_t user_id,
                                                struct busi_redis_reply newest[2]);
 
-/* Through all ids, some at a time; begins with {0}. An id that is there all the while comes up at least once,
- * while others come and go. */
-struct auth_index_walk {
-    char cursor[24]; /* of Redis; "" at the beginning */
-    bool endless;    /* in the second set */
-    bool done;       /* nothing is left */
-};
-/* The next ones (perhaps none yet) at items 0, 2, 4 ... of ids, each with its score behind it. */
-[[nodiscard]] enum busi_code auth_index_next(struct auth *self, struct busi_call *call, int64_t user_id,
-                                             struct auth_index_walk *walk, struct busi_redis_reply *ids);
+/* Visits all ids, at most AUTH_LOADED_AT_ONCE at a time. One that is there all the while comes up at least
+ * once, while others come and go. What a visit takes from its call's arena is forgotten with it: there may be
+ * many. The first that fails is the last. */
+[[nodiscard]] enum busi_code
+auth_index_visit(struct auth *self, struct busi_call *call, int64_t user_id,
+                 enum busi_code (*visit)(struct auth *self, struct busi_call *part,
+                                         const struct busi_str *ids, size_t n, void *state),
+                 void *state);

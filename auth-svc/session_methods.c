@@ -42,6 +42,7 @@ enum busi_code auth_check_token(struct auth *self, struct busi_call *call,
     out->meta = session.meta;
     out->checked_at = busi_wall_us();
     out->data = session.data;
+    out->roles = session.roles;
     return BUSI_OK;
 }
 

@@ -48,9 +48,11 @@ static enum busi_code store_new(struct auth *self, struct busi_call *call, struc
     return busi_call_fail(call, BUSI_INTERNAL, "every name of a session is taken");
 }
 
+/* Roles that were given or taken since the account was read are the session's, too. */
 static enum busi_code still_welcome(struct auth *self, struct busi_call *call,
-                                    const struct auth_account *account)
+                                    const struct auth_account *account, struct auth_session *session)
 {
+    enum { ROLES, ROLES_VERSION };
     struct busi_pg_result result;
     const struct busi_str params[] = {busi_arena_int(&call->arena, account->id),
                                       busi_arena_int(&call->arena, account->epoch)};
@@ -58,23 +60,27 @@ static enum busi_code still_welcome(struct auth *self, struct busi_call *call,
         return auth_no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, AUTH_USER_WELCOME, params, call->until_ms, &result);
     bool welcome = result.rows == 1;
+    int64_t version = busi_pg_int(&result, 0, ROLES_VERSION);
+    struct busi_str roles = busi_arena_dup(&call->arena, busi_pg_value(&result, 0, ROLES));
     busi_pg_clear(&result);
     if (code == BUSI_OK && !welcome)
         return busi_call_fail(call, BUSI_UNAUTHENTICATED, "unauthorized");
-    return code;
+    if (code == BUSI_OK && !roles.ptr)
+        return auth_no_memory(call);
+    return code == BUSI_OK ? auth_session_raise_roles(self, call, session, roles, version) : code;
 }
 
-/* Whoever ends all sessions of the account writes so to Postgres first, then walks through the index: either
- * it finds this one there, or this one sees what was written. */
+/* Whoever ends all sessions of the account, or changes its roles, writes so to Postgres first, then walks
+ * through the index: either it finds this one there, or this one sees what was written. */
 static enum busi_code complete(struct auth *self, struct busi_call *call, const struct auth_account *account,
-                               const struct auth_session *session)
+                               struct auth_session *session)
 {
     struct busi_redis_reply reply;
     enum busi_code code = auth_index_add(self, call, session, &reply);
     if (code == BUSI_OK)
         code = auth_session_end_surplus(self, call, session->user_id, &reply);
     if (code == BUSI_OK)
-        code = still_welcome(self, call, account);
+        code = still_welcome(self, call, account, session);
     if (code != BUSI_OK || session->expires_s)
         return code;
     struct busi_str key = auth_session_key(call, session->id);
@@ -96,6 +102,7 @@ enum busi_code auth_session_hand_out(struct auth *self, struct busi_call *call,
     out->email = session->email;
     out->username = session->username;
     out->user_code = session->user_code;
+    out->roles = session->roles;
     out->expires_at = expires_s * 1000000;
     out->access_lifetime = session->door->access_s;
     out->refresh_lifetime = refreshes ? session->door->session_s : 0;
@@ -115,6 +122,8 @@ enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
                                    .user_code = account->code,
                                    .meta = account->meta,
                                    .confirmed = account->confirmed,
+                                   .roles = account->roles,
+                                   .roles_version = account->roles_version,
                                    .claims = added ? added->claims : (struct busi_str){0},
                                    .data = added ? added->data : (struct busi_str){0},
                                    .remote_addr = call->origin.remote_addr,

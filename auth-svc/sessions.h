@@ -18,8 +18,12 @@ struct auth_session {
     /* the account as it was then; each but the e-mail may be absent */
     struct busi_str email, username, user_code, meta;
     bool confirmed;
-    struct busi_str data;                    /* a hook's: a JSON object kept with it, or absent */
-    struct busi_str claims;                  /* a hook's: likewise, in its JWT and nowhere else */
+    struct busi_str roles;  /* as of then, or as they were last given to it; may be absent */
+    int64_t roles_version;  /* the account's for these */
+    struct busi_str bond;   /* of a record: what binds it to its token (record.h) */
+    bool bare;              /* of a record: of version 1, and without its token id nobody can write it */
+    struct busi_str data;   /* a hook's: a JSON object kept with it, or absent */
+    struct busi_str claims; /* a hook's: likewise, in its JWT and nowhere else */
     struct busi_str remote_addr, user_agent; /* who opened it; may be absent */
 };
 
@@ -46,6 +50,28 @@ struct auth_session {
 enum { AUTH_LOADED_AT_ONCE = BUSI_REDIS_COMMANDS_MOST };
 [[nodiscard]] enum busi_code auth_session_load(struct auth *self, struct busi_call *call,
                                                struct auth_session *sessions, size_t n);
+
+/* A session's record is changed in place, by compare-and-set: of two that change it each builds on what the
+ * other did. session->id is given; change gets what stands there, and says whether there is something to
+ * change; what it puts into *session lives until this returns. It may be asked again. A new expires_s is the
+ * key's, too. *session is what stands there at last; door NULL: nothing that can be read. */
+[[nodiscard]] enum busi_code
+auth_session_rewrite(struct auth *self, struct busi_call *call, struct auth_session *session,
+                     bool (*change)(struct auth_session *session, const void *arg), const void *arg);
+
+/* ---- session_roles.c ---- */
+
+/* What is in Postgres by now is true of every session of the user when it returns OK: no replica and no
+ * gateway goes by other roles. May be asked again after a failure. */
+[[nodiscard]] enum busi_code auth_session_update_roles(struct auth *self, struct busi_call *call,
+                                                       int64_t user_id);
+/* These roles, for those who answer nobody: gateways are told, and not waited for. */
+[[nodiscard]] enum busi_code auth_session_tell_roles(struct auth *self, struct busi_call *call,
+                                                     int64_t user_id, struct busi_str roles, int64_t version);
+/* One session that was read, to roles of this version if its own are older. */
+[[nodiscard]] enum busi_code auth_session_raise_roles(struct auth *self, struct busi_call *call,
+                                                      struct auth_session *session, struct busi_str roles,
+                                                      int64_t version);
 
 /* ---- session_end.c ---- */
 
