@@ -11,6 +11,12 @@ static bool sent_twice(const struct exchange *x)
     return param_find(x->query, "access_token") || (is_form && param_find(x->body, "access_token"));
 }
 
+static struct busi_str query_token(const struct exchange *x)
+{
+    const struct param *token = x->surface->query_token ? param_find(x->query, "access_token") : NULL;
+    return token && token->type == PARAM_TEXT ? token->text : (struct busi_str){0};
+}
+
 static enum credential_verdict judge(struct busi_str token)
 {
     if (!token.ptr)
@@ -46,5 +52,8 @@ enum credential_verdict credential_find(const struct exchange *x, struct busi_st
         return CREDENTIAL_TWICE;
     if (n_bearer == 1)
         *token = bearer_token(bearer->value);
-    return token->ptr && sent_twice(x) ? CREDENTIAL_TWICE : judge(*token);
+    if (token->ptr)
+        return sent_twice(x) ? CREDENTIAL_TWICE : judge(*token);
+    *token = query_token(x);
+    return judge(*token);
 }

@@ -14,6 +14,7 @@ void front_response_init(struct front_worker *worker, struct http_response *resp
     response->body = worker->body; /* lent for one answer */
     response->n_headers = 0;
     response->language = 0;
+    response->max_age_s = 0;
     response->no_store = response->close = false;
     worker->body.ptr = NULL;
     worker->body.len = worker->body.room = 0;
@@ -102,6 +103,17 @@ static void put_retry_after(struct writer *out, const struct http_response *resp
     put(out, BUSI_STR("\r\n"));
 }
 
+static void put_cache_control(struct writer *out, const struct http_response *response)
+{
+    put(out, BUSI_STR("\r\nCache-Control: "));
+    if (response->max_age_s > 0) {
+        put(out, BUSI_STR("public, max-age="));
+        put_number(out, (uint64_t)response->max_age_s);
+    } else {
+        put(out, response->no_store ? BUSI_STR("no-store") : BUSI_STR("max-age=0, private, must-revalidate"));
+    }
+}
+
 static struct busi_str write_head(struct front_worker *worker, const struct http_response *response)
 {
     const struct busi_call *call = &worker->request.call;
@@ -122,8 +134,7 @@ static struct busi_str write_head(struct front_worker *worker, const struct http
     }
     put(&out, BUSI_STR("\r\nX-Request-Id: "));
     put(&out, call->request_id);
-    put(&out, response->no_store ? BUSI_STR("\r\nCache-Control: no-store")
-                                 : BUSI_STR("\r\nCache-Control: max-age=0, private, must-revalidate"));
+    put_cache_control(&out, response);
     put(&out, BUSI_STR("\r\nX-Content-Type-Options: nosniff\r\n"));
     for (size_t i = 0; i < response->n_headers; i++)
         put_header(&out, response->headers[i].name, response->headers[i].value);

@@ -51,6 +51,7 @@ struct http_response {
     size_t n_headers;
     size_t language; /* of a page's texts: page.h */
     bool no_store;   /* Cache-Control: no-store instead of the default */
+    int max_age_s;   /* anybody may keep it for so long; 0: nobody may without asking */
     bool close;      /* end the connection after this answer */
 };
 void http_add_header(struct http_response *response, const char *name, struct busi_str value);

@@ -145,9 +145,13 @@ static void handle(struct exchange *x, struct route_match match)
     }
     if (!take_route(x, match))
         return;
-    if (!acceptable(x))
+    if (!acceptable(x)) {
         exchange_error(x, 406);
-    else if (x->route->who == WHO_PUBLIC && !x->gateway->rules.named[x->route - routes])
+        return;
+    }
+    if (x->surface->check && !x->surface->check(x))
+        return;
+    if (x->route->who == WHO_PUBLIC && !x->gateway->rules.named[x->route - routes])
         x->route->handler(x);
     else
         handle_guarded(x);

@@ -2,6 +2,8 @@
 #pragma once
 #include "http.h"
 
+struct exchange;
+
 enum surface_id {
 #define SURFACE(name) SURFACE_##name,
 #include "surfaces.def"
@@ -27,6 +29,10 @@ struct surface {
     const char *not_ids;          /* texts that no ":id" takes, with commas between; NULL: any is taken */
     int forbidden;                /* status for who is known but may not; 0: 403 */
     struct busi_str token_header; /* where the access token is sent; absent: in Authorization only */
+    bool query_token;             /* where there is none, the query's access_token counts */
+    /* What a request must look like before it is asked whose it is; false: answered. NULL: anything may come
+     */
+    bool (*check)(struct exchange *x);
     /* Each sets status (those that do not take one), content type and body. */
     void (*error)(struct http_response *response, int status); /* every status without a function below */
     void (*unauthenticated)(struct http_response *response, enum token_fault fault);

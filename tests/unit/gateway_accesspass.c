@@ -188,7 +188,8 @@ Test(accesspass, as_deep_as_a_body_may_be)
 
 static enum credential_verdict find(const struct http_request *request, const char *header, const char *token)
 {
-    struct exchange x = {.request = (struct http_request *)(uintptr_t)request};
+    struct exchange x = {.request = (struct http_request *)(uintptr_t)request,
+                         .surface = surface_get(SURFACE_accesspass)};
     struct busi_str found;
     enum credential_verdict verdict = credential_find(&x, busi_str_of(header), &found);
     if (verdict == CREDENTIAL_FOUND)

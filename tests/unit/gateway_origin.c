@@ -176,6 +176,7 @@ Test(origin, a_used_up_quota_is_429_with_its_numbers)
                                          [SURFACE_accesspass] = "{\"error\":\"too many requests\"}",
                                          [SURFACE_ash] = "{\"authentication\":{\"status\":\"failed\"}}",
                                          [SURFACE_ash_site] = "{\"authentication\":{\"status\":\"failed\"}}",
+                                         [SURFACE_magic] = "{\n  \"message\": \"Too many requests\"\n}",
                                          [SURFACE_pages] = "<h1>Too many tries</h1>"};
     for (int i = 0; i < SURFACES; i++) {
         cr_assert((size_t)i < sizeof bodies / sizeof bodies[0] && bodies[i],

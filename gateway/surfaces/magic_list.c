@@ -1,0 +1,110 @@
+#include "magic_list.h"
+#include "gateway.h"
+#include "magic_arguments.h"
+
+enum {
+    USUAL_ROWS = 25,                      /* where no limit was given */
+    PAGE_ROWS = 500,                      /* most rows asked of the service at once */
+    PAGE_BYTES = 8 * 1024 * 1024,         /* memory of one page's reply */
+    LIST_BYTES = 16 * 1024 * 1024 - 1024, /* most bytes of one answer, with room for its end */
+};
+
+bool magic_list_begin(struct magic_list *list, size_t *mark)
+{
+    struct busi_buf *out = &list->x->response->body;
+    if (list->left == 0 || list->full)
+        return false;
+    *mark = out->len;
+    if (!list->first)
+        busi_buf_char(out, ',');
+    return true;
+}
+
+bool magic_list_end(struct magic_list *list, size_t mark)
+{
+    struct busi_buf *out = &list->x->response->body;
+    if (out->failed || out->len > LIST_BYTES) {
+        out->len = mark;
+        out->failed = false;
+        list->full = true;
+        return false;
+    }
+    list->first = false;
+    list->offset++;
+    list->left--;
+    return true;
+}
+
+static enum busi_code add_page(struct magic_list *list, magic_list_page *page)
+{
+    struct busi_call *call = &list->x->request->call;
+    struct busi_call page_call = *call;
+    const int64_t before = list->offset;
+    busi_arena_init(&page_call.arena, PAGE_BYTES);
+    enum busi_code code =
+        page(list, &page_call, list->left < PAGE_ROWS ? list->left : PAGE_ROWS, &list->more);
+    call->retry_after_ms = page_call.retry_after_ms;
+    call->quota = page_call.quota;
+    call->message = busi_arena_dup(&call->arena, page_call.message);
+    busi_arena_fini(&page_call.arena);
+    list->more = (list->more && list->offset > before) || list->full;
+    return code;
+}
+
+/* A parameter as it was sent, in a query again. */
+static void add_parameter(struct busi_buf *out, const struct param *parameter)
+{
+    static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    busi_buf_printf(out, "&%.*s=", BUSI_ARG(parameter->name));
+    for (size_t i = 0; i < parameter->text.len; i++) {
+        unsigned char c = (unsigned char)parameter->text.ptr[i];
+        if (c && strchr(unreserved, c))
+            busi_buf_char(out, (char)c);
+        else
+            busi_buf_printf(out, "%%%02X", c);
+    }
+}
+
+static bool is_sent_on(struct busi_str name)
+{
+    return !busi_str_eq(name, BUSI_STR("offset")) && !busi_str_eq(name, BUSI_STR("access_token"));
+}
+
+static void link_next(const struct magic_list *list)
+{
+    struct exchange *x = list->x;
+    struct busi_buf link;
+    busi_buf_init(&link, 16 * 1024);
+    busi_buf_printf(&link, "<%.*s?offset=%lld", BUSI_ARG(x->request->path), (long long)list->offset);
+    for (const struct param *at = x->query->children; at; at = at->next)
+        if (is_sent_on(at->name) && at->type == PARAM_TEXT)
+            add_parameter(&link, at);
+    busi_buf_printf(&link, ">; rel=\"next\"");
+    struct busi_str text = {0};
+    if (!link.failed)
+        text = busi_arena_dup(&x->request->call.arena, (struct busi_str){link.ptr, link.len});
+    busi_buf_fini(&link);
+    if (text.ptr)
+        http_add_header(x->response, "Link", text);
+}
+
+/* Nothing is sent before the last page came, so that a failure half-way is a clean error. */
+void magic_list_answer(struct exchange *x, magic_list_page *page)
+{
+    const int64_t most = x->gateway->settings->list_most, limit = magic_integer(x, "limit", USUAL_ROWS);
+    const bool cut = limit < 0 || limit > most;
+    struct magic_list list = {
+        .x = x, .offset = magic_integer(x, "offset", 0), .left = cut ? most : limit, .first = true};
+    busi_buf_char(&x->response->body, '[');
+    do {
+        enum busi_code code = list.left > 0 ? add_page(&list, page) : BUSI_OK;
+        if (code != BUSI_OK) {
+            exchange_fail(x, code);
+            return;
+        }
+    } while (list.more && !list.full && list.left > 0);
+    if ((cut && list.more) || list.full)
+        link_next(&list);
+    busi_buf_char(&x->response->body, ']');
+    exchange_json(x, 200);
+}

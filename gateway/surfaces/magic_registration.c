@@ -1,0 +1,126 @@
+/* New accounts with double opt-in: `unconfirmed` until the mail is, then `guest`. What somebody could learn
+ * about others is the same answer for addresses there are and addresses there are not; user names are public
+ * here. */
+#include "base/code.h"
+#include "base/log.h"
+#include "fields.h"
+#include "gateway.h"
+#include "magic_arguments.h"
+#include "magic_auth.h"
+#include "magic_shape.h"
+
+/* ---- register ---- */
+
+/* name and email of `extra`; false: there is another, and that is answered. */
+static bool take_extra(struct exchange *x, struct busi_str *name, struct busi_str *email)
+{
+    const struct param *extra = magic_object(x, "extra");
+    *name = *email = (struct busi_str){0};
+    for (const struct param *at = extra ? extra->children : NULL; at; at = at->next) {
+        bool is_name = busi_str_eq(at->name, BUSI_STR("name"));
+        if (!is_name && !busi_str_eq(at->name, BUSI_STR("email"))) {
+            struct busi_str shown = fields_cut(at->name, MAGIC_SHOWN_MOST);
+            magic_refuse(x, 400, shown, "Unsupported extra field '%.*s' supplied to endpoint",
+                         BUSI_ARG(shown));
+            return false;
+        }
+        if (at->type != PARAM_TEXT && at->type != PARAM_NULL) {
+            magic_refuse(x, 400, at->name, "Not a valid string for [%.*s]", BUSI_ARG(at->name));
+            return false;
+        }
+        *(is_name ? name : email) = at->text;
+    }
+    return true;
+}
+
+static bool is_taken(const struct busi_call *call, const char *field)
+{
+    for (size_t i = 0; i < call->n_violations; i++)
+        if (call->violations[i].rule == BUSI_RULE_TAKEN &&
+            busi_str_eq(call->violations[i].field, busi_str_of(field)))
+            return true;
+    return false;
+}
+
+/* Who registers is signed in nowhere by it: the session that came of it is ended. */
+static void end_session(struct exchange *x, const struct busi_session_reply *session)
+{
+    const struct busi_check_token_request request = {.token = session->access_token};
+    struct busi_empty nothing = {0};
+    (void)!busi_rpc_auth_sign_out(x->gateway->rpc, &x->request->call, &request, &nothing);
+}
+
+/* The account stands already: without its name it is as good. */
+static void keep_name(struct exchange *x, int64_t user_id, struct busi_str name)
+{
+    const struct busi_user_extra_request request = {
+        .user_id = user_id, .type = BUSI_STR("name"), .value = name};
+    struct busi_empty nothing = {0};
+    enum busi_code code = BUSI_OK;
+    if (name.len > 0)
+        code = busi_rpc_auth_create_user_extra(x->gateway->rpc, &x->request->call, &request, &nothing);
+    if (code != BUSI_OK)
+        busi_log(BUSI_WARN, "name_not_kept", BUSI_I("user_id", user_id),
+                 BUSI_C("code", busi_code_name((int)code)));
+}
+
+void on_magic_register(struct exchange *x)
+{
+    struct busi_call *call = &x->request->call;
+    struct busi_sign_up_request request = {
+        .door = MAGIC_DOOR, .username = magic_text(x, "username"), .password = magic_text(x, "password")};
+    struct busi_session_reply session = {0};
+    struct busi_str name;
+    if (!take_extra(x, &name, &request.email))
+        return;
+    enum busi_code code = busi_rpc_auth_sign_up(x->gateway->rpc, call, &request, &session);
+    if (code == BUSI_OK) {
+        keep_name(x, session.user_id, name);
+        end_session(x, &session);
+        magic_answer(x, 200, "confirm-email-address-email-sent");
+    } else if (is_taken(call, "username")) {
+        magic_answer(x, 200, "already-registered");
+    } else if (is_taken(call, "email")) {
+        magic_answer(x, 200, "confirm-email-address-email-sent");
+    } else {
+        magic_fail(x, code);
+    }
+}
+
+/* ---- confirming ---- */
+
+void on_magic_verify_email(struct exchange *x)
+{
+    const struct busi_confirm_email_request request = {.door = MAGIC_DOOR, .secret = magic_text(x, "token")};
+    struct busi_session_reply session = {0};
+    enum busi_code code = busi_rpc_auth_confirm_email(x->gateway->rpc, &x->request->call, &request, &session);
+    if (code == BUSI_OK)
+        magic_answer_welcome(x, &session);
+    else
+        magic_fail(x, exchange_is_verdict(code) ? BUSI_UNAUTHENTICATED : code);
+}
+
+/* ---- mails ---- */
+
+/* Known, unknown, confirmed, blocked: one answer. */
+static void ask_for_mail(struct exchange *x, enum busi_method_id method, const char *answer)
+{
+    const struct busi_account_name_request request = {.door = MAGIC_DOOR, .name = magic_text(x, "username")};
+    struct busi_call *call = &x->request->call;
+    struct busi_empty nothing = {0};
+    enum busi_code code = busi_rpc_call(x->gateway->rpc, call, method, &request, &nothing);
+    if (code == BUSI_OK || (exchange_is_verdict(code) && call->n_violations == 0))
+        magic_answer(x, 200, answer);
+    else
+        magic_fail(x, code);
+}
+
+void on_magic_resend_confirm(struct exchange *x)
+{
+    ask_for_mail(x, BUSI_METHOD_auth_send_confirmation, "new-email-sent");
+}
+
+void on_magic_send_reset(struct exchange *x)
+{
+    ask_for_mail(x, BUSI_METHOD_auth_start_reset, "success");
+}
