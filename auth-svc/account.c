@@ -61,3 +61,14 @@ bool auth_name_keys(struct busi_arena *arena, struct busi_str name, struct auth_
     keys->username = auth_username_read(arena, name, &username) ? username.key : BUSI_STR("");
     return true;
 }
+
+struct busi_str auth_name_fold(struct busi_arena *arena, struct busi_str name)
+{
+    struct auth_name_keys keys = {0};
+    if (name.len > 0 && memchr(name.ptr, '@', name.len))
+        while (name.ptr[name.len - 1] == '.') /* a domain may end with one; it stops at the '@' */
+            name.len--;
+    if (name.len <= AUTH_EMAIL_MOST_BYTES && !auth_name_keys(arena, name, &keys))
+        return (struct busi_str){0};
+    return keys.email.len ? keys.email : keys.username.len ? keys.username : auth_name_key(arena, name);
+}

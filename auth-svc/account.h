@@ -39,3 +39,6 @@ struct auth_name_keys {
 /* False: out of memory. */
 [[nodiscard]] bool auth_name_keys(struct busi_arena *arena, struct busi_str name,
                                   struct auth_name_keys *keys);
+/* What all spellings of a name that find one account have in common; names that find none keep apart. ptr
+ * NULL: out of memory. */
+[[nodiscard]] struct busi_str auth_name_fold(struct busi_arena *arena, struct busi_str name);

@@ -1,5 +1,6 @@
 #include "admission.h"
 #include "answers.h"
+#include "audit.h"
 #include "base/log.h"
 #include "hooks.h"
 #include "notice.h"
@@ -27,11 +28,17 @@ static enum busi_code open_session(struct auth *self, struct busi_call *call, st
     }
 }
 
-/* A session that began has been told of, or has not begun. */
+/* A session that began is in the audit log and has been told of, or has not begun. */
 static enum busi_code told_or_ended(struct auth *self, struct busi_call *call, struct busi_str door,
                                     const struct busi_session_reply *session)
 {
-    enum busi_code code = auth_hooks_tell(self->hooks, call, AUTH_EVENT_after_login, session->user_id, door);
+    enum busi_code code = auth_audit(self, call,
+                                     &(struct auth_deed){.event = AUTH_AUDIT_sign_in,
+                                                         .user_id = session->user_id,
+                                                         .actor_id = session->user_id,
+                                                         .door = door});
+    if (code == BUSI_OK)
+        code = auth_hooks_tell(self->hooks, call, AUTH_EVENT_after_login, session->user_id, door);
     const struct auth_session begun = {.id = session->session_id, .user_id = session->user_id};
     if (code != BUSI_OK && auth_session_revoke(self, call, &begun) != BUSI_OK)
         busi_log(BUSI_WARN, "session_left_behind", BUSI_I("user_id", session->user_id));
@@ -56,5 +63,11 @@ enum busi_code auth_admit(struct auth *self, struct busi_call *call, struct auth
     struct auth_hook_answer added;
     enum busi_code code =
         auth_hooks_ask(self->hooks, call, AUTH_EVENT_before_login, account, busi_str_of(door->name), &added);
+    if (code == BUSI_PERMISSION_DENIED)
+        auth_audit_failed(self, call,
+                          &(struct auth_deed){.event = AUTH_AUDIT_sign_in,
+                                              .user_id = account->id,
+                                              .door = busi_str_of(door->name)},
+                          "hook");
     return code == BUSI_OK ? auth_admit_asked(self, call, account, door, &added, out) : code;
 }

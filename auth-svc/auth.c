@@ -1,4 +1,5 @@
 #include "auth.h"
+#include "audit.h"
 #include "base/log.h"
 #include "crypto/secret.h"
 #include "feed.h"
@@ -119,9 +120,11 @@ static bool open_oidc(struct auth *auth, struct busi_loop *loop, const char **er
 
 static bool open_fibers(struct auth *auth, struct busi_fibers *fibers, const char **error)
 {
-    *error = "no fibers for mails that are asked for, or to sweep";
+    *error = "no fibers for mails that are asked for, to count refusals, or to sweep";
     auth->mail_requests = auth_mail_requests_new(auth, fibers);
-    return auth->mail_requests && auth_sweeper_start(&auth->sweeper, auth->pg, fibers);
+    auth->tally = auth_audit_tally_new(auth, fibers);
+    return auth->mail_requests && auth->tally &&
+           auth_sweeper_start(&auth->sweeper, auth->pg, fibers, auth->settings);
 }
 
 struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options)
@@ -154,6 +157,7 @@ void auth_free(struct auth **auth)
     auth_oidc_free(&(*auth)->oidc);
     auth_passwords_free(&(*auth)->passwords);
     auth_common_passwords_close(&(*auth)->common);
+    auth_audit_tally_free(&(*auth)->tally);
     auth_mail_requests_free(&(*auth)->mail_requests);
     auth_hooks_free(&(*auth)->hooks);
     auth_outbox_free(&(*auth)->outbox);
@@ -174,6 +178,7 @@ bool auth_ready(const struct auth *auth)
 void auth_drain(struct auth *auth)
 {
     auth_relay_stop(&auth->sweeper.relay);
+    auth_audit_tally_stop(auth->tally);
     auth_mail_requests_stop(auth->mail_requests);
     auth_hooks_stop(auth->hooks);
     auth_outbox_stop(auth->outbox);
@@ -183,7 +188,8 @@ void auth_drain(struct auth *auth)
 
 bool auth_idle(const struct auth *auth)
 {
-    return !auth->sweeper.relay.running && auth_mail_requests_stopped(auth->mail_requests) &&
-           auth_hooks_stopped(auth->hooks) && auth_outbox_stopped(auth->outbox) &&
-           auth_journal_stopped(auth->journal) && auth_feed_stopped(auth->feed);
+    return !auth->sweeper.relay.running && auth_audit_tally_stopped(auth->tally) &&
+           auth_mail_requests_stopped(auth->mail_requests) && auth_hooks_stopped(auth->hooks) &&
+           auth_outbox_stopped(auth->outbox) && auth_journal_stopped(auth->journal) &&
+           auth_feed_stopped(auth->feed);
 }

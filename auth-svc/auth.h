@@ -29,6 +29,7 @@ struct auth {
     struct auth_hooks *hooks;                 /* owned: asks and tells other services */
     struct auth_mail_requests *mail_requests; /* owned: decides on mails that were asked for */
     struct auth_oidc *oidc;                   /* owned: asks OpenID providers who somebody is */
+    struct auth_audit_tally *tally;           /* owned: counts for the audit log what limits refuse */
     struct auth_sweeper sweeper;
     struct auth_door doors[AUTH_DOORS];
     struct auth_profile profiles[AUTH_PROFILES];

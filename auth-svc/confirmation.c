@@ -1,6 +1,7 @@
 /* auth.ConfirmEmail */
 #include "account.h"
 #include "answers.h"
+#include "audit.h"
 #include "base/log.h"
 #include "hooks.h"
 #include "limits.h"
@@ -11,9 +12,13 @@ static enum busi_code confirm(struct auth *self, struct busi_call *call,
                               const struct busi_confirm_email_request *in, struct auth_account *account)
 {
     struct busi_pg_result result;
-    struct busi_str params[2] = {
-        auth_one_time_hash(&call->arena, &self->one_time, AUTH_ONE_TIME_confirm_email, in->secret)};
-    if (!params[0].ptr || !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_confirm, in->door, &params[1]))
+    const struct auth_deed deed = {.event = AUTH_AUDIT_confirm_email, .door = in->door};
+    struct busi_str params[3] = {
+        auth_one_time_hash(&call->arena, &self->one_time, AUTH_ONE_TIME_confirm_email, in->secret),
+        {0},
+        auth_audit_row(self, call, &deed)};
+    if (!params[0].ptr || !params[2].ptr ||
+        !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_confirm, in->door, &params[1]))
         return auth_no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, AUTH_CONFIRM_EMAIL, params, call->until_ms, &result);
     if (code == BUSI_OK && !auth_account_read(&call->arena, &result, account))
@@ -21,9 +26,10 @@ static enum busi_code confirm(struct auth *self, struct busi_call *call,
     busi_pg_clear(&result);
     if (code == BUSI_UNKNOWN)
         return auth_database_lost(call, "the database went away; the address may be confirmed");
-    if (code == BUSI_OK && account->id == 0)
-        return busi_call_fail(call, BUSI_NOT_FOUND, "email confirmation failed");
-    return code;
+    if (code != BUSI_OK || account->id)
+        return code;
+    auth_audit_failed(self, call, &deed, "unknown_secret");
+    return busi_call_fail(call, BUSI_NOT_FOUND, "email confirmation failed");
 }
 
 /* The session is opened with the account as it is now: confirmed. */

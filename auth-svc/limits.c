@@ -1,5 +1,6 @@
 #include "limits.h"
 #include "account.h"
+#include "audit.h"
 #include "base/address.h"
 #include "base/embed.h"
 #include "base/log.h"
@@ -90,25 +91,11 @@ static void find_network(struct client *client, struct busi_str remote_addr)
     memcpy(client->network, address.bytes, sizeof client->network);
 }
 
-/* What all spellings of a name that find one account have in common. Names that find none keep apart. */
-static struct busi_str fold(struct busi_call *call, struct busi_str name)
-{
-    struct auth_name_keys keys = {0};
-    if (name.len > 0 && memchr(name.ptr, '@', name.len))
-        while (name.ptr[name.len - 1] == '.') /* a domain may end with one; it stops at the '@' */
-            name.len--;
-    if (name.len <= AUTH_EMAIL_MOST_BYTES && !auth_name_keys(&call->arena, name, &keys))
-        return (struct busi_str){0};
-    return keys.email.len      ? keys.email
-           : keys.username.len ? keys.username
-                               : auth_name_key(&call->arena, name);
-}
-
 static bool find_name(struct auth *self, struct busi_call *call, struct client *client, struct busi_str name)
 {
     if (!name.ptr)
         return true;
-    struct busi_str key = fold(call, name);
+    struct busi_str key = auth_name_fold(&call->arena, name);
     if (!key.ptr)
         return false;
     busi_keyed_hash(client->name, self->token_hash_key, key);
@@ -261,6 +248,7 @@ static enum busi_code decide(struct auth *self, struct busi_call *call, enum aut
     int64_t refusing = number(&reply, 0);
     if (refusing < 1 || refusing > (int64_t)charge.n)
         return BUSI_OK;
+    auth_audit_tally_add(self->tally, limit);
     return refuse(call, &charge.cells[refusing - 1], &reply);
 }
 

@@ -3,6 +3,7 @@
 #include "account.h"
 #include "admission.h"
 #include "answers.h"
+#include "audit.h"
 #include "base/log.h"
 #include "hooks.h"
 #include "limits.h"
@@ -49,13 +50,15 @@ static enum busi_code settle(struct auth *self, struct busi_call *call, const st
 
 /* ---- by a secret out of a mail ---- */
 
-static enum busi_code no_reset(struct busi_call *call)
+static enum busi_code no_reset(struct auth *self, struct busi_call *call, struct busi_str door)
 {
+    auth_audit_failed(self, call, &(struct auth_deed){.event = AUTH_AUDIT_reset_password, .door = door},
+                      "unknown_secret");
     return busi_call_fail(call, BUSI_NOT_FOUND, "reset for account does not exist");
 }
 
 static enum busi_code find_reset(struct auth *self, struct busi_call *call, struct busi_str hash,
-                                 struct auth_account *account)
+                                 struct busi_str door, struct auth_account *account)
 {
     struct busi_pg_result result;
     enum busi_code code = busi_pg_run(self->pg, AUTH_FIND_RESET, &hash, call->until_ms, &result);
@@ -66,9 +69,13 @@ static enum busi_code find_reset(struct auth *self, struct busi_call *call, stru
     if (code != BUSI_OK)
         return code;
     if (account->id == 0)
-        return no_reset(call);
+        return no_reset(self, call, door);
     if (!expired)
         return BUSI_OK;
+    auth_audit_failed(
+        self, call,
+        &(struct auth_deed){.event = AUTH_AUDIT_reset_password, .user_id = account->id, .door = door},
+        "expired_secret");
     busi_call_refuse(call, "password_reset_expire", BUSI_RULE_EXPIRED, 0);
     return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the reset has expired");
 }
@@ -92,15 +99,17 @@ static enum busi_code reset(struct auth *self, struct busi_call *call, struct bu
                             const struct busi_finish_reset_request *in, struct auth_account *account)
 {
     char hash[BUSI_PASSWORD_HASH_MAX];
-    struct busi_str told;
-    if (!auth_hooks_told(self->hooks, call, AUTH_EVENT_after_password_change, in->door, &told))
+    struct busi_str told,
+        row = auth_audit_row(self, call,
+                             &(struct auth_deed){.event = AUTH_AUDIT_reset_password, .door = in->door});
+    if (!row.ptr || !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_password_change, in->door, &told))
         return auth_no_memory(call);
     enum busi_code code = auth_password_hash(self->passwords, call, in->password, hash);
     if (code != BUSI_OK)
         return code;
-    const struct busi_str params[] = {secret_hash, busi_str_of(hash), auth_mail_language(call), told};
+    const struct busi_str params[] = {secret_hash, busi_str_of(hash), auth_mail_language(call), told, row};
     code = set(self, call, AUTH_RESET_PASSWORD, params, params[1], account);
-    return code == BUSI_OK && account->id == 0 ? no_reset(call) : code;
+    return code == BUSI_OK && account->id == 0 ? no_reset(self, call, in->door) : code;
 }
 
 /* With the password that is set. */
@@ -132,7 +141,7 @@ enum busi_code auth_finish_reset(struct auth *self, struct busi_call *call,
     if (code == BUSI_OK)
         code = auth_limit(self, call, AUTH_LIMIT_finish_reset, (struct busi_str){0});
     if (code == BUSI_OK)
-        code = find_reset(self, call, hash, &account);
+        code = find_reset(self, call, hash, in->door, &account);
     if (code == BUSI_OK)
         code = check_reset(self, call, door, in, &account);
     if (code == BUSI_OK && in->sign_in)
@@ -146,8 +155,15 @@ enum busi_code auth_finish_reset(struct auth *self, struct busi_call *call,
 
 /* ---- by the password so far ---- */
 
-static enum busi_code wrong_password(struct busi_call *call)
+static enum busi_code wrong_password(struct auth *self, struct busi_call *call,
+                                     const struct busi_principal *who)
 {
+    auth_audit_failed(self, call,
+                      &(struct auth_deed){.event = AUTH_AUDIT_change_password,
+                                          .user_id = who->user_id,
+                                          .actor_id = who->user_id,
+                                          .door = who->door},
+                      "wrong_password");
     busi_call_refuse(call, "password", BUSI_RULE_INVALID, 0);
     return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the password is wrong");
 }
@@ -181,14 +197,14 @@ static enum busi_code find_changer(struct auth *self, struct busi_call *call, in
 }
 
 static enum busi_code verify(struct auth *self, struct busi_call *call, struct busi_str password,
-                             const struct auth_account *account)
+                             const struct busi_principal *who, const struct auth_account *account)
 {
     struct auth_password_check check = {.stored = account->hash, .password = password};
     enum busi_code code = auth_password_verify(self->passwords, call, &check);
     if (code != BUSI_OK)
         return code;
     bool right = check.verdict == BUSI_PASSWORD_RIGHT || check.verdict == BUSI_PASSWORD_WEAK;
-    return right ? BUSI_OK : wrong_password(call);
+    return right ? BUSI_OK : wrong_password(self, call, who);
 }
 
 /* Nothing to change: somebody was quicker, and the password so far is so no more. */
@@ -196,16 +212,21 @@ static enum busi_code change(struct auth *self, struct busi_call *call, struct b
                              const struct busi_principal *who, struct auth_account *account)
 {
     char hash[BUSI_PASSWORD_HASH_MAX];
-    struct busi_str told, id = busi_arena_int(&call->arena, account->id);
-    if (!id.ptr || !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_password_change, who->door, &told))
+    struct busi_str told, id = busi_arena_int(&call->arena, account->id),
+                          row = auth_audit_row(self, call,
+                                               &(struct auth_deed){.event = AUTH_AUDIT_change_password,
+                                                                   .actor_id = account->id,
+                                                                   .door = who->door});
+    if (!id.ptr || !row.ptr ||
+        !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_password_change, who->door, &told))
         return auth_no_memory(call);
     enum busi_code code = auth_password_hash(self->passwords, call, password, hash);
     if (code != BUSI_OK)
         return code;
     const struct busi_str params[] = {
-        id, account->hash, busi_str_of(hash), who->session_id, auth_mail_language(call), told};
+        id, account->hash, busi_str_of(hash), who->session_id, auth_mail_language(call), told, row};
     code = set(self, call, AUTH_CHANGE_PASSWORD, params, params[2], account);
-    return code == BUSI_OK && account->id == 0 ? wrong_password(call) : code;
+    return code == BUSI_OK && account->id == 0 ? wrong_password(self, call, who) : code;
 }
 
 enum busi_code auth_change_password(struct auth *self, struct busi_call *call,
@@ -221,7 +242,7 @@ enum busi_code auth_change_password(struct auth *self, struct busi_call *call,
     if (code == BUSI_OK)
         code = check_change(self, call, auth_door_find(self->doors, who.door), in, &account);
     if (code == BUSI_OK)
-        code = verify(self, call, in->password, &account);
+        code = verify(self, call, in->password, &who, &account);
     if (code == BUSI_OK)
         code = change(self, call, in->new_password, &who, &account);
     return code == BUSI_OK ? settle(self, call, &account, who.session_id, &out->count) : code;

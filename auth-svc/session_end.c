@@ -1,4 +1,5 @@
 #include "answers.h"
+#include "audit.h"
 #include "feed.h"
 #include "hooks.h"
 #include "session_index.h"
@@ -56,13 +57,14 @@ enum busi_code auth_session_tell(struct auth *self, struct busi_call *call, stru
     return end_these(self, call, &session_id, 1, user_id, NULL);
 }
 
+/* row: for the audit log, or absent. */
 static enum busi_code revoke(struct auth *self, struct busi_call *call, const struct auth_session *session,
-                             struct busi_str listeners)
+                             struct busi_str listeners, struct busi_str row)
 {
     struct busi_pg_result result;
     int64_t until_s = session->expires_s ? session->expires_s : now_s() + JOURNAL_DAYS * 86400LL;
     struct busi_str params[] = {busi_arena_int(&call->arena, session->user_id), session->id,
-                                busi_arena_int(&call->arena, until_s), listeners};
+                                busi_arena_int(&call->arena, until_s), listeners, row};
     if (!params[0].ptr || !params[2].ptr)
         return auth_no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, AUTH_REVOKE, params, call->until_ms, &result);
@@ -78,7 +80,14 @@ static enum busi_code revoke(struct auth *self, struct busi_call *call, const st
 enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
                                    const struct auth_session *session)
 {
-    return revoke(self, call, session, (struct busi_str){0});
+    return revoke(self, call, session, (struct busi_str){0}, (struct busi_str){0});
+}
+
+enum busi_code auth_session_revoke_audited(struct auth *self, struct busi_call *call,
+                                           const struct auth_session *session, const struct auth_deed *deed)
+{
+    struct busi_str row = auth_audit_row(self, call, deed);
+    return row.ptr ? revoke(self, call, session, (struct busi_str){0}, row) : auth_no_memory(call);
 }
 
 /* The record says whose it is and until when, which a token later than this one may have moved. Without one
@@ -87,7 +96,6 @@ enum busi_code auth_session_revoke_by(struct auth *self, struct busi_call *call,
                                       const struct auth_token *token)
 {
     struct auth_session session = {.id = token->session_id, .user_id = token->user_id};
-    struct busi_str told = {0};
     enum busi_code code = auth_session_load(self, call, &session, 1);
     if (code != BUSI_OK)
         return code;
@@ -96,10 +104,14 @@ enum busi_code auth_session_revoke_by(struct auth *self, struct busi_call *call,
     if (!session.door && token->door)
         session.expires_s = now_s() + token->door->longest_s;
     const struct auth_door *door = token->door ? token->door : session.door;
-    if (door &&
-        !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_sign_out, busi_str_of(door->name), &told))
+    const struct auth_deed deed = {.event = AUTH_AUDIT_sign_out,
+                                   .actor_id = session.user_id,
+                                   .door = busi_str_of(door ? door->name : NULL)};
+    struct busi_str told = {0}, row = auth_audit_row(self, call, &deed);
+    if (!row.ptr ||
+        (door && !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_sign_out, deed.door, &told)))
         return auth_no_memory(call);
-    code = revoke(self, call, &session, told);
+    code = revoke(self, call, &session, told, row);
     auth_hooks_wake(self->hooks);
     return code;
 }

@@ -1,5 +1,6 @@
 /* The handlers that take a token or name a session. */
 #include "answers.h"
+#include "audit.h"
 #include "limits.h"
 #include "session_index.h"
 #include "sessions.h"
@@ -148,15 +149,21 @@ enum busi_code auth_end_session(struct auth *self, struct busi_call *call,
     if (code != BUSI_OK || session.user_id != in->user_id)
         return code;
     out->count = 1;
-    return auth_session_revoke(self, call, &session);
+    return auth_session_revoke_audited(
+        self, call, &session,
+        &(struct auth_deed){.event = AUTH_AUDIT_end_session, .door = busi_str_of(session.door->name)});
 }
 
 static enum busi_code raise_epoch(struct auth *self, struct busi_call *call,
                                   const struct auth_session *session, int64_t *epoch)
 {
     struct busi_pg_result result;
-    const struct busi_str params[] = {busi_arena_int(&call->arena, session->user_id), session->id};
-    if (!params[0].ptr)
+    const struct auth_deed deed = {.event = AUTH_AUDIT_end_sessions,
+                                   .actor_id = session->user_id,
+                                   .door = busi_str_of(session->door->name)};
+    const struct busi_str params[] = {busi_arena_int(&call->arena, session->user_id), session->id,
+                                      auth_audit_row(self, call, &deed)};
+    if (!params[0].ptr || !params[2].ptr)
         return auth_no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, AUTH_END_OTHER_SESSIONS, params, call->until_ms, &result);
     bool gone = result.rows == 0;

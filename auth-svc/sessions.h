@@ -79,6 +79,11 @@ auth_session_rewrite(struct auth *self, struct busi_call *call, struct auth_sess
  * the id counts, the user (0: unknown) and, if known, the expiry. */
 [[nodiscard]] enum busi_code auth_session_revoke(struct auth *self, struct busi_call *call,
                                                  const struct auth_session *session);
+/* The same, kept in the audit log. */
+struct auth_deed;
+[[nodiscard]] enum busi_code auth_session_revoke_audited(struct auth *self, struct busi_call *call,
+                                                         const struct auth_session *session,
+                                                         const struct auth_deed *deed);
 /* The session of a token that was read, good or expired, of any kind. */
 [[nodiscard]] enum busi_code auth_session_revoke_by(struct auth *self, struct busi_call *call,
                                                     const struct auth_token *token);

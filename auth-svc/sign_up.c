@@ -1,6 +1,7 @@
 /* auth.SignUp */
 #include "account.h"
 #include "answers.h"
+#include "audit.h"
 #include "base/log.h"
 #include "email.h"
 #include "hooks.h"
@@ -83,8 +84,9 @@ static enum busi_code create(struct auth *self, struct busi_call *call, const st
         draft->confirm.secret,
         draft->confirm.hash,
         draft->confirm.lifetime_s,
-        busi_arena_int(&call->arena, auth_hooks_patience_ms(self->hooks, AUTH_EVENT_after_register))};
-    if (!params[10].ptr)
+        busi_arena_int(&call->arena, auth_hooks_patience_ms(self->hooks, AUTH_EVENT_after_register)),
+        auth_audit_row(self, call, &(struct auth_deed){.event = AUTH_AUDIT_sign_up, .door = in->door})};
+    if (!params[10].ptr || !params[11].ptr)
         return auth_no_memory(call);
     enum busi_code code = insert(self, call, params, account, constraint);
     if (code == BUSI_ALREADY_EXISTS && strcmp(constraint, "users_code") == 0)
@@ -95,14 +97,17 @@ static enum busi_code create(struct auth *self, struct busi_call *call, const st
 }
 
 /* A hook has refused the account, or was to be asked and could not be. Its mail has waited for that. */
-static enum busi_code undo(struct auth *self, struct busi_call *call, const struct auth_account *account,
-                           enum busi_code why)
+static enum busi_code undo(struct auth *self, struct busi_call *call, struct busi_str door,
+                           const struct auth_account *account, enum busi_code why)
 {
     struct busi_pg_result result;
-    struct busi_str id = busi_arena_int(&call->arena, account->id);
-    if (!id.ptr)
+    const struct auth_deed deed = {
+        .event = AUTH_AUDIT_sign_up, .failed = true, .door = door, .detail = BUSI_STR("hook")};
+    const struct busi_str params[] = {busi_arena_int(&call->arena, account->id),
+                                      auth_audit_row(self, call, &deed)};
+    if (!params[0].ptr || !params[1].ptr)
         return auth_no_memory(call);
-    enum busi_code code = busi_pg_run(self->pg, AUTH_UNDO_USER, &id, call->until_ms, &result);
+    enum busi_code code = busi_pg_run(self->pg, AUTH_UNDO_USER, params, call->until_ms, &result);
     busi_pg_clear(&result);
     if (code != BUSI_OK)
         busi_log(BUSI_ERR, "refused_account_left_behind", BUSI_I("user_id", account->id),
@@ -153,7 +158,7 @@ enum busi_code auth_sign_up(struct auth *self, struct busi_call *call, const str
     struct auth_hook_answer added;
     code = auth_hooks_ask(self->hooks, call, AUTH_EVENT_after_register, &account, in->door, &added);
     if (code != BUSI_OK)
-        return undo(self, call, &account, code);
+        return undo(self, call, in->door, &account, code);
     auth_outbox_wake(self->outbox);
     return auth_session_open(self, call, &account, door, &added, out);
 }

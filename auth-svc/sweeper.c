@@ -1,6 +1,8 @@
 #include "sweeper.h"
 #include "auth.h"
 #include "base/log.h"
+#include <stddef.h>
+#include <stdio.h>
 
 enum {
     ROUND_MS = 60000,
@@ -13,26 +15,47 @@ static const struct {
     enum auth_statement statement;
     bool fault;
     const char *event;
+    size_t keep; /* where in the settings is for how many ms, its parameter; 0: it has none */
 } sweeps[] = {
-    {AUTH_GIVE_CODES, false, "short_names_given"},
-    {AUTH_PURGE_SECRETS, false, "secrets_purged"},
-    {AUTH_PURGE_MAIL_GAPS, false, "mail_gaps_purged"},
-    {AUTH_PURGE_MAIL_REQUESTS, true, "mail_requests_dropped"},
-    {AUTH_PURGE_OUTBOX, true, "mails_dropped"},
+    {AUTH_GIVE_CODES, false, "short_names_given", 0},
+    {AUTH_PURGE_SECRETS, false, "secrets_purged", 0},
+    {AUTH_PURGE_MAIL_GAPS, false, "mail_gaps_purged", 0},
+    {AUTH_PURGE_MAIL_REQUESTS, true, "mail_requests_dropped", 0},
+    {AUTH_PURGE_OUTBOX, true, "mails_dropped", 0},
+    {AUTH_EXPIRE_AUDIT, false, "audit_expired", offsetof(struct busi_settings, audit_keep_ms)},
 };
 enum { SWEEPS = sizeof(sweeps) / sizeof(sweeps[0]) };
+
+static int64_t keep_ms(const struct busi_settings *settings, size_t keep)
+{
+    int64_t ms;
+    memcpy(&ms, (const char *)settings + keep, sizeof(ms));
+    return ms;
+}
+
+/* Says how many rows. */
+static int64_t sweep(const struct auth_sweeper *sweeper, size_t at)
+{
+    struct busi_pg_result result;
+    char text[24];
+    struct busi_str keep = {text, 0};
+    if (sweeps[at].keep)
+        keep.len = (size_t)snprintf(text, sizeof(text), "%lld",
+                                    (long long)keep_ms(sweeper->settings, sweeps[at].keep));
+    enum busi_code code =
+        busi_pg_run(sweeper->pg, sweeps[at].statement, &keep, busi_now_ms() + STEP_MS, &result);
+    int64_t rows = code != BUSI_OK ? 0 : result.rows > 0 ? busi_pg_int(&result, 0, 0) : result.affected;
+    busi_pg_clear(&result);
+    return rows;
+}
 
 static bool work(void *state)
 {
     struct auth_sweeper *sweeper = state;
-    struct busi_pg_result result;
     if (busi_now_ms() < sweeper->due_ms || !busi_pg_ready(sweeper->pg))
         return false;
     size_t at = sweeper->next;
-    enum busi_code code =
-        busi_pg_run(sweeper->pg, sweeps[at].statement, NULL, busi_now_ms() + STEP_MS, &result);
-    int64_t rows = code == BUSI_OK ? result.affected : 0;
-    busi_pg_clear(&result);
+    int64_t rows = sweep(sweeper, at);
     if (rows > 0)
         busi_log(sweeps[at].fault ? BUSI_WARN : BUSI_DEBUG, sweeps[at].event, BUSI_I("number", rows));
     if (rows >= FULL)
@@ -43,8 +66,9 @@ static bool work(void *state)
     return sweeper->next != 0;
 }
 
-bool auth_sweeper_start(struct auth_sweeper *sweeper, struct busi_pg *pg, struct busi_fibers *fibers)
+bool auth_sweeper_start(struct auth_sweeper *sweeper, struct busi_pg *pg, struct busi_fibers *fibers,
+                        const struct busi_settings *settings)
 {
-    *sweeper = (struct auth_sweeper){.pg = pg};
+    *sweeper = (struct auth_sweeper){.pg = pg, .settings = settings};
     return auth_relay_start(&sweeper->relay, fibers, work, sweeper);
 }

@@ -2,14 +2,16 @@
  * and several at once do no harm. Loop thread only. */
 #pragma once
 #include "relay.h"
+#include "service/settings.h"
 #include "store/pg.h"
 
 struct auth_sweeper {
-    struct busi_pg *pg; /* borrowed */
+    struct busi_pg *pg;                   /* borrowed */
+    const struct busi_settings *settings; /* borrowed: how long what is kept */
     struct auth_relay relay;
     size_t next;    /* of what is swept: whose turn it is */
     int64_t due_ms; /* when the next round begins; busi_now_ms() scale */
 };
 /* sweeper stays where it is while it runs. False: no fiber is left. */
 [[nodiscard]] bool auth_sweeper_start(struct auth_sweeper *sweeper, struct busi_pg *pg,
-                                      struct busi_fibers *fibers);
+                                      struct busi_fibers *fibers, const struct busi_settings *settings);

@@ -1,6 +1,7 @@
 #include "account.h"
 #include "admission.h"
 #include "answers.h"
+#include "audit.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "limits.h"
@@ -43,6 +44,19 @@ static void replace_hash(struct auth *self, struct busi_call *call, struct auth_
              BUSI_C("code", busi_code_name((int)code)));
 }
 
+/* Whatever the reason, one row and one answer: they take alike. */
+static enum busi_code refuse(struct auth *self, struct busi_call *call, const struct busi_sign_in_request *in,
+                             const struct auth_account *account, const char *why)
+{
+    auth_audit_failed(self, call,
+                      &(struct auth_deed){.event = AUTH_AUDIT_sign_in,
+                                          .user_id = account->id,
+                                          .name = account->id ? (struct busi_str){0} : in->login,
+                                          .door = in->door},
+                      why);
+    return auth_unauthorized(call);
+}
+
 enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const struct busi_sign_in_request *in,
                             struct busi_session_reply *out)
 {
@@ -67,7 +81,10 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
         busi_log(BUSI_ERR, "stored_hash_unreadable", BUSI_I("user_id", account.id));
     bool right = check.verdict == BUSI_PASSWORD_RIGHT || check.verdict == BUSI_PASSWORD_WEAK;
     if (!right || account.blocked)
-        return auth_unauthorized(call);
+        return refuse(self, call, in, &account,
+                      !account.id ? "unknown_name"
+                      : right     ? "blocked"
+                                  : "wrong_password");
     auth_limit_passed(self, call, AUTH_LIMIT_sign_in, in->login);
     if (check.verdict == BUSI_PASSWORD_WEAK)
         replace_hash(self, call, &account, check.better);
@@ -78,13 +95,14 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
 
 /* One of the statements that say how many accounts they found: 0 or 1. */
 static enum busi_code change(struct auth *self, struct busi_call *call, enum auth_statement statement,
-                             int64_t user_id, int64_t *count)
+                             enum auth_audit_event event, int64_t user_id, int64_t *count)
 {
     struct busi_pg_result result;
-    struct busi_str id = busi_arena_int(&call->arena, user_id);
-    if (!id.ptr)
+    const struct busi_str params[] = {busi_arena_int(&call->arena, user_id),
+                                      auth_audit_row(self, call, &(struct auth_deed){.event = event})};
+    if (!params[0].ptr || !params[1].ptr)
         return auth_no_memory(call);
-    enum busi_code code = busi_pg_run(self->pg, statement, &id, call->until_ms, &result);
+    enum busi_code code = busi_pg_run(self->pg, statement, params, call->until_ms, &result);
     *count = busi_pg_int(&result, 0, 0);
     busi_pg_clear(&result);
     return code == BUSI_UNKNOWN ? auth_database_lost(call, "the database went away; it may be done") : code;
@@ -95,19 +113,21 @@ static enum busi_code change(struct auth *self, struct busi_call *call, enum aut
 enum busi_code auth_delete_user(struct auth *self, struct busi_call *call,
                                 const struct busi_user_id_request *in, struct busi_count_reply *out)
 {
-    enum busi_code code = change(self, call, AUTH_DELETE_USER, in->user_id, &out->count);
+    enum busi_code code =
+        change(self, call, AUTH_DELETE_USER, AUTH_AUDIT_delete_user, in->user_id, &out->count);
     return code == BUSI_OK ? auth_session_end_all(self, call, in->user_id, (struct busi_str){0}) : code;
 }
 
 enum busi_code auth_block_user(struct auth *self, struct busi_call *call,
                                const struct busi_user_id_request *in, struct busi_count_reply *out)
 {
-    enum busi_code code = change(self, call, AUTH_BLOCK_USER, in->user_id, &out->count);
+    enum busi_code code =
+        change(self, call, AUTH_BLOCK_USER, AUTH_AUDIT_block_user, in->user_id, &out->count);
     return code == BUSI_OK ? auth_session_end_all(self, call, in->user_id, (struct busi_str){0}) : code;
 }
 
 enum busi_code auth_unblock_user(struct auth *self, struct busi_call *call,
                                  const struct busi_user_id_request *in, struct busi_count_reply *out)
 {
-    return change(self, call, AUTH_UNBLOCK_USER, in->user_id, &out->count);
+    return change(self, call, AUTH_UNBLOCK_USER, AUTH_AUDIT_unblock_user, in->user_id, &out->count);
 }
