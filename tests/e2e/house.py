@@ -166,6 +166,17 @@ def another_gateway(folder, **settings):
         assert process.wait(20) == 0, (folder / "log").read_text()
 
 
+def give_role(user_id, role):
+    """At once: sessions the user has got already know of it, too."""
+    with worker("auth") as auth:
+        auth.call("auth.GrantRole", {1: role, 2: user_id}, timeout_ms=4000)
+
+
+def take_role(user_id, role):
+    with worker("auth") as auth:
+        auth.call("auth.RevokeRole", {1: role, 2: user_id}, timeout_ms=4000)
+
+
 def logs():
     """Everything the services have logged so far."""
     return {path.name: path.read_text(errors="replace") for path in (VAR / "logs").glob("*.log")

@@ -516,7 +516,7 @@ def test_only_the_body_of_a_post_can_change_the_method(token, business):
 
 
 # ---- anything else ----
-@pytest.mark.parametrize("method,path", [("GET", "/nowhere"), ("GET", "/api"), ("GET", "/api/users"), ("GET", "/api/users/1"),
+@pytest.mark.parametrize("method,path", [("GET", "/nowhere"), ("GET", "/api"), ("GET", "/api/users"), ("GET", "/api/user/1"),
                                          ("GET", "/api/businesses/1/edit"), ("GET", "/API/businesses"), ("GET", "/api/Businesses"),
                                          ("GET", "/api/%62usinesses"), ("GET", "/api/businesses;v=1")])
 def test_what_is_nowhere(method, path):
