@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "crypto/secret.h"
 #include "identities.h"
+#include "limits.h"
 #include "loop/offload.h"
 #include "oidc_provider.h"
 #include "oidc_state.h"
@@ -193,6 +194,8 @@ enum busi_code auth_finish_provider(struct auth *self, struct busi_call *call,
         return auth_unauthorized(call);
     out->session = BUSI_NEW(&call->arena, struct busi_session_reply);
     enum busi_code code = out->session ? auth_need_sessions(self, call) : auth_no_memory(call);
+    if (code == BUSI_OK)
+        code = auth_limit(self, call, AUTH_LIMIT_finish_provider, (struct busi_str){0});
     if (code == BUSI_OK)
         code = visit(self->oidc, call, name, in->redirect_uri, &job);
     if (code == BUSI_OK)

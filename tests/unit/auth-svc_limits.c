@@ -263,11 +263,18 @@ static void defaults(void)
         enum auth_limit limit;
         int passes;
         int64_t limit_count, window_s;
-    } rows[] = {{AUTH_LIMIT_sign_in, 3, 3, 10},           {AUTH_LIMIT_sign_up, 5, 5, 10},
-                {AUTH_LIMIT_change_password, 3, 3, 10},   {AUTH_LIMIT_start_reset, 5, 5, 600},
-                {AUTH_LIMIT_finish_reset, 10, 10, 60},    {AUTH_LIMIT_send_confirmation, 5, 5, 600},
-                {AUTH_LIMIT_remind_username, 5, 5, 600},  {AUTH_LIMIT_confirm_email, 10, 10, 60},
-                {AUTH_LIMIT_refresh_token, 150, 150, 300}};
+    } rows[] = {{AUTH_LIMIT_sign_in, 3, 3, 10},
+                {AUTH_LIMIT_sign_up, 5, 5, 10},
+                {AUTH_LIMIT_change_password, 3, 3, 10},
+                {AUTH_LIMIT_start_reset, 5, 5, 600},
+                {AUTH_LIMIT_finish_reset, 10, 10, 60},
+                {AUTH_LIMIT_send_confirmation, 5, 5, 600},
+                {AUTH_LIMIT_remind_username, 5, 5, 600},
+                {AUTH_LIMIT_confirm_email, 10, 10, 60},
+                {AUTH_LIMIT_refresh_token, 150, 150, 300},
+                {AUTH_LIMIT_start_magic_link, 5, 5, 600},
+                {AUTH_LIMIT_sign_in_secret, 10, 10, 60},
+                {AUTH_LIMIT_finish_provider, 10, 10, 60}};
     cr_assert_eq(sizeof rows / sizeof *rows, AUTH_LIMITS);
     for (size_t i = 0; i < AUTH_LIMITS; i++) {
         int passed = 0;

@@ -386,7 +386,7 @@ Test(rpc_envelope, requests_that_say_nonsense_are_refused)
 
 Test(rpc_envelope, what_later_versions_add_is_skipped)
 {
-    struct bytes more = PAIRS(8, HEAD "\x7f\x93\x01\x02\x03\xcd\x01\x00\xa1x\x13\xc7\x00\x05\x09\x80");
+    struct bytes more = PAIRS(8, HEAD "\x7f\x93\x01\x02\x03\xcd\x01\x00\xa1x\x63\xc7\x00\x05\x09\x80");
     cr_expect(request_ok(&more), "unknown keys with an array, a text and an ext");
     struct bytes deep = PAIRS(6, HEAD "\x7f\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01\x09\x80");
     cr_expect_not(request_ok(&deep), "nested too deep");
