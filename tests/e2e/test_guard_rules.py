@@ -80,6 +80,16 @@ def test_a_seen_token_is_no_way_around(at, clerk):
         assert "location" not in answer.headers and "link" not in answer.headers
 
 
+def test_both_kinds_of_conditions_on_one_route(tmp_path, clerk, confirmed):
+    """What AccessPass' plugs ask for is worded as they do, a role as the surface does."""
+    with another_gateway(tmp_path, guard_rules="POST /api/businesses confirmed role=clerk; GET /check role=clerk") as at:
+        expect_plain(create(at, clerk.access), "email address not confirmed")
+        expect_plain(ask("POST", "/api/businesses", {}, at=at), "unauthorized")
+        expect_detail(create(at, confirmed), 403, "Forbidden")
+        expect_unauthorized(get("/check", at=at, headers={"access-token": clerk.access}))
+        expect_unauthorized(get("/check", at=at))
+
+
 def test_other_routes_are_as_ever(at, clerk):
     expect_unauthorized(get("/shop/check", at=at))
     expect_status(get("/shop/check", at=at, headers={"access-token": clerk.access}), 200)
@@ -88,7 +98,9 @@ def test_other_routes_are_as_ever(at, clerk):
 
 
 @pytest.mark.parametrize("rules, culprit", [("POST /api/busines confirmed", "POST /api/busines"), ("GET /api/businesses confirm", "confirm"),
-                                            ("FETCH / confirmed", "FETCH /"), ("GET / meta.role", "meta.role"), ("GET / meta.a=b x", "x")])
+                                            ("FETCH / confirmed", "FETCH /"), ("GET / meta.role", "meta.role"), ("GET / meta.a=b x", "x"),
+                                            ("GET / role=", "role="), ("GET / role=a|b", "role=a|b"), ("GET / owner", "GET /"),
+                                            ("* /api/businesses/:id owner", "* /api/businesses/:id")])
 def test_rules_that_make_no_sense(tmp_path, rules, culprit):
     code, said = check_config(tmp_path, "gateway", "gateway", f"guard_rules = {rules}")
     assert code == 78 and f"'{culprit}'" in said and said.startswith("BUSI_GUARD_RULES: "), said
