@@ -1,7 +1,7 @@
 /* Mails that anybody may ask for by naming an account: to confirm its address again, to reset its password,
- * to sign in by a link, to be reminded of its user name. The handlers write down what was asked for, the same row whether there is
- * such an account or not, and answer. What becomes of it is decided afterwards, on a fiber of its own: so
- * nothing of the answer, its time included, depends on the account. Loop thread only. */
+ * to sign in by a link, to be reminded of its user name. The handlers write down what was asked for, the same
+ * row whether there is such an account or not, and answer. What becomes of it is decided afterwards, on a
+ * fiber of its own: so nothing of the answer, its time included, depends on the account. Loop thread only. */
 #pragma once
 #include "auth.h"
 

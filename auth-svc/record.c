@@ -9,7 +9,6 @@ enum {
     FLAG_CONFIRMED = 1,
     FLAG_ROLES = 2,
     TAG_BYTES = 16,
-    BOND_BYTES = 16,
     HASH_BYTES = 32,
     AGENT_MOST_BYTES = 64,
     SHORT_MOST_BYTES = 255,
@@ -106,8 +105,8 @@ struct busi_str auth_record_write(struct busi_arena *arena, const struct auth_se
     put_long(&out, session->data);
     put_roles(&out, session);
     hash(bond, token_hash_key, TEXT(bond_purpose), session->id, session->token_id);
-    put_bytes(&out,
-              session->token_id.len ? (struct busi_str){(const char *)bond, BOND_BYTES} : session->bond);
+    bool first = session->token_id.len > 0 && session->bond.len == 0;
+    put_bytes(&out, first ? (struct busi_str){(const char *)bond, AUTH_BOND_BYTES} : session->bond);
     hash(tag, token_hash_key, TEXT(tag_purpose), session->id, (struct busi_str){out.ptr, out.len});
     busi_buf_add(&out, tag, TAG_BYTES);
     if (!out.failed)
@@ -178,8 +177,11 @@ static bool same(struct busi_str bytes, const uint8_t *right, size_t n)
 static bool bound(const struct auth_session *session, struct busi_str key)
 {
     uint8_t right[HASH_BYTES];
+    bool good = session->token_id.len == 0;
     hash(right, key, TEXT(bond_purpose), session->id, session->token_id);
-    return !session->token_id.len || same(session->bond, right, BOND_BYTES);
+    for (size_t at = 0; at + AUTH_BOND_BYTES <= session->bond.len; at += AUTH_BOND_BYTES)
+        good |= busi_same_bytes(session->bond.ptr + at, right, AUTH_BOND_BYTES);
+    return good;
 }
 
 static bool read_current(const struct auth *self, struct busi_str record, struct auth_session *session)
@@ -237,4 +239,37 @@ bool auth_record_read(const struct auth *self, struct busi_str record, struct au
     if (good)
         *session = read;
     return good;
+}
+
+/* ---- binding ---- */
+
+bool auth_record_bind(struct auth_session *session, struct busi_str token_hash_key, struct busi_str used,
+                      bool kept, struct busi_str added, char room[AUTH_BONDS_MOST * AUTH_BOND_BYTES])
+{
+    uint8_t of_used[HASH_BYTES], of_added[HASH_BYTES];
+    const char *before = session->bond.ptr;
+    size_t most = (AUTH_BONDS_MOST - (kept ? 2 : 1)) * (size_t)AUTH_BOND_BYTES, len = 0, others = 0;
+    if (added.len == 0)
+        return false;
+    hash(of_used, token_hash_key, TEXT(bond_purpose), session->id, used);
+    hash(of_added, token_hash_key, TEXT(bond_purpose), session->id, added);
+    for (size_t at = 0; at < session->bond.len; at += AUTH_BOND_BYTES)
+        others += busi_same_bytes(before + at, of_used, AUTH_BOND_BYTES) ? 0 : AUTH_BOND_BYTES;
+    size_t surplus = others > most ? others - most : 0;
+    for (size_t at = 0, passed = 0; at < session->bond.len; at += AUTH_BOND_BYTES) {
+        if (busi_same_bytes(before + at, of_used, AUTH_BOND_BYTES))
+            continue;
+        passed += AUTH_BOND_BYTES;
+        if (passed <= surplus)
+            continue;
+        memcpy(room + len, before + at, AUTH_BOND_BYTES);
+        len += AUTH_BOND_BYTES;
+    }
+    if (kept) {
+        memcpy(room + len, of_used, AUTH_BOND_BYTES);
+        len += AUTH_BOND_BYTES;
+    }
+    memcpy(room + len, of_added, AUTH_BOND_BYTES);
+    session->bond = (struct busi_str){room, len + AUTH_BOND_BYTES};
+    return surplus > 0 || !kept;
 }

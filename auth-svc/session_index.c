@@ -4,6 +4,7 @@
 #include "session_store.h"
 
 BUSI_EMBED(auth_session_add_script, "session_add.lua");
+BUSI_EMBED(auth_session_move_script, "session_move.lua");
 
 enum { SURPLUS_MOST = 1000, PART_BYTES = 1 << 20 };
 
@@ -33,6 +34,16 @@ enum busi_code auth_index_add(struct auth *self, struct busi_call *call, const s
         if (!argv[i].ptr)
             return auth_no_memory(call);
     return auth_store_script(self, call, auth_session_add_script, 2, WORDS, argv, surplus);
+}
+
+enum busi_code auth_index_move(struct auth *self, struct busi_call *call, const struct auth_session *session)
+{
+    struct busi_redis_reply reply;
+    const struct busi_str argv[] = {ending_key(call, session->user_id), session->id,
+                                    busi_arena_int(&call->arena, session->expires_s)};
+    if (!argv[0].ptr || !argv[2].ptr)
+        return auth_no_memory(call);
+    return auth_store_script(self, call, auth_session_move_script, 1, 3, argv, &reply);
 }
 
 enum busi_code auth_index_remove(struct auth *self, struct busi_call *call, int64_t user_id,

@@ -10,6 +10,9 @@
 [[nodiscard]] enum busi_code auth_index_add(struct auth *self, struct busi_call *call,
                                             const struct auth_session *session,
                                             struct busi_redis_reply *surplus);
+/* Before its record ends later than it was named for. */
+[[nodiscard]] enum busi_code auth_index_move(struct auth *self, struct busi_call *call,
+                                             const struct auth_session *session);
 [[nodiscard]] enum busi_code auth_index_remove(struct auth *self, struct busi_call *call, int64_t user_id,
                                                const struct busi_str *ids, size_t n);
 

@@ -87,6 +87,16 @@ static enum busi_code complete(struct auth *self, struct busi_call *call, const 
     return key.ptr ? AUTH_STORE_RUN(self, call, &reply, BUSI_STR("PERSIST"), key) : auth_no_memory(call);
 }
 
+void auth_session_say(const struct auth_session *session, struct busi_session_reply *out)
+{
+    out->user_id = session->user_id;
+    out->session_id = session->id;
+    out->email = session->email;
+    out->username = session->username;
+    out->user_code = session->user_code;
+    out->roles = session->roles;
+}
+
 enum busi_code auth_session_hand_out(struct auth *self, struct busi_call *call,
                                      const struct auth_session *session, struct busi_session_reply *out)
 {
@@ -97,21 +107,26 @@ enum busi_code auth_session_hand_out(struct auth *self, struct busi_call *call,
         out->refresh_token = auth_token_refresh(self, &call->arena, session);
     if (!out->access_token.ptr || (refreshes && !out->refresh_token.ptr))
         return auth_no_memory(call);
-    out->user_id = session->user_id;
-    out->session_id = session->id;
-    out->email = session->email;
-    out->username = session->username;
-    out->user_code = session->user_code;
-    out->roles = session->roles;
+    auth_session_say(session, out);
     out->expires_at = expires_s * 1000000;
-    out->access_lifetime = session->door->access_s;
+    out->access_lifetime = refreshes ? session->door->access_s : expires_s - session->created_s;
     out->refresh_lifetime = refreshes ? session->door->session_s : 0;
     return BUSI_OK;
 }
 
-enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
-                                 const struct auth_account *account, const struct auth_door *door,
-                                 const struct auth_hook_answer *added, struct busi_session_reply *out)
+/* Seconds since 1970; 0: never. */
+static int64_t end_of(const struct auth_session *session, int64_t lifetime_s)
+{
+    int64_t most_s = session->door->session_s, asked_s = lifetime_s + session->door->jwt.pattern.late_s;
+    if (lifetime_s > 0 && (most_s == 0 || asked_s < most_s))
+        most_s = asked_s;
+    return most_s ? session->created_s + most_s : 0;
+}
+
+enum busi_code auth_session_open_for(struct auth *self, struct busi_call *call,
+                                     const struct auth_account *account, const struct auth_door *door,
+                                     const struct auth_hook_answer *added, int64_t lifetime_s,
+                                     struct busi_session_reply *out)
 {
     struct auth_session session = {.user_id = account->id,
                                    .door = door,
@@ -128,7 +143,7 @@ enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
                                    .data = added ? added->data : (struct busi_str){0},
                                    .remote_addr = call->origin.remote_addr,
                                    .user_agent = call->origin.user_agent};
-    session.expires_s = door->session_s ? session.created_s + door->session_s : 0;
+    session.expires_s = end_of(&session, lifetime_s);
     enum busi_code code = store_new(self, call, &session);
     if (code != BUSI_OK)
         return code; /* nobody has a token of what may have been stored; it expires */
@@ -140,6 +155,13 @@ enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
         busi_log(BUSI_WARN, "session_left_behind", BUSI_I("user_id", account->id));
     call->message = why;
     return code;
+}
+
+enum busi_code auth_session_open(struct auth *self, struct busi_call *call,
+                                 const struct auth_account *account, const struct auth_door *door,
+                                 const struct auth_hook_answer *added, struct busi_session_reply *out)
+{
+    return auth_session_open_for(self, call, account, door, added, 0, out);
 }
 
 /* ---- checking ---- */

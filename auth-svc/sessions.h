@@ -37,6 +37,14 @@ struct auth_session {
                                                const struct auth_door *door,
                                                const struct auth_hook_answer *added,
                                                struct busi_session_reply *out);
+/* The same for so many seconds at most; 0: as long as the door's. */
+[[nodiscard]] enum busi_code auth_session_open_for(struct auth *self, struct busi_call *call,
+                                                   const struct auth_account *account,
+                                                   const struct auth_door *door,
+                                                   const struct auth_hook_answer *added, int64_t lifetime_s,
+                                                   struct busi_session_reply *out);
+/* Whose it is: all of out but tokens and their times. */
+void auth_session_say(const struct auth_session *session, struct busi_session_reply *out);
 /* What the owner of a living session is told, with an access token that begins now. */
 [[nodiscard]] enum busi_code auth_session_hand_out(struct auth *self, struct busi_call *call,
                                                    const struct auth_session *session,

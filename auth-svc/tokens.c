@@ -1,4 +1,6 @@
 #include "tokens.h"
+#include "base/buf.h"
+#include "base/roles.h"
 #include "base/text.h"
 #include "crypto/secret.h"
 #include "sessions.h"
@@ -17,14 +19,13 @@ enum {
 
 /* ---- making ---- */
 
-/* Random and unguessable, though nobody's knowing it does harm. */
-static struct busi_str new_id(struct busi_arena *arena, enum auth_token_id form)
+struct busi_str auth_token_new_id(struct busi_arena *arena, const struct auth_door *door)
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
     char *text = busi_arena_alloc(arena, UUID_CHARS + 1);
-    if (!text || form == AUTH_TOKEN_ID_NONE)
-        return (struct busi_str){0};
-    if (form == AUTH_TOKEN_ID_UUID) {
+    if (!text || door->jwt.id == AUTH_TOKEN_ID_NONE)
+        return (struct busi_str){text, 0};
+    if (door->jwt.id == AUTH_TOKEN_ID_UUID) {
         busi_uuid4(text);
         return (struct busi_str){text, UUID_CHARS};
     }
@@ -37,13 +38,34 @@ static struct busi_str new_id(struct busi_arena *arena, enum auth_token_id form)
 /* An opaque token has room for its session's locator only, so that is the session's id. */
 bool auth_token_name(struct busi_arena *arena, struct auth_session *session)
 {
-    const struct auth_door *door = session->door;
-    bool jwt = door->format == AUTH_TOKENS_JWT;
+    bool jwt = session->door->format == AUTH_TOKENS_JWT;
     session->id = busi_random_text(arena, jwt ? JWT_SESSION_ID_BYTES : BUSI_LOCATOR_BYTES);
-    if (!jwt || door->jwt.id == AUTH_TOKEN_ID_NONE)
+    if (!jwt)
         return session->id.ptr;
-    session->token_id = new_id(arena, door->jwt.id);
+    session->token_id = auth_token_new_id(arena, session->door);
     return session->id.ptr && session->token_id.ptr;
+}
+
+/* As Magic says them: absent for none, a text for one, an array for more. False: out of memory. */
+static bool say_roles(struct busi_arena *arena, struct busi_str roles, struct busi_str *out)
+{
+    struct busi_buf json;
+    struct busi_str role, left = roles;
+    size_t n = 0;
+    *out = (struct busi_str){0};
+    busi_buf_init(&json, 4 * BUSI_ROLES_MOST);
+    while ((role = busi_roles_next(&left)).ptr) {
+        if (n++ > 0)
+            busi_buf_char(&json, ',');
+        busi_buf_json(&json, role);
+    }
+    bool good = !json.failed;
+    if (good && n > 0) {
+        *out = busi_arena_printf(arena, n == 1 ? "%.*s" : "[%.*s]", (int)json.len, json.ptr);
+        good = out->ptr;
+    }
+    busi_buf_fini(&json);
+    return good;
 }
 
 /* False: out of memory. */
@@ -61,28 +83,39 @@ static bool say_who(struct busi_arena *arena, const struct auth_session *session
         break;
     }
     claims->name = session->username.ptr ? session->username : session->email;
-    return true;
+    return say_roles(arena, session->roles, &claims->role);
 }
 
-static struct busi_str sign(struct busi_arena *arena, const struct auth_session *session)
+struct busi_str auth_token_sign(struct busi_arena *arena, const struct auth_session *session,
+                                const struct auth_token *token)
 {
     const struct auth_door *door = session->door;
-    const struct auth_profile *profile = door->profile;
     struct busi_jwt_claims claims = {
-        .jti = session->token_id,
         .session_id = session->id,
-        .issued_at = session->created_s,
-        .not_before = session->created_s - door->jwt.begins_s,
-        .expires_at = session->expires_s - door->jwt.pattern.late_s,
+        .issued_at = token->created_s,
+        .not_before = token->created_s - door->jwt.begins_s,
+        .expires_at = token->expires_s - door->jwt.pattern.late_s,
         .more = session->claims,
     };
+    if (door->jwt.id != AUTH_TOKEN_ID_NONE)
+        claims.jti = token->id;
     if (door->jwt.kind == AUTH_KIND_typ)
-        claims.type = profile->says;
+        claims.type = token->profile->says;
     if (door->jwt.kind == AUTH_KIND_purpose)
-        claims.purpose = profile->says;
+        claims.purpose = token->profile->says;
     if (door->jwt.ring.n == 0 || !say_who(arena, session, &claims))
         return (struct busi_str){0};
     return busi_jwt_sign(arena, &door->jwt.ring.keys[0], &claims);
+}
+
+/* A new session's one token lives as long as itself. */
+static struct busi_str sign_first(struct busi_arena *arena, const struct auth_session *session)
+{
+    const struct auth_token first = {.profile = session->door->profile,
+                                     .id = session->token_id,
+                                     .created_s = session->created_s,
+                                     .expires_s = session->expires_s};
+    return auth_token_sign(arena, session, &first);
 }
 
 static struct busi_str seal(struct auth *self, struct busi_arena *arena, const struct auth_session *session,
@@ -102,9 +135,9 @@ static struct busi_str seal(struct auth *self, struct busi_arena *arena, const s
 struct busi_str auth_token_access(struct auth *self, struct busi_arena *arena,
                                   const struct auth_session *session, int64_t now_s, int64_t *expires_s)
 {
-    *expires_s = session->expires_s;
+    *expires_s = session->expires_s - session->door->jwt.pattern.late_s;
     if (session->door->format == AUTH_TOKENS_JWT)
-        return sign(arena, session);
+        return sign_first(arena, session);
     if (session->expires_s == 0 || now_s + session->door->access_s < session->expires_s)
         *expires_s = now_s + session->door->access_s;
     return seal(self, arena, session, AUTH_TOKEN_ACCESS, *expires_s);

@@ -18,6 +18,13 @@ struct auth_token {
 
 /* A new session's names and, for JWTs, its token's. False: out of memory. */
 [[nodiscard]] bool auth_token_name(struct busi_arena *arena, struct auth_session *session);
+/* Another JWT's name, as the tokens of this door have one; "" where they have none. ptr NULL: out of memory.
+ */
+[[nodiscard]] struct busi_str auth_token_new_id(struct busi_arena *arena, const struct auth_door *door);
+/* The session's JWT with this profile (of the session's door), id, beginning (created_s) and end. ptr NULL:
+ * out of memory. */
+[[nodiscard]] struct busi_str auth_token_sign(struct busi_arena *arena, const struct auth_session *session,
+                                              const struct auth_token *token);
 /* An access token of a session that now_s is a time of, and when it expires. ptr NULL: out of memory. */
 [[nodiscard]] struct busi_str auth_token_access(struct auth *self, struct busi_arena *arena,
                                                 const struct auth_session *session, int64_t now_s,

@@ -8,9 +8,6 @@
         (void)self, (void)in, (void)out;                                                                     \
         return busi_call_fail(call, BUSI_UNIMPLEMENTED, "not yet");                                          \
     }
-UNIMPLEMENTED(issue_token, issue_token_request, session_reply)
-UNIMPLEMENTED(renew_token, renew_token_request, session_reply)
-UNIMPLEMENTED(exchange_token, exchange_token_request, session_reply)
 UNIMPLEMENTED(get_user, user_id_request, account)
 UNIMPLEMENTED(create_user, create_user_request, account)
 UNIMPLEMENTED(update_user, update_user_request, account)

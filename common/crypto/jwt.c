@@ -191,14 +191,21 @@ static bool is_expected(struct busi_str text, struct busi_str expected)
     return !expected.ptr || (text.ptr && busi_str_eq(text, expected));
 }
 
+/* ptr NULL: not base64url, or out of memory. */
+static struct busi_str decode(struct busi_arena *arena, struct busi_str encoded)
+{
+    size_t room = encoded.len / 4 * 3 + 3;
+    char *bytes = busi_arena_alloc(arena, room);
+    ptrdiff_t n = bytes ? busi_base64url_decode(bytes, room, encoded) : -1;
+    return n < 0 ? (struct busi_str){0} : (struct busi_str){bytes, (size_t)n};
+}
+
 static bool read_claims(struct busi_arena *arena, const struct busi_jwt_key *key, struct busi_str encoded,
                         struct busi_jwt_claims *claims)
 {
     struct busi_jwt_payload payload;
-    size_t room = encoded.len / 4 * 3 + 3;
-    char *bytes = busi_arena_alloc(arena, room);
-    ptrdiff_t n = bytes ? busi_base64url_decode(bytes, room, encoded) : -1;
-    if (n < 0 || !busi_jwt_payload_read(arena, (struct busi_str){bytes, (size_t)n}, &payload))
+    struct busi_str json = decode(arena, encoded);
+    if (!json.ptr || !busi_jwt_payload_read(arena, json, &payload))
         return false;
     *claims = payload.claims;
     return is_expected(payload.issuer, key->issuer) && is_expected(payload.audience, key->audience) &&
@@ -221,4 +228,11 @@ enum busi_jwt_verdict busi_jwt_verify(struct busi_arena *arena, const struct bus
     if (claims->expires_at + key->late_s <= now_s)
         return BUSI_JWT_EXPIRED;
     return claims->not_before > now_s + key->early_s ? BUSI_JWT_NOT_YET : BUSI_JWT_OK;
+}
+
+struct busi_str busi_jwt_more(struct busi_arena *arena, struct busi_str token)
+{
+    struct parts parts;
+    struct busi_str json = split(&parts, token) ? decode(arena, parts.payload) : (struct busi_str){0};
+    return json.ptr ? busi_jwt_payload_more(arena, json) : json;
 }

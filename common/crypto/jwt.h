@@ -40,3 +40,6 @@ struct busi_str busi_jwt_header(char out[BUSI_JWT_HEADER_MOST], enum busi_jwt_al
 [[nodiscard]] enum busi_jwt_verdict busi_jwt_verify(struct busi_arena *arena, const struct busi_jwt_key *key,
                                                     struct busi_str token, int64_t now_s,
                                                     struct busi_jwt_claims *claims);
+/* What a token that was verified says besides our claims, as a JSON object. Absent: nothing, or out of
+ * memory. */
+[[nodiscard]] struct busi_str busi_jwt_more(struct busi_arena *arena, struct busi_str token);

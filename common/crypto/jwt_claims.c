@@ -157,24 +157,48 @@ bool busi_jwt_payload_read(struct busi_arena *arena, struct busi_str json, struc
     return busi_jwt_payload_read_own(json, payload) || busi_jwt_payload_read_any(arena, json, payload);
 }
 
-/* ---- adding ---- */
+/* ---- what others add ---- */
+
+/* ptr NULL: not one object, or out of memory. Also the claims that this kind of token goes without. */
+static json_t *load_more(struct busi_str json)
+{
+    json_t *more = is_shallow(json) ? json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    for (size_t i = 0; i < ROWS; i++)
+        json_object_del(more, rows[i].name);
+    return more;
+}
+
+static struct busi_str dump(struct busi_arena *arena, const json_t *object)
+{
+    struct busi_str out = {0};
+    char *text = json_dumps(object, JSON_COMPACT);
+    if (text)
+        out = busi_arena_dup(arena, (struct busi_str){text, strlen(text)});
+    free(text);
+    return out;
+}
 
 struct busi_str busi_jwt_payload_add(struct busi_arena *arena, struct busi_str payload, struct busi_str more)
 {
     struct busi_str sum = {0};
-    char *text = NULL;
-    if (!is_shallow(more))
-        return sum;
     json_t *ours = json_loadb(payload.ptr, payload.len, JSON_REJECT_DUPLICATES, NULL);
-    json_t *theirs = json_loadb(more.ptr, more.len, JSON_REJECT_DUPLICATES, NULL);
-    for (size_t i = 0; i < ROWS; i++) /* also those that this kind of token goes without */
-        json_object_del(theirs, rows[i].name);
+    json_t *theirs = load_more(more);
     if (json_is_object(ours) && json_is_object(theirs) && json_object_update_missing(ours, theirs) == 0)
-        text = json_dumps(ours, JSON_COMPACT);
-    if (text)
-        sum = busi_arena_dup(arena, (struct busi_str){text, strlen(text)});
-    free(text);
+        sum = dump(arena, ours);
     json_decref(ours);
     json_decref(theirs);
     return sum;
+}
+
+struct busi_str busi_jwt_payload_more(struct busi_arena *arena, struct busi_str payload)
+{
+    struct busi_str out = {0};
+    struct busi_jwt_payload known;
+    if (busi_jwt_payload_read_own(payload, &known))
+        return out;
+    json_t *more = load_more(payload);
+    if (json_object_size(more) > 0)
+        out = dump(arena, more);
+    json_decref(more);
+    return out;
 }

@@ -17,6 +17,8 @@ struct busi_jwt_payload {
  */
 [[nodiscard]] struct busi_str busi_jwt_payload_add(struct busi_arena *arena, struct busi_str payload,
                                                    struct busi_str more);
+/* The members that are none of the claims we know. Absent: there are none, or no object, or out of memory. */
+[[nodiscard]] struct busi_str busi_jwt_payload_more(struct busi_arena *arena, struct busi_str payload);
 /* The two ways of reading, for the test that they agree. The first knows only payloads as we write them (no
  * spaces, no escapes, ASCII, no other names) and is false for any other; the second knows all of JSON. */
 [[nodiscard]] bool busi_jwt_payload_read_own(struct busi_str json, struct busi_jwt_payload *payload);
