@@ -1,4 +1,5 @@
 #include "service.h"
+#include "audit_command.h"
 #include "auth.h"
 #include "database.h"
 #include "hook_rules.h"
@@ -18,6 +19,8 @@ static const struct busi_endpoint endpoints[] = {
 
 static const struct busi_command commands[] = {
     {"migrate", "[--status]", "bring the schema up to date, or list what is pending", auth_migrate, false},
+    {"audit", "[--user ID|NAME] [--event EVENT] [--failed] [--since 24h] [--follow] [--json] ...",
+     "show who did what to which account", auth_audit_command, false},
 };
 
 static bool need(struct busi_buf *errors, bool fine, const char *line)
