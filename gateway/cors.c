@@ -55,12 +55,11 @@ bool cors_init(struct cors *cors, struct busi_str list, struct busi_str *bad)
 /* ---- answers ---- */
 
 /* The origin that asks, when it may; absent otherwise. */
-static struct busi_str allowed_origin(const struct exchange *x)
+static struct busi_str allowed_origin(const struct cors *cors, const struct http_request *request)
 {
-    const struct cors *cors = &x->gateway->cors;
     const struct busi_str name = BUSI_STR("origin"), none = {0};
-    const struct http_header *origin = http_find_header(x->request, name);
-    if (!origin || http_count_header(x->request, name) > 1)
+    const struct http_header *origin = http_find_header(request, name);
+    if (!origin || http_count_header(request, name) > 1)
         return none;
     for (size_t i = 0; i < cors->n; i++)
         if (busi_str_eq(origin->value, cors->origins[i]))
@@ -68,14 +67,16 @@ static struct busi_str allowed_origin(const struct exchange *x)
     return none;
 }
 
-static bool is_on(const struct exchange *x)
+static bool is_on(const struct cors *cors, const struct surface *surface)
 {
-    return x->gateway->cors.n > 0 && x->surface->cross_origin;
+    return cors->n > 0 && surface->cross_origin;
 }
 
 bool cors_preflight(struct exchange *x, unsigned methods)
 {
-    if (x->request->method != HTTP_OPTIONS || !is_on(x) || methods == 0 || !allowed_origin(x).ptr ||
+    const struct cors *cors = &x->gateway->cors;
+    if (x->request->method != HTTP_OPTIONS || !is_on(cors, x->surface) || methods == 0 ||
+        !allowed_origin(cors, x->request).ptr ||
         !http_find_header(x->request, BUSI_STR("access-control-request-method")))
         return false;
     x->response->status = 204;
@@ -88,15 +89,16 @@ bool cors_preflight(struct exchange *x, unsigned methods)
 
 /* Caches keep apart by Origin even what is the same for all: a page that may not would be answered with what
  * a page that may has asked for. */
-void cors_mark(struct exchange *x)
+void cors_mark(const struct cors *cors, const struct surface *surface, const struct http_request *request,
+               struct http_response *response)
 {
-    if (!is_on(x))
+    if (!is_on(cors, surface))
         return;
-    struct busi_str origin = allowed_origin(x);
-    http_add_header(x->response, "Vary", BUSI_STR("Origin"));
+    struct busi_str origin = allowed_origin(cors, request);
+    http_add_header(response, "Vary", BUSI_STR("Origin"));
     if (!origin.ptr)
         return;
-    http_add_header(x->response, "Access-Control-Allow-Origin", origin);
-    if (x->request->method != HTTP_OPTIONS)
-        http_add_header(x->response, "Access-Control-Expose-Headers", EXPOSED_HEADERS);
+    http_add_header(response, "Access-Control-Allow-Origin", origin);
+    if (request->method != HTTP_OPTIONS)
+        http_add_header(response, "Access-Control-Expose-Headers", EXPOSED_HEADERS);
 }

@@ -6,6 +6,9 @@
 #include <stdbool.h>
 
 struct exchange;
+struct http_request;
+struct http_response;
+struct surface;
 
 enum { CORS_ORIGINS_MOST = 64 };
 
@@ -22,4 +25,5 @@ struct cors {
  */
 [[nodiscard]] bool cors_preflight(struct exchange *x, unsigned methods);
 /* Adds to an answer, after all else, what lets such a page read it. */
-void cors_mark(struct exchange *x);
+void cors_mark(const struct cors *cors, const struct surface *surface, const struct http_request *request,
+               struct http_response *response);

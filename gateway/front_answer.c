@@ -38,7 +38,7 @@ void front_refuse(struct front_worker *worker, struct busi_str path, int status,
     response->status = status;
     response->content_type = NULL;
     response->n_headers = 0;
-    app->refuse(app->state, path, response);
+    app->refuse(app->state, &worker->request, path, response);
     response->status = status;
 }
 

@@ -66,8 +66,10 @@ struct http_app {
     /* Answers the checked request. */
     void (*answer)(void *state, struct http_request *request, struct http_response *response);
     /* Shapes an error of the front itself (400, 405, 408, 413, 414, 415, 417, 431, 501, 503): status is set
-     * already. path may be absent when it could not be read. */
-    void (*refuse)(void *state, struct busi_str path, struct http_response *response);
+     * already. path may be absent when it could not be read; of a head that is not believed request has no
+     * headers. */
+    void (*refuse)(void *state, const struct http_request *request, struct busi_str path,
+                   struct http_response *response);
     /* After every answer was written, the front's own too: the application counts it (its route is in
      * request->note). */
     void (*done)(void *state, const struct http_request *request, const struct http_response *response,

@@ -169,15 +169,18 @@ void pipeline_answer(void *state, struct http_request *request, struct http_resp
     prepare(&x, &match);
     if (!cors_preflight(&x, match.methods))
         handle(&x, match);
-    cors_mark(&x);
+    cors_mark(&gateway->cors, x.surface, request, response);
 }
 
-void pipeline_refuse(void *state, struct busi_str path, struct http_response *response)
+void pipeline_refuse(void *state, const struct http_request *request, struct busi_str path,
+                     struct http_response *response)
 {
     const struct gateway *gateway = state;
     struct route_match match = router_match(&gateway->router, HTTP_GET, path);
+    const struct surface *surface = surface_get(match.surface);
     response->no_store = is_private(match.path);
-    surface_get(match.surface)->error(response, response->status);
+    surface->error(response, response->status);
+    cors_mark(&gateway->cors, surface, request, response);
 }
 
 void pipeline_done(void *state, const struct http_request *request, const struct http_response *response,

@@ -50,8 +50,9 @@ def test_answers_say_who_may_read_them(at, token):
     marked = [get("/api/businesses?limit=1", token, at=at, headers={"origin": APP}), get("/api/businesses", at=at, headers={"origin": APP}),
               get("/api/businesses/x", token, at=at, headers={"origin": APP}), post_json("/api/users/sign_in", {}, at=at, headers={"origin": APP}),
               ask("POST", "/api/users", b"{", at=at, headers={"origin": APP}), get("/check", at=at, headers={"origin": APP}),
-              ask("DELETE", "/login", at=at, headers={"origin": APP}), get("/nowhere", at=at, headers={"origin": APP})]
-    assert [answer.status for answer in marked] == [200, 401, 400, 400, 400, 401, 405, 404]
+              ask("DELETE", "/login", at=at, headers={"origin": APP}), get("/nowhere", at=at, headers={"origin": APP}),
+              ask("POST", "/api/users", b"x" * 65537, at=at, headers={"origin": APP})]
+    assert [answer.status for answer in marked] == [200, 401, 400, 400, 400, 401, 405, 404, 413]
     for answer in marked:
         expect_marked(answer, APP)
 

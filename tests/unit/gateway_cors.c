@@ -82,7 +82,7 @@ static bool ask(enum http_method method, const struct surface *surface, const ch
     request.headers[request.n_headers++] =
         (struct http_header){BUSI_STR("Access-Control-Request-Method"), BUSI_STR("PUT")};
     bool answered = cors_preflight(&x, HTTP_GET | HTTP_PUT);
-    cors_mark(&x);
+    cors_mark(&gateway.cors, surface, &request, &response);
     return answered;
 }
 
