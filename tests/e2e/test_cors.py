@@ -102,3 +102,21 @@ def test_nobody_is_named_by_default(token):
 def test_origins_no_browser_sends(tmp_path, origins, culprit):
     code, said = check_config(tmp_path, "gateway", "gateway", f"cors_origins = {origins}")
     assert code == 78 and f"'{culprit}'" in said and said.startswith("BUSI_CORS_ORIGINS: "), said
+
+
+@pytest.mark.parametrize("path, body", [("/api/users", {"email": "{email}", "password": PASSWORD}), ("/api/users/signup", {"user": {"email": "{email}", "password": PASSWORD}}),
+                                        ("/register", {"username": "crossing", "email": "{email}", "password": PASSWORD, "password_confirm": PASSWORD})])
+def test_json_that_calls_itself_text_is_not_read(path, body):
+    """What a page of another origin may send without asking first carries no JSON."""
+    email = new_email()
+    sent = json.dumps(body).replace("{email}", email).encode()
+    for kind in "text/plain", "text/plain;charset=utf-8", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "":
+        answer = ask("POST", path, sent, headers={"content-type": kind, "origin": "https://evil.com", "sec-fetch-site": "cross-site"})
+        assert answer.status in (400, 415, 422), answer
+    assert sql(f"SELECT count(*) FROM auth.users WHERE email = '{email}'") == "0"
+
+
+def test_a_business_is_not_written_by_a_page_without_a_token(token):
+    """There is no cookie that would do for one."""
+    for headers in {"cookie": f"ticket={token}; access_token={token}; guardian_default_token={token}"}, {"cookie": "Authorization=Bearer " + token}:
+        expect_unauthenticated(ask("POST", "/api/businesses", b"business[name]=x", headers=headers | {"content-type": "application/x-www-form-urlencoded"}))
