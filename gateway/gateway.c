@@ -8,7 +8,7 @@
 enum {
     MOST_IN_FLIGHT = 512, /* calls per worker: below a worker's fibers, which two gateways share */
     TICK_MS = 50,
-    WHO_WIDTH = 16, /* of a column of `gateway routes` */
+    WHO_WIDEST = 32, /* of a column of `gateway routes`; a rule may be longer */
 };
 
 struct router_options gateway_router_options(const struct busi_settings *settings)
@@ -25,30 +25,49 @@ struct router_options gateway_router_options(const struct busi_settings *setting
     return options;
 }
 
-static size_t widest(const struct router_options *options)
+/* Columns of `gateway routes`, in characters. */
+struct widths {
+    size_t path, handler, who;
+};
+
+static void widen(size_t *width, size_t n)
 {
-    size_t width = 0;
+    *width = n > *width ? n : *width;
+}
+
+static struct widths measure(const struct router_options *options, const struct guard_rules *rules)
+{
+    struct widths widths = {0};
+    struct busi_buf who;
+    busi_buf_init(&who, GUARD_CONDITIONS_MOST * 4096);
     for (size_t i = 0; i < ROUTES; i++) {
-        size_t n = options->prefix[routes[i].surface].len + strlen(routes[i].path);
-        width = n > width ? n : width;
+        if (!options->on[routes[i].surface])
+            continue;
+        busi_buf_clear(&who);
+        guard_rules_print(&who, rules, &routes[i]);
+        widen(&widths.path, options->prefix[routes[i].surface].len + strlen(routes[i].path));
+        widen(&widths.handler, strlen(routes[i].handler_name));
+        widen(&widths.who, who.len < WHO_WIDEST ? who.len : WHO_WIDEST);
     }
-    return width;
+    busi_buf_fini(&who);
+    return widths;
 }
 
 void gateway_print_routes(struct busi_buf *out, const struct router_options *options,
                           const struct guard_rules *rules)
 {
-    size_t width = widest(options);
+    const struct widths widths = measure(options, rules);
     for (size_t i = 0; i < ROUTES; i++) {
         const struct route *route = &routes[i];
         struct busi_str prefix = options->prefix[route->surface];
         if (!options->on[route->surface])
             continue;
-        busi_buf_printf(out, "%12s  %-6s  %.*s%-*s  %-16s  ", surface_get(route->surface)->name, route->verb,
-                        BUSI_ARG(prefix), (int)(width - prefix.len), route->path, route->handler_name);
+        busi_buf_printf(out, "%12s  %-6s  %.*s%-*s  %-*s  ", surface_get(route->surface)->name, route->verb,
+                        BUSI_ARG(prefix), (int)(widths.path - prefix.len), route->path, (int)widths.handler,
+                        route->handler_name);
         size_t begun = out->len;
         guard_rules_print(out, rules, route);
-        for (size_t used = out->len - begun; used < WHO_WIDTH; used++)
+        while (out->len - begun < widths.who && !out->failed)
             busi_buf_char(out, ' ');
         busi_buf_printf(out, "  %s\n", route->help);
     }
