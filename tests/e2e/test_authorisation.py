@@ -1,4 +1,5 @@
 """Who may do what: every route `gateway routes` prints, for everyone there is. A route that is not in the table fails."""
+import pathlib, shutil, subprocess
 import pytest
 from people import *
 
@@ -91,6 +92,20 @@ def test_the_gateway_says_the_same():
 def test_who_may(route, people):
     for name in PEOPLE:
         judge(ROUTES[route][0], route, TABLE[route], people, name)
+
+
+# ---- a row of routes.def that does not say who may ----
+@pytest.mark.parametrize("who", ["", "ADMIN", "ROLE()", "ROLE", "public", "0"])
+def test_a_route_without_a_rule_does_not_compile(tmp_path, who):
+    source = pathlib.Path(__file__).resolve().parents[2]
+    for name in "router.c", "router.h", "routes.def":
+        shutil.copy(source / "gateway" / name, tmp_path)
+    compile = ["gcc", "-std=gnu2x", "-fsyntax-only", "-Werror", "-I", source / "gateway", "-I", source / "common", "-I", source, "router.c"]
+    assert subprocess.run(compile, cwd=tmp_path, capture_output=True).returncode == 0
+    rows = (tmp_path / "routes.def").read_text()
+    assert rows.count('"/api/businesses", BEARER, ') == 2
+    (tmp_path / "routes.def").write_text(rows.replace('"/api/businesses", BEARER, ', f'"/api/businesses", {who}, ', 1))
+    assert subprocess.run(compile, cwd=tmp_path, capture_output=True).returncode != 0
 
 
 # ---- the same with rules ----
