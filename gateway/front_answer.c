@@ -15,6 +15,7 @@ void front_response_init(struct front_worker *worker, struct http_response *resp
     response->n_headers = 0;
     response->language = 0;
     response->max_age_s = 0;
+    response->site = NULL;
     response->no_store = response->close = false;
     worker->body.ptr = NULL;
     worker->body.len = worker->body.room = 0;

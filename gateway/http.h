@@ -43,16 +43,19 @@ const struct http_header *http_find_header(const struct http_request *request, s
 /* How often it occurs. */
 size_t http_count_header(const struct http_request *request, struct busi_str name);
 
+struct page_site;
+
 struct http_response {
     int status;
     const char *content_type;       /* static; NULL with an empty body */
     struct busi_buf body;           /* the front adds Content-Length, and leaves the body out for HEAD */
-    struct http_header headers[12]; /* further ones: location, link, allow ...; values without CR, LF */
+    struct http_header headers[16]; /* further ones: location, link, allow ...; values without CR, LF */
     size_t n_headers;
-    size_t language; /* of a page's texts: page.h */
-    bool no_store;   /* Cache-Control: no-store instead of the default */
-    int max_age_s;   /* anybody may keep it for so long; 0: nobody may without asking */
-    bool close;      /* end the connection after this answer */
+    size_t language;              /* of a page's texts: page.h */
+    const struct page_site *site; /* whose pages they are */
+    bool no_store;                /* Cache-Control: no-store instead of the default */
+    int max_age_s;                /* anybody may keep it for so long; 0: nobody may without asking */
+    bool close;                   /* end the connection after this answer */
 };
 void http_add_header(struct http_response *response, const char *name, struct busi_str value);
 

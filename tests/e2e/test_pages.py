@@ -23,7 +23,7 @@ def expect_page(answer, status, title=None):
     expect_status(answer, status)
     headers, text = answer.headers, answer.raw.decode()
     assert headers["content-type"] == "text/html; charset=utf-8", answer
-    assert headers["cache-control"] == "no-store" and headers["referrer-policy"] == "no-referrer" and headers["x-robots-tag"] == "noindex", answer
+    assert headers["cache-control"] == "no-store" and headers["referrer-policy"] == "strict-origin" and headers["x-robots-tag"] == "noindex", answer
     assert headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "DENY", answer
     style = base64.b64encode(hashlib.sha256(re.search("<style>(.*)</style>", text, re.S).group(1).encode()).digest()).decode()
     assert headers["content-security-policy"] == (f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; "
@@ -105,7 +105,7 @@ def test_no_password_is_shown_again(bob):
 
 # ---- who may press ----
 @pytest.mark.parametrize("headers", [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "https://evil.example"},
-                                     {"origin": f"http://{HOST}:1"}, {"origin": f"http://{HOST}:{PORT}.evil.example"},
+                                     {"origin": f"http://{HOST}:1"}, {"origin": "null"}, {"origin": f"http://{HOST}:{PORT}.evil.example"},
                                      {"sec-fetch-site": "cross-site", "origin": f"http://{HOST}:{PORT}"}])
 def test_a_form_of_another_site_changes_nothing(headers):
     ann = Account()
@@ -156,7 +156,9 @@ def test_no_secret_is_logged():
     assert '"route":"POST /confirm/:secret"' in logs()["gateway.log"]
 
 
-def test_pages_go_with_the_surface(tmp_path):
+def test_pages_go_with_the_surfaces(tmp_path):
     with another_gateway(tmp_path, surface_accesspass="off") as at:
+        expect_status(get("/confirm/x", at=at), 200)
+    with another_gateway(tmp_path, surface_accesspass="off", surface_ash="off") as at:
         for path in ("/confirm/x", "/password-reset/x", "/check"):
             expect_detail(get(path, at=at), 404, "Not Found")
