@@ -1,5 +1,7 @@
 #include "account_forms.h"
+#include "accept.h"
 #include "fields.h"
+#include "gateway.h"
 
 #define VALUE(name_, text)                                                                                   \
     {                                                                                                        \
@@ -58,9 +60,16 @@ void on_account_show_sign_in(struct exchange *x)
     show(x, account_forms_sign_in);
 }
 
+/* Another surface may have this path to post to: its programs are told that, as if there were no page. */
 void on_account_show_register(struct exchange *x)
 {
-    show(x, account_forms_register);
+    struct route_match post = router_match(&x->gateway->router, HTTP_POST, x->request->path);
+    if (!post.route || accept_prefers_page(x->request)) {
+        show(x, account_forms_register);
+        return;
+    }
+    x->surface = surface_get(post.route->surface);
+    exchange_wrong_method(x, HTTP_POST);
 }
 
 void on_account_show_ask_reset(struct exchange *x)
