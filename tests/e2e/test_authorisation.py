@@ -42,6 +42,13 @@ TABLE = {
     "POST /confirm/:secret": anybody(400, path=f"/confirm/{NOBODYS}", headers=HTML),
     "GET /password-reset/:secret": anybody(200, path=f"/password-reset/{NOBODYS}", headers=HTML),
     "POST /password-reset/:secret": anybody(400, path=f"/password-reset/{NOBODYS}", headers=HTML),
+    "GET /magic-link/:secret": anybody(200, path=f"/magic-link/{NOBODYS}", headers=HTML),
+    "POST /magic-link/:secret": anybody(400, path=f"/magic-link/{NOBODYS}", headers=HTML),
+    "GET /sign-in": anybody(200, headers=HTML), "GET /register": anybody(200, headers=HTML), "GET /reset": anybody(200, headers=HTML),
+    "GET /magic-link": anybody(200, headers=HTML), "GET /mail-sent": anybody(200, headers=HTML),
+    # what a page may is its cookie's business: no token is one of its reader's
+    "GET /account": anybody(303, headers=HTML), "POST /account/sessions": anybody(303, headers=HTML),
+    "POST /account/password": anybody(303, headers=HTML), "POST /account/sign-out": anybody(200, headers=HTML),
 
     "POST /auth/user/password/register": anybody(401, body={}), "POST /auth/user/password/sign_in": anybody(401, body={}),
     "GET /auth/user/password/sign_in_with_token": anybody(401), "POST /auth/user/password/reset_request": anybody(200, 401, body={}),
