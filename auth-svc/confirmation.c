@@ -13,10 +13,15 @@ static enum busi_code confirm(struct auth *self, struct busi_call *call,
 {
     struct busi_pg_result result;
     const struct auth_deed deed = {.event = AUTH_AUDIT_confirm_email, .door = in->door};
-    struct busi_str params[3] = {
+    struct auth_name_keys name = {0};
+    if (in->name.ptr && !auth_name_keys(&call->arena, in->name, &name))
+        return auth_no_memory(call);
+    struct busi_str params[] = {
         auth_one_time_hash(&call->arena, &self->one_time, AUTH_ONE_TIME_confirm_email, in->secret),
         {0},
-        auth_audit_row(self, call, &deed)};
+        auth_audit_row(self, call, &deed),
+        name.email,
+        name.username};
     if (!params[0].ptr || !params[2].ptr ||
         !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_confirm, in->door, &params[1]))
         return auth_no_memory(call);

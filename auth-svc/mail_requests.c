@@ -26,14 +26,15 @@ struct auth_mail_requests {
 
 /* ---- asking ---- */
 
-/* secret: of a kind that carries one; all absent: it carries none. */
+/* secret: of a kind that carries one; all absent: it carries none. link: with {secret} in it, or absent. */
 static enum busi_code ask(struct auth *self, struct busi_call *call, const char *kind,
-                          const struct auth_name_keys *name, const struct auth_one_time *secret)
+                          const struct auth_name_keys *name, const struct auth_one_time *secret,
+                          struct busi_str link)
 {
     struct busi_pg_result result;
-    const struct busi_str params[] = {busi_str_of(kind),       name->email,  name->username,
-                                      secret->secret,          secret->hash, secret->lifetime_s,
-                                      auth_mail_language(call)};
+    const struct busi_str params[] = {busi_str_of(kind),        name->email,  name->username,
+                                      secret->secret,           secret->hash, secret->lifetime_s,
+                                      auth_mail_language(call), link};
     enum busi_code code = busi_pg_run(self->pg, AUTH_ASK_FOR_MAIL, params, call->until_ms, &result);
     busi_pg_clear(&result);
     if (code == BUSI_OK)
@@ -42,17 +43,18 @@ static enum busi_code ask(struct auth *self, struct busi_call *call, const char 
 }
 
 static enum busi_code ask_with_secret(struct auth *self, struct busi_call *call, enum auth_limit limit,
-                                      enum auth_one_time_kind kind, struct busi_str name)
+                                      enum auth_one_time_kind kind,
+                                      const struct busi_account_name_request *in)
 {
     struct auth_name_keys keys;
     struct auth_one_time secret;
-    enum busi_code code = auth_limit(self, call, limit, name);
+    enum busi_code code = auth_limit(self, call, limit, in->name);
     if (code != BUSI_OK)
         return code;
-    if (!auth_name_keys(&call->arena, name, &keys) ||
+    if (!auth_name_keys(&call->arena, in->name, &keys) ||
         !auth_one_time_make(&call->arena, &self->one_time, kind, &secret))
         return auth_no_memory(call);
-    return ask(self, call, auth_one_time_name(kind).ptr, &keys, &secret);
+    return ask(self, call, auth_one_time_name(kind).ptr, &keys, &secret, in->link);
 }
 
 enum busi_code auth_send_confirmation(struct auth *self, struct busi_call *call,
@@ -61,7 +63,7 @@ enum busi_code auth_send_confirmation(struct auth *self, struct busi_call *call,
     (void)out;
     if (!auth_door_find(self->doors, in->door))
         return auth_no_such_door(call);
-    return ask_with_secret(self, call, AUTH_LIMIT_send_confirmation, AUTH_ONE_TIME_confirm_email, in->name);
+    return ask_with_secret(self, call, AUTH_LIMIT_send_confirmation, AUTH_ONE_TIME_confirm_email, in);
 }
 
 enum busi_code auth_start_reset(struct auth *self, struct busi_call *call,
@@ -70,7 +72,7 @@ enum busi_code auth_start_reset(struct auth *self, struct busi_call *call,
     (void)out;
     if (!auth_door_find(self->doors, in->door))
         return auth_no_such_door(call);
-    return ask_with_secret(self, call, AUTH_LIMIT_start_reset, AUTH_ONE_TIME_reset_password, in->name);
+    return ask_with_secret(self, call, AUTH_LIMIT_start_reset, AUTH_ONE_TIME_reset_password, in);
 }
 
 enum busi_code auth_start_magic_link(struct auth *self, struct busi_call *call,
@@ -79,7 +81,7 @@ enum busi_code auth_start_magic_link(struct auth *self, struct busi_call *call,
     (void)out;
     if (!auth_door_find(self->doors, in->door))
         return auth_no_such_door(call);
-    return ask_with_secret(self, call, AUTH_LIMIT_start_magic_link, AUTH_ONE_TIME_magic_link, in->name);
+    return ask_with_secret(self, call, AUTH_LIMIT_start_magic_link, AUTH_ONE_TIME_magic_link, in);
 }
 
 /* By an address alone: who knows the user name has not forgotten it. */
@@ -97,7 +99,14 @@ enum busi_code auth_remind_username(struct auth *self, struct busi_call *call,
         return auth_no_memory(call);
     if (!keys.email.ptr)
         keys = (struct auth_name_keys){.email = BUSI_STR("")};
-    return ask(self, call, "forgot_username", &keys, &(struct auth_one_time){0});
+    return ask(self, call, "forgot_username", &keys, &(struct auth_one_time){0}, (struct busi_str){0});
+}
+
+enum busi_code auth_mail_request_told(struct auth *self, struct busi_call *call, const char *kind,
+                                      struct busi_str email_key)
+{
+    return ask(self, call, kind, &(struct auth_name_keys){.email = email_key}, &(struct auth_one_time){0},
+               (struct busi_str){0});
 }
 
 /* ---- deciding ---- */

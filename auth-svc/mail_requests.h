@@ -12,4 +12,7 @@ struct auth_mail_requests;
 /* Ends the fiber after the request in hand; others wait in the table for the next process. */
 void auth_mail_requests_stop(struct auth_mail_requests *requests);
 bool auth_mail_requests_stopped(const struct auth_mail_requests *requests);
+/* A mail without a secret to whoever has this address, if anybody does. */
+[[nodiscard]] enum busi_code auth_mail_request_told(struct auth *self, struct busi_call *call,
+                                                    const char *kind, struct busi_str email_key);
 void auth_mail_requests_free(struct auth_mail_requests **requests);

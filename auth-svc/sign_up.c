@@ -6,10 +6,13 @@
 #include "email.h"
 #include "hooks.h"
 #include "limits.h"
+#include "mail_requests.h"
 #include "new_user.h"
 #include "outbox.h"
 #include "passwords.h"
 #include "sessions.h"
+
+enum { CODE_ATTEMPTS = 5 };
 
 /* An account about to be made, as CREATE_USER takes it. */
 struct draft {
@@ -30,9 +33,47 @@ static enum busi_code resolve(struct auth *self, struct busi_call *call, const s
     return auth_database_lost(call, "the database went away; the account may exist");
 }
 
+/* The database names one of two that may be taken, the account that has the other is looked up. */
+static enum busi_code refuse_taken(struct auth *self, struct busi_call *call, const struct draft *draft,
+                                   const char *constraint)
+{
+    enum { EMAIL, USERNAME };
+    struct busi_pg_result result;
+    const struct busi_str keys[] = {draft->email_key, draft->username.key};
+    enum busi_code code = busi_pg_run(self->pg, AUTH_FIND_TAKEN, keys, call->until_ms, &result);
+    if (code == BUSI_OK) {
+        if (strcmp(constraint, "users_email_key") == 0 || busi_pg_int(&result, 0, EMAIL))
+            busi_call_refuse(call, "email", BUSI_RULE_TAKEN, 0);
+        if (strcmp(constraint, "users_username_key") == 0 || busi_pg_int(&result, 0, USERNAME))
+            busi_call_refuse(call, "username", BUSI_RULE_TAKEN, 0);
+        code = busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the account is not valid");
+    }
+    busi_pg_clear(&result);
+    return code;
+}
+
+/* ALREADY_EXISTS with the constraint's name. A code that somebody has is no reason to fail: the next is
+ * another. */
+static enum busi_code insert(struct auth *self, struct busi_call *call, const struct busi_str *params,
+                             struct auth_account *account, char constraint[64])
+{
+    struct busi_pg_result result;
+    enum busi_code code = BUSI_ALREADY_EXISTS;
+    memcpy(constraint, "users_code", sizeof("users_code"));
+    for (int i = 0; i < CODE_ATTEMPTS && strcmp(constraint, "users_code") == 0; i++) {
+        code = busi_pg_run(self->pg, AUTH_CREATE_USER, params, call->until_ms, &result);
+        memcpy(constraint, result.constraint, sizeof(result.constraint));
+        if (code == BUSI_OK && !auth_account_read(&call->arena, &result, account))
+            code = auth_no_memory(call);
+        busi_pg_clear(&result);
+    }
+    return code;
+}
+
 static enum busi_code create(struct auth *self, struct busi_call *call, const struct busi_sign_up_request *in,
                              const struct draft *draft, struct auth_account *account)
 {
+    char constraint[64];
     const struct busi_str params[] = {
         in->email,
         draft->email_key,
@@ -45,11 +86,15 @@ static enum busi_code create(struct auth *self, struct busi_call *call, const st
         draft->confirm.hash,
         draft->confirm.lifetime_s,
         busi_arena_int(&call->arena, auth_hooks_patience_ms(self->hooks, AUTH_EVENT_after_register)),
-        auth_audit_row(self, call, &(struct auth_deed){.event = AUTH_AUDIT_sign_up, .door = in->door})};
+        auth_audit_row(self, call, &(struct auth_deed){.event = AUTH_AUDIT_sign_up, .door = in->door}),
+        in->link};
     if (!params[10].ptr || !params[11].ptr)
         return auth_no_memory(call);
-    const struct auth_account_keys keys = {draft->email_key, draft->username.key};
-    enum busi_code code = auth_account_insert(self, call, AUTH_CREATE_USER, params, &keys, account);
+    enum busi_code code = insert(self, call, params, account, constraint);
+    if (code == BUSI_ALREADY_EXISTS && strcmp(constraint, "users_code") == 0)
+        return busi_call_fail(call, BUSI_ABORTED, "no short name is free");
+    if (code == BUSI_ALREADY_EXISTS)
+        return refuse_taken(self, call, draft, constraint);
     return code == BUSI_UNKNOWN ? resolve(self, call, draft, account) : code;
 }
 
@@ -87,6 +132,25 @@ static enum busi_code prepare(struct auth *self, struct busi_call *call,
     return auth_need_sessions(self, call);
 }
 
+/* A taken address, which its owner is told of, is answered as a new one. */
+static enum busi_code hide_taken(struct auth *self, struct busi_call *call, const struct draft *draft,
+                                 enum busi_code code)
+{
+    const struct busi_violation *violation = &call->violations[0];
+    if (call->n_violations != 1 || violation->rule != BUSI_RULE_TAKEN ||
+        !busi_str_eq(violation->field, BUSI_STR("email")))
+        return code;
+    call->n_violations = 0;
+    call->message = (struct busi_str){0};
+    return auth_mail_request_told(self, call, "already_registered", draft->email_key);
+}
+
+static void say_nothing(struct busi_session_reply *out, int64_t user_id)
+{
+    *out = (struct busi_session_reply){
+        .user_id = user_id, .session_id = BUSI_STR(""), .access_token = BUSI_STR("")};
+}
+
 /* A taken address costs its hash, too: the time of the answer says nothing more than the answer. */
 enum busi_code auth_sign_up(struct auth *self, struct busi_call *call, const struct busi_sign_up_request *in,
                             struct busi_session_reply *out)
@@ -108,6 +172,10 @@ enum busi_code auth_sign_up(struct auth *self, struct busi_call *call, const str
         return code;
     draft.hash = busi_str_of(hash);
     code = create(self, call, in, &draft, &account);
+    if (in->discreet && code == BUSI_INVALID_ARGUMENT) {
+        say_nothing(out, 0);
+        return hide_taken(self, call, &draft, code);
+    }
     if (code != BUSI_OK)
         return code;
     busi_log(BUSI_INFO, "user_created", BUSI_I("user_id", account.id),
@@ -117,5 +185,9 @@ enum busi_code auth_sign_up(struct auth *self, struct busi_call *call, const str
     if (code != BUSI_OK)
         return undo(self, call, in->door, &account, code);
     auth_outbox_wake(self->outbox);
+    if (in->discreet) {
+        say_nothing(out, account.id);
+        return BUSI_OK;
+    }
     return auth_session_open(self, call, &account, door, &added, out);
 }

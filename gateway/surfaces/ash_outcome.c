@@ -1,5 +1,4 @@
 #include "ash_outcome.h"
-#include "ash_page.h"
 #include "ash_shape.h"
 
 bool ash_for_people(const struct exchange *x)
@@ -16,17 +15,16 @@ bool ash_begin(struct exchange *x, const struct ash_activity *activity)
 {
     x->request->call.origin.strategy = activity->strategy;
     x->request->call.origin.phase = activity->phase;
-    return !ash_for_people(x) || ash_page_begin(x);
+    return true;
 }
 
 bool ash_begin_by_link(struct exchange *x, const struct ash_activity *activity, struct busi_str secret)
 {
+    (void)secret;
     if (x->request->method == HTTP_HEAD) {
         exchange_wrong_method(x, HTTP_GET);
         return false;
     }
-    if (ash_for_people(x) && !ash_page_begin_by_link(x, activity, secret))
-        return false;
     return ash_begin(x, activity);
 }
 
@@ -47,10 +45,7 @@ static void answer_failure(struct exchange *x, enum busi_code reason)
 
 void ash_answer(struct exchange *x, const struct ash_activity *activity, const struct ash_outcome *outcome)
 {
-    if (ash_for_people(x) && (outcome->result != ASH_FAILURE || is_failure(x, outcome->reason))) {
-        ash_page_answer(x, activity, outcome);
-        return;
-    }
+    (void)activity;
     switch (outcome->result) {
     case ASH_SUCCESS:
         ash_shape_success(&x->response->body,

@@ -1,6 +1,7 @@
 #include "magic_list.h"
 #include "gateway.h"
 #include "magic_arguments.h"
+#include "magic_shape.h"
 
 enum {
     USUAL_ROWS = 25,                      /* where no limit was given */
@@ -51,20 +52,6 @@ static enum busi_code add_page(struct magic_list *list, magic_list_page *page)
     return code;
 }
 
-/* A parameter as it was sent, in a query again. */
-static void add_parameter(struct busi_buf *out, const struct param *parameter)
-{
-    static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-    busi_buf_printf(out, "&%.*s=", BUSI_ARG(parameter->name));
-    for (size_t i = 0; i < parameter->text.len; i++) {
-        unsigned char c = (unsigned char)parameter->text.ptr[i];
-        if (c && strchr(unreserved, c))
-            busi_buf_char(out, (char)c);
-        else
-            busi_buf_printf(out, "%%%02X", c);
-    }
-}
-
 static bool is_sent_on(struct busi_str name)
 {
     return !busi_str_eq(name, BUSI_STR("offset")) && !busi_str_eq(name, BUSI_STR("access_token"));
@@ -77,8 +64,10 @@ static void link_next(const struct magic_list *list)
     busi_buf_init(&link, 16 * 1024);
     busi_buf_printf(&link, "<%.*s?offset=%lld", BUSI_ARG(x->request->path), (long long)list->offset);
     for (const struct param *at = x->query->children; at; at = at->next)
-        if (is_sent_on(at->name) && at->type == PARAM_TEXT)
-            add_parameter(&link, at);
+        if (is_sent_on(at->name) && at->type == PARAM_TEXT) {
+            busi_buf_printf(&link, "&%.*s=", BUSI_ARG(at->name));
+            magic_write_url(&link, at->text);
+        }
     busi_buf_printf(&link, ">; rel=\"next\"");
     struct busi_str text = {0};
     if (!link.failed)

@@ -9,6 +9,30 @@
 #include "magic_auth.h"
 #include "magic_shape.h"
 
+enum { LINK_MOST = 2048 }; /* bytes */
+
+/* Of the page that mails shall lead to; absent when none was named. False: answered. */
+static bool take_link(struct exchange *x, struct busi_str *link)
+{
+    struct busi_str page = magic_text(x, "frontendUrl"), base = x->gateway->settings->base_url;
+    struct busi_buf out;
+    *link = (struct busi_str){0};
+    if (page.len == 0)
+        return true;
+    busi_buf_init(&out, LINK_MOST);
+    busi_buf_str(&out, page);
+    busi_buf_str(&out, BUSI_STR("?token={secret}&username="));
+    magic_write_url(&out, magic_text(x, "username"));
+    busi_buf_str(&out, BUSI_STR("&url="));
+    magic_write_url(&out, base);
+    if (!out.failed)
+        *link = busi_arena_dup(&x->request->call.arena, (struct busi_str){out.ptr, out.len});
+    busi_buf_fini(&out);
+    if (!link->ptr)
+        magic_refuse(x, 400, BUSI_STR("frontendUrl"), "Too long for a link for [frontendUrl]");
+    return link->ptr;
+}
+
 /* ---- register ---- */
 
 /* name and email of `extra`; false: there is another, and that is answered. */
@@ -42,14 +66,6 @@ static bool is_taken(const struct busi_call *call, const char *field)
     return false;
 }
 
-/* Who registers is signed in nowhere by it: the session that came of it is ended. */
-static void end_session(struct exchange *x, const struct busi_session_reply *session)
-{
-    const struct busi_check_token_request request = {.token = session->access_token};
-    struct busi_empty nothing = {0};
-    (void)!busi_rpc_auth_sign_out(x->gateway->rpc, &x->request->call, &request, &nothing);
-}
-
 /* The account stands already: without its name it is as good. */
 static void keep_name(struct exchange *x, int64_t user_id, struct busi_str name)
 {
@@ -57,7 +73,7 @@ static void keep_name(struct exchange *x, int64_t user_id, struct busi_str name)
         .user_id = user_id, .type = BUSI_STR("name"), .value = name};
     struct busi_empty nothing = {0};
     enum busi_code code = BUSI_OK;
-    if (name.len > 0)
+    if (user_id != 0 && name.len > 0)
         code = busi_rpc_auth_create_user_extra(x->gateway->rpc, &x->request->call, &request, &nothing);
     if (code != BUSI_OK)
         busi_log(BUSI_WARN, "name_not_kept", BUSI_I("user_id", user_id),
@@ -67,21 +83,20 @@ static void keep_name(struct exchange *x, int64_t user_id, struct busi_str name)
 void on_magic_register(struct exchange *x)
 {
     struct busi_call *call = &x->request->call;
-    struct busi_sign_up_request request = {
-        .door = MAGIC_DOOR, .username = magic_text(x, "username"), .password = magic_text(x, "password")};
+    struct busi_sign_up_request request = {.door = MAGIC_DOOR,
+                                           .username = magic_text(x, "username"),
+                                           .password = magic_text(x, "password"),
+                                           .discreet = true};
     struct busi_session_reply session = {0};
     struct busi_str name;
-    if (!take_extra(x, &name, &request.email))
+    if (!take_extra(x, &name, &request.email) || !take_link(x, &request.link))
         return;
     enum busi_code code = busi_rpc_auth_sign_up(x->gateway->rpc, call, &request, &session);
     if (code == BUSI_OK) {
         keep_name(x, session.user_id, name);
-        end_session(x, &session);
         magic_answer(x, 200, "confirm-email-address-email-sent");
     } else if (is_taken(call, "username")) {
         magic_answer(x, 200, "already-registered");
-    } else if (is_taken(call, "email")) {
-        magic_answer(x, 200, "confirm-email-address-email-sent");
     } else {
         magic_fail(x, code);
     }
@@ -91,7 +106,8 @@ void on_magic_register(struct exchange *x)
 
 void on_magic_verify_email(struct exchange *x)
 {
-    const struct busi_confirm_email_request request = {.door = MAGIC_DOOR, .secret = magic_text(x, "token")};
+    const struct busi_confirm_email_request request = {
+        .door = MAGIC_DOOR, .secret = magic_text(x, "token"), .name = magic_text(x, "username")};
     struct busi_session_reply session = {0};
     enum busi_code code = busi_rpc_auth_confirm_email(x->gateway->rpc, &x->request->call, &request, &session);
     if (code == BUSI_OK)
@@ -105,9 +121,11 @@ void on_magic_verify_email(struct exchange *x)
 /* Known, unknown, confirmed, blocked: one answer. */
 static void ask_for_mail(struct exchange *x, enum busi_method_id method, const char *answer)
 {
-    const struct busi_account_name_request request = {.door = MAGIC_DOOR, .name = magic_text(x, "username")};
+    struct busi_account_name_request request = {.door = MAGIC_DOOR, .name = magic_text(x, "username")};
     struct busi_call *call = &x->request->call;
     struct busi_empty nothing = {0};
+    if (!take_link(x, &request.link))
+        return;
     enum busi_code code = busi_rpc_call(x->gateway->rpc, call, method, &request, &nothing);
     if (code == BUSI_OK || (exchange_is_verdict(code) && call->n_violations == 0))
         magic_answer(x, 200, answer);

@@ -55,6 +55,18 @@ void magic_write_roles(struct busi_buf *out, struct busi_str roles)
     busi_buf_char(out, ']');
 }
 
+void magic_write_url(struct busi_buf *out, struct busi_str text)
+{
+    static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c && strchr(unreserved, c))
+            busi_buf_char(out, (char)c);
+        else
+            busi_buf_printf(out, "%%%02X", c);
+    }
+}
+
 /* ---- errors ---- */
 
 /* Indented, as Magic's exception handler writes it. */

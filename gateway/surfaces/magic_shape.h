@@ -21,5 +21,7 @@ void magic_fail_about(struct exchange *x, enum busi_code code, const char *field
 
 /* What names an account to Magic's clients. */
 struct busi_str magic_username(struct busi_str username, struct busi_str email);
+/* As part of a query: what is reserved there is escaped. */
+void magic_write_url(struct busi_buf *out, struct busi_str text);
 /* ["a","b"] of "a,b" */
 void magic_write_roles(struct busi_buf *out, struct busi_str roles);

@@ -112,6 +112,23 @@ Test(mail, what_may_be_missing_leaves_no_gap)
     }
 }
 
+Test(mail, a_link_of_its_own_takes_the_place_of_ours)
+{
+    static const char *const kinds[] = {"confirm_email", "reset_password"};
+    arguments[0] = (struct busi_mail_argument){.name = BUSI_STR("secret"), .value = BUSI_STR("s3cr3t")};
+    arguments[1] = (struct busi_mail_argument){
+        .name = BUSI_STR("link"), .value = BUSI_STR("https://app.example/?token=s3cr3t&username=a")};
+    request.arguments.n = 2;
+    for (size_t i = 0; i < 2; i++) {
+        request.kind = busi_str_of(kinds[i]);
+        cr_assert_null(render());
+        cr_expect_not_null(strstr(out.ptr, "https://app.example/?token=3Ds3cr3t&username=3Da\r\n"), "%s",
+                           out.ptr);
+        cr_expect_null(strstr(out.ptr, "https://busi.example/confirm"), "%s", kinds[i]);
+        cr_expect_null(strstr(out.ptr, "https://busi.example/password-reset"), "%s", kinds[i]);
+    }
+}
+
 Test(mail, a_secret_is_in_the_link_and_alone)
 {
     char link[128];
