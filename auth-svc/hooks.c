@@ -11,12 +11,15 @@ enum {
     PATIENCE_EXTRA_MS = 1000,
     IN_FLIGHT_MOST = 512,
     CLAIMS_MOST_BRACKETS = 6,
-    TOLD_MOST_BYTES = 16 * 1024
+    TOLD_MOST_BYTES = 16 * 1024,
+    FAILURES_MOST = 100 /* told in a second */
 };
 
 struct auth_hooks {
     struct auth_hook_rules rules; /* borrows from the settings */
     struct busi_pg *pg;           /* borrowed */
+    int64_t second;               /* busi_now_ms() / 1000, in which */
+    int failures;                 /* so many were told */
     struct subscriber {
         struct busi_rpc_client *client; /* owned */
         struct auth_event_relay relay;  /* tells it what it was promised */
@@ -186,6 +189,42 @@ void auth_hooks_wake(struct auth_hooks *hooks)
 {
     for (size_t i = 0; i < hooks->rules.n_subscribers; i++)
         auth_relay_wake(&hooks->subscribers[i].relay.relay);
+}
+
+static bool heard(const struct auth_hooks *hooks, enum auth_event event)
+{
+    for (size_t i = 0; i < hooks->rules.n_hooks; i++)
+        if (hooks->rules.hooks[i].event == event &&
+            busi_rpc_client_ready(hooks->subscribers[hooks->rules.hooks[i].subscriber].client))
+            return true;
+    return false;
+}
+
+/* False: there were enough for now. */
+static bool count_failure(struct auth_hooks *hooks)
+{
+    int64_t second = busi_now_ms() / 1000;
+    if (hooks->second != second) {
+        hooks->second = second;
+        hooks->failures = 0;
+    }
+    return hooks->failures++ < FAILURES_MOST;
+}
+
+void auth_hooks_tell_failure(struct auth_hooks *hooks, struct busi_call *call, int64_t user_id,
+                             struct busi_str door)
+{
+    if (!heard(hooks, AUTH_EVENT_sign_in_failed))
+        return;
+    if (!count_failure(hooks)) {
+        busi_metric_add(BUSI_METRIC_hook_failures_untold, 1);
+        return;
+    }
+    enum busi_code code = auth_hooks_tell(hooks, call, AUTH_EVENT_sign_in_failed, user_id, door);
+    if (code != BUSI_OK)
+        busi_log(BUSI_WARN, "failure_not_told", BUSI_S("request_id", call->request_id),
+                 BUSI_C("code", busi_code_name((int)code)));
+    forget_failure(call);
 }
 
 /* ---- life ---- */

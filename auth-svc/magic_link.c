@@ -71,6 +71,8 @@ enum busi_code auth_sign_in_secret(struct auth *self, struct busi_call *call,
         code = auth_limit(self, call, AUTH_LIMIT_sign_in_secret, (struct busi_str){0});
     if (code == BUSI_OK)
         code = use(self, call, kind, in, &account, &added);
+    if (code == BUSI_UNAUTHENTICATED)
+        auth_hooks_tell_failure(self->hooks, call, 0, in->door);
     if (code != BUSI_OK)
         return code;
     auth_hooks_wake(self->hooks);

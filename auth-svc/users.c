@@ -4,6 +4,7 @@
 #include "audit.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "hooks.h"
 #include "limits.h"
 #include "passwords.h"
 #include "sessions.h"
@@ -54,6 +55,7 @@ static enum busi_code refuse(struct auth *self, struct busi_call *call, const st
                                           .name = account->id ? (struct busi_str){0} : in->login,
                                           .door = in->door},
                       why);
+    auth_hooks_tell_failure(self->hooks, call, account->id, in->door);
     return auth_unauthorized(call);
 }
 

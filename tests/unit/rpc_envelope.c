@@ -95,6 +95,28 @@ Test(rpc_envelope, who_is_at_the_edge_travels_along)
     cr_expect(busi_str_eq(head.origin.language, origin.language));
 }
 
+Test(rpc_envelope, what_is_done_there_travels_along)
+{
+    struct busi_buf buf;
+    struct busi_request_head head;
+    const char *bad;
+    struct bytes wanted = golden("request_activity");
+    busi_buf_init(&buf, 4096);
+    busi_request_encode(&buf,
+                        &(struct busi_request_head){
+                            .method = BUSI_STR("auth.SignOut"),
+                            .id = 7,
+                            .budget_ms = 100,
+                            .origin = {.strategy = BUSI_STR("password"), .phase = BUSI_STR("sign_in")}},
+                        busi_desc_check_token_request(),
+                        &(struct busi_check_token_request){.token = BUSI_STR("tok")});
+    expect_bytes(&buf, "request_activity");
+    busi_buf_fini(&buf);
+    cr_assert(busi_request_decode(str(&wanted), &head, &bad), "%s", bad);
+    cr_expect(busi_str_eq(head.origin.strategy, BUSI_STR("password")));
+    cr_expect(busi_str_eq(head.origin.phase, BUSI_STR("sign_in")));
+}
+
 Test(rpc_envelope, a_refusal_says_which_limit_was_reached)
 {
     struct busi_buf buf;
@@ -362,6 +384,15 @@ Test(rpc_envelope, requests_that_say_nonsense_are_refused)
                                          "\x11\xa2"
                                          "de"
                                          "\x09\x80")},
+        {"strategy empty", PAIRS(6, HEAD "\x13\xa0\x09\x80")},
+        {"strategy with a blank", PAIRS(6, HEAD "\x13\xa3"
+                                                "a b"
+                                                "\x09\x80")},
+        {"phase of 65 bytes",
+         PAIRS(6, HEAD "\x14\xd9\x41"
+                       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                       "\x09\x80")},
+        {"phase as int", PAIRS(6, HEAD "\x14\x01\x09\x80")},
         {"key nil", PAIRS(6, HEAD "\xc0\x01\x09\x80")},
         {"key text", PAIRS(6, HEAD "\xa1"
                                    "a"
@@ -523,9 +554,9 @@ Test(rpc_envelope, no_prefix_of_a_message_is_a_message)
 /* Total: every flip gives a verdict, and what is taken still keeps the bounds. */
 Test(rpc_envelope, every_single_bit_flip_gets_a_verdict)
 {
-    static const char *const names[] = {"request_least",   "request_full",   "request_origin",
-                                        "reply_ok",        "reply_refused",  "reply_limited",
-                                        "reply_not_found", "notice_draining"};
+    static const char *const names[] = {"request_least",    "request_full",    "request_origin",
+                                        "request_activity", "reply_ok",        "reply_refused",
+                                        "reply_limited",    "reply_not_found", "notice_draining"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct bytes bytes = golden(names[i]);
         for (size_t bit = 0; bit < bytes.n * 8; bit++) {
@@ -538,7 +569,8 @@ Test(rpc_envelope, every_single_bit_flip_gets_a_verdict)
                 cr_expect(head.id > 0 && head.budget_ms >= 0 && head.budget_ms <= 30000 &&
                           head.request_id.len <= 64 && head.method.len <= 64 && head.user_id >= 0 &&
                           head.origin.remote_addr.len <= 45 && head.origin.user_agent.len <= 512 &&
-                          head.origin.language.len <= 35);
+                          head.origin.language.len <= 35 && head.origin.strategy.len <= 64 &&
+                          head.origin.phase.len <= 64);
             if (reply_ok(&flipped) && busi_reply_decode(str(&flipped), &reply, &bad))
                 cr_expect(reply.code >= 0 && reply.code <= 255 && reply.message.len <= 256);
         }
