@@ -1,6 +1,9 @@
 #include "account.h"
+#include "answers.h"
 #include "email.h"
 #include "username.h"
+
+enum { CODE_ATTEMPTS = 5 };
 
 bool auth_account_read(struct busi_arena *arena, const struct busi_pg_result *result,
                        struct auth_account *account)
@@ -36,7 +39,7 @@ enum busi_code auth_account_find(struct auth *self, struct busi_call *call, enum
     *account = (struct auth_account){0};
     enum busi_code code = busi_pg_run(self->pg, statement, &key, call->until_ms, &result);
     if (code == BUSI_OK && !auth_account_read(&call->arena, &result, account))
-        code = busi_call_fail(call, BUSI_INTERNAL, "the call's memory is used up");
+        code = auth_no_memory(call);
     busi_pg_clear(&result);
     return code;
 }
@@ -46,8 +49,50 @@ enum busi_code auth_account_find_by_id(struct auth *self, struct busi_call *call
 {
     struct busi_str key = busi_arena_int(&call->arena, id);
     if (!key.ptr)
-        return busi_call_fail(call, BUSI_INTERNAL, "the call's memory is used up");
+        return auth_no_memory(call);
     return auth_account_find(self, call, AUTH_FIND_BY_ID, key, account);
+}
+
+/* The database names one of two that may be taken, the account that has the other is looked up. */
+enum busi_code auth_account_refuse_taken(struct auth *self, struct busi_call *call,
+                                         const struct auth_account_keys *keys, int64_t user_id,
+                                         const char *constraint)
+{
+    enum { EMAIL, USERNAME };
+    struct busi_pg_result result;
+    const struct busi_str params[] = {keys->email, keys->username, busi_arena_int(&call->arena, user_id)};
+    if (!params[2].ptr)
+        return auth_no_memory(call);
+    enum busi_code code = busi_pg_run(self->pg, AUTH_FIND_TAKEN, params, call->until_ms, &result);
+    if (code == BUSI_OK) {
+        if (strcmp(constraint, "users_email_key") == 0 || busi_pg_int(&result, 0, EMAIL))
+            busi_call_refuse(call, "email", BUSI_RULE_TAKEN, 0);
+        if (strcmp(constraint, "users_username_key") == 0 || busi_pg_int(&result, 0, USERNAME))
+            busi_call_refuse(call, "username", BUSI_RULE_TAKEN, 0);
+        code = busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the account is not valid");
+    }
+    busi_pg_clear(&result);
+    return code;
+}
+
+/* A code that somebody has is no reason to fail: the next is another. */
+enum busi_code auth_account_insert(struct auth *self, struct busi_call *call, enum auth_statement statement,
+                                   const struct busi_str *params, const struct auth_account_keys *keys,
+                                   struct auth_account *account)
+{
+    struct busi_pg_result result;
+    enum busi_code code = BUSI_ALREADY_EXISTS;
+    char constraint[64] = "users_code";
+    for (int i = 0; i < CODE_ATTEMPTS && strcmp(constraint, "users_code") == 0; i++) {
+        code = busi_pg_run(self->pg, statement, params, call->until_ms, &result);
+        memcpy(constraint, result.constraint, sizeof(result.constraint));
+        if (code == BUSI_OK && !auth_account_read(&call->arena, &result, account))
+            code = auth_no_memory(call);
+        busi_pg_clear(&result);
+    }
+    if (code == BUSI_ALREADY_EXISTS && strcmp(constraint, "users_code") == 0)
+        return busi_call_fail(call, BUSI_ABORTED, "no short name is free");
+    return code == BUSI_ALREADY_EXISTS ? auth_account_refuse_taken(self, call, keys, 0, constraint) : code;
 }
 
 bool auth_name_keys(struct busi_arena *arena, struct busi_str name, struct auth_name_keys *keys)

@@ -30,6 +30,20 @@ enum { AUTH_ACCOUNT_COLUMNS = 11 };
 [[nodiscard]] enum busi_code auth_account_find_by_id(struct auth *self, struct busi_call *call, int64_t id,
                                                      struct auth_account *account);
 
+/* What an account is found by; each may be absent. */
+struct auth_account_keys {
+    struct busi_str email, username;
+};
+/* By CREATE_USER or CREATE_MANAGED_USER. INVALID_ARGUMENT with a violation for each name that is taken. */
+[[nodiscard]] enum busi_code auth_account_insert(struct auth *self, struct busi_call *call,
+                                                 enum auth_statement statement, const struct busi_str *params,
+                                                 const struct auth_account_keys *keys,
+                                                 struct auth_account *account);
+/* That answer: another account than user_id (0: any) has a name, and the constraint says which of two. */
+[[nodiscard]] enum busi_code auth_account_refuse_taken(struct auth *self, struct busi_call *call,
+                                                       const struct auth_account_keys *keys, int64_t user_id,
+                                                       const char *constraint);
+
 /* A name somebody typed: what has an '@' is an e-mail, for no user name has one. Just one of the keys is
  * set; "" if the name can be nobody's. */
 struct auth_name_keys {

@@ -20,8 +20,8 @@ static const struct busi_pg_statement statements[] = {
 #undef STATEMENT
 };
 
-static bool open_stores(struct auth *auth, struct busi_loop *loop, const struct busi_settings *settings,
-                        const char **error)
+static bool open_database(struct auth *auth, struct busi_loop *loop, const struct busi_settings *settings,
+                          const char **error)
 {
     *error = "the database's connection string is malformed";
     auth->pg = busi_pg_new(loop, &(struct busi_pg_options){
@@ -32,7 +32,13 @@ static bool open_stores(struct auth *auth, struct busi_loop *loop, const struct 
                                      .connections = (int)settings->database_connections,
                                      .statement_timeout_ms = settings->statement_timeout_ms,
                                  });
-    if (!auth->pg)
+    return auth->pg != NULL;
+}
+
+static bool open_stores(struct auth *auth, struct busi_loop *loop, const struct busi_settings *settings,
+                        const char **error)
+{
+    if (!open_database(auth, loop, settings, error))
         return false;
     auth->redis = busi_redis_new(loop, settings->redis, settings->redis_timeout_ms, error);
     return auth->redis != NULL;
@@ -144,6 +150,21 @@ struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options
         !open_journal(auth, options->fibers, &error) || !open_feed(auth, loop, options, &error) ||
         !open_outbox(auth, loop, options, &error) || !open_hooks(auth, loop, options, &error) ||
         !open_oidc(auth, loop, &error) || !open_fibers(auth, options->fibers, &error)) {
+        busi_log(BUSI_ERR, "cannot_start", BUSI_C("why", error));
+        auth_free(&auth);
+    }
+    return auth;
+}
+
+struct auth *auth_new_database(struct busi_loop *loop, const struct auth_options *options)
+{
+    const char *error = "out of memory";
+    struct auth *auth = calloc(1, sizeof(*auth));
+    if (auth) {
+        auth->settings = options->settings;
+        auth->token_hash_key = options->settings->token_hash_key;
+    }
+    if (!auth || !open_database(auth, loop, options->settings, &error)) {
         busi_log(BUSI_ERR, "cannot_start", BUSI_C("why", error));
         auth_free(&auth);
     }

@@ -49,6 +49,8 @@ struct auth_options {
 };
 /* Connects in the background. NULL: could not, said why in the log. */
 [[nodiscard]] struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options);
+/* For commands (command.h): of the service only pg, settings and token_hash_key. */
+[[nodiscard]] struct auth *auth_new_database(struct busi_loop *loop, const struct auth_options *options);
 /* Only when idle, or when the loop will not turn again. */
 void auth_free(struct auth **auth);
 bool auth_ready(const struct auth *auth);

@@ -7,7 +7,6 @@ enum {
     BATCH = 32,
     HANDLE_MS = 3000, /* a subscriber's answer */
     STORE_MS = 2000,
-    PURGE_MS = 60000,
     ARENA_BYTES = 512 * 1024,
 };
 /* Columns of TAKE_EVENTS; the others are found by their names. */
@@ -72,20 +71,6 @@ static bool relay_batch(struct auth_event_relay *events, const struct busi_pg_re
 
 /* ---- the fiber ---- */
 
-static void purge(struct auth_event_relay *events)
-{
-    struct busi_pg_result result;
-    char text[24];
-    struct busi_str age = {text,
-                           (size_t)snprintf(text, sizeof(text), "%lld", (long long)events->options.keep_ms)};
-    if (busi_pg_run(events->options.pg, AUTH_PURGE_EVENTS, &age, busi_now_ms() + STORE_MS, &result) ==
-            BUSI_OK &&
-        result.affected > 0)
-        busi_log(BUSI_ERR, "events_dropped", BUSI_I("number", result.affected));
-    busi_pg_clear(&result);
-    events->purge_ms = busi_now_ms() + PURGE_MS;
-}
-
 static bool work(void *state)
 {
     struct auth_event_relay *events = state;
@@ -93,8 +78,6 @@ static bool work(void *state)
     char text[8];
     struct busi_str params[] = {events->options.subscriber,
                                 {text, (size_t)snprintf(text, sizeof(text), "%d", BATCH)}};
-    if (busi_now_ms() >= events->purge_ms && busi_pg_ready(events->options.pg))
-        purge(events);
     if (!busi_rpc_client_ready(events->options.client))
         return false; /* what is not taken needs no lease to run out */
     bool more = busi_pg_run(events->options.pg, AUTH_TAKE_EVENTS, params, busi_now_ms() + STORE_MS,

@@ -10,12 +10,10 @@ struct auth_event_relay_options {
     struct busi_fibers *fibers;     /* borrowed: one is kept */
     struct busi_rpc_client *client; /* borrowed: to the subscriber */
     struct busi_str subscriber;     /* borrowed */
-    int64_t keep_ms;                /* what is older is dropped */
 };
 struct auth_event_relay {
     struct auth_event_relay_options options;
     struct auth_relay relay;
-    int64_t purge_ms; /* when old ones are dropped next; busi_now_ms() scale */
 };
 [[nodiscard]] bool auth_event_relay_start(struct auth_event_relay *events,
                                           const struct auth_event_relay_options *options);

@@ -254,7 +254,6 @@ static bool open_subscriber(struct auth_hooks *hooks, size_t i, struct busi_loop
                                                           .fibers = options->fibers,
                                                           .client = subscriber->client,
                                                           .subscriber = name,
-                                                          .keep_ms = options->settings->hook_keep_ms,
                                                       });
 }
 

@@ -14,7 +14,6 @@ enum {
     EAGER_MS = 10,     /* between looks while tokens cannot be judged */
     LOOK_MS = 250,     /* between looks at the connection */
     ADVANCE_MS = 2000, /* between moves of the mark */
-    PURGE_MS = 60000,
     /* A number is handed out before its row can be seen. Rows so much older than the longest statement have
      * no unseen row before them. */
     SETTLED_MORE_S = 4
@@ -26,7 +25,6 @@ struct auth_journal {
     struct auth_safety safety; /* of the Redis we are connected to */
     int64_t settled_s;         /* rows of this age are in order; seconds */
     int64_t advance_ms;        /* when the mark is moved next; busi_now_ms() scale */
-    int64_t purge_ms;          /* when expired rows are deleted next */
     bool resting;              /* waits for time to pass */
     bool stopping;             /* leave at the next occasion */
     bool stopped;              /* the fiber has ended */
@@ -194,17 +192,6 @@ static void watch(struct auth_journal *journal)
     busi_call_fini(&call);
 }
 
-static void purge(struct auth_journal *journal)
-{
-    struct busi_pg_result result;
-    if (busi_pg_run(journal->auth->pg, AUTH_PURGE_REVOCATIONS, NULL, busi_now_ms() + STEP_MS, &result) ==
-            BUSI_OK &&
-        result.affected > 0)
-        busi_log(BUSI_DEBUG, "revocations_purged", BUSI_I("number", result.affected));
-    busi_pg_clear(&result);
-    journal->purge_ms = busi_now_ms() + PURGE_MS;
-}
-
 static void rest(struct auth_journal *journal)
 {
     journal->resting = true;
@@ -223,8 +210,6 @@ static void work(void *arg)
             apply(journal);
         else if (busi_now_ms() >= journal->advance_ms)
             advance(journal);
-        else if (busi_now_ms() >= journal->purge_ms)
-            purge(journal);
         if (!journal->stopping)
             rest(journal);
     }

@@ -1,15 +1,6 @@
 #include "key_ring.h"
 #include "crypto/secret.h"
 
-static bool is_kid(struct busi_str text)
-{
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
-    for (size_t i = 0; i < text.len; i++)
-        if (!memchr(allowed, text.ptr[i], sizeof(allowed) - 1))
-            return false;
-    return text.len > 0 && text.len <= BUSI_JWT_KID_MOST;
-}
-
 const char *auth_key_fault(struct busi_str secret, size_t least_bytes)
 {
     bool seen[256] = {false};
@@ -77,7 +68,7 @@ static const char *add_line(struct auth_key_ring *ring, const struct busi_jwt_ke
         kid = (struct busi_str){line.ptr, (size_t)(space - line.ptr)};
         secret = trim((struct busi_str){space, line.len - kid.len});
     }
-    if (space && !is_kid(kid))
+    if (space && !busi_jwt_kid_valid(kid))
         return "has a space, but before it no kid: 1 to 64 of A-Z a-z 0-9 - _ .";
     if (memchr(secret.ptr, ' ', secret.len))
         return "has more than a kid, a space and a secret";
@@ -97,7 +88,7 @@ const char *auth_key_ring_read(struct auth_key_ring *ring, const struct busi_jwt
 {
     const char *fault = NULL;
     ring->n = 0;
-    for (*line = 1; lines.len > 0 && !fault; ++*line) {
+    for (*line = 1; lines.len > 0; ++*line) {
         const char *end = memchr(lines.ptr, '\n', lines.len);
         struct busi_str one = {lines.ptr, end ? (size_t)(end - lines.ptr) : lines.len};
         lines.ptr += one.len + (end != NULL);

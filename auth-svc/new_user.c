@@ -98,3 +98,47 @@ bool auth_new_user_check(struct busi_call *call, const struct busi_sign_up_reque
         (void)!auth_password_confirmed(call, in->password, in->password_confirm);
     return call->n_violations == before;
 }
+
+bool auth_managed_user_check(struct busi_call *call, const struct busi_create_user_request *in,
+                             const struct auth_door *door, const struct auth_common_passwords *common,
+                             struct auth_username *username)
+{
+    size_t before = call->n_violations;
+    bool nameless = door->logins == AUTH_LOGIN_EMAIL; /* an e-mail is all it could sign in with */
+    *username = (struct auth_username){0};
+    if (in->email.ptr || nameless)
+        refuse_email(call, in->email, door->least_email);
+    if (in->username.ptr || (!in->email.ptr && !nameless))
+        refuse_username(call, in->username, false, username);
+    const struct auth_new_password chosen = {in->password, door->least_password, common, in->email,
+                                             in->username};
+    (void)!auth_new_password_check(call, "password", &chosen);
+    refuse_meta(call, in->meta);
+    return call->n_violations == before;
+}
+
+bool auth_user_change_check(struct busi_call *call, const struct auth_user_change *change,
+                            struct auth_username *username)
+{
+    const struct busi_update_user_request *in = change->in;
+    size_t before = call->n_violations;
+    struct busi_str email = in->email.ptr ? in->email : change->email;
+    struct busi_str name = in->username.ptr ? in->username : change->username;
+    *username = (struct auth_username){0};
+    if (in->email.ptr)
+        refuse_email(call, in->email, change->door->least_email);
+    if (in->username.len > 0)
+        refuse_username(call, in->username,
+                        change->reserve_names && !busi_str_ieq(in->username, change->username), username);
+    if (in->username.ptr && in->username.len == 0 && !email.ptr)
+        busi_call_refuse(call, "username", BUSI_RULE_BLANK, 0); /* nothing would name the account */
+    const struct auth_new_password chosen = {in->password, change->door->least_password, change->common,
+                                             email, name};
+    if (in->password.ptr)
+        (void)!auth_new_password_check(call, "password", &chosen);
+    refuse_meta(call, in->meta);
+    bool twice = in->password_confirm.ptr || (change->door->asks & AUTH_ASKS_CONFIRMATION);
+    if (call->n_violations == before && in->password.ptr && twice)
+        (void)!auth_password_confirmed(call, in->password, in->password_confirm);
+    return call->n_violations == before;
+}

@@ -12,6 +12,20 @@ enum { AUTH_META_MOST_BYTES = 4096 };
 bool auth_new_user_check(struct busi_call *call, const struct busi_sign_up_request *in,
                          const struct auth_door *door, bool reserve_names,
                          const struct auth_common_passwords *common, struct auth_username *username);
+/* The same for an account made by somebody who may: any name, no e-mail where the door lets user names in. */
+bool auth_managed_user_check(struct busi_call *call, const struct busi_create_user_request *in,
+                             const struct auth_door *door, const struct auth_common_passwords *common,
+                             struct auth_username *username);
+/* The same for what of an account is to change; a user name it has already may be a reserved one. */
+struct auth_user_change {
+    const struct busi_update_user_request *in;
+    const struct auth_door *door;
+    struct busi_str email, username;            /* so far; may be absent */
+    bool reserve_names;                         /* refuse those that would pass for somebody in charge */
+    const struct auth_common_passwords *common; /* refused */
+};
+bool auth_user_change_check(struct busi_call *call, const struct auth_user_change *change,
+                            struct auth_username *username);
 /* The same for a password alone, reported as field. */
 struct auth_new_password {
     struct busi_str password;

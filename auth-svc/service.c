@@ -1,8 +1,10 @@
 #include "service.h"
+#include "audit_command.h"
 #include "auth.h"
 #include "database.h"
 #include "hook_rules.h"
 #include "oidc_rules.h"
+#include "purge.h"
 #include "safety.h"
 
 enum { TOKEN_HASH_KEY_LEAST_BYTES = 32 };
@@ -18,6 +20,9 @@ static const struct busi_endpoint endpoints[] = {
 
 static const struct busi_command commands[] = {
     {"migrate", "[--status]", "bring the schema up to date, or list what is pending", auth_migrate, false},
+    {"purge", NULL, "delete all that has expired, as serving does bit by bit", auth_purge, false},
+    {"audit", "[--user ID|NAME] [--event EVENT] [--failed] [--since 24h] [--follow] [--json] ...",
+     "show who did what to which account", auth_audit_command, false},
 };
 
 static bool need(struct busi_buf *errors, bool fine, const char *line)

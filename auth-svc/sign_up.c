@@ -12,8 +12,6 @@
 #include "passwords.h"
 #include "sessions.h"
 
-enum { CODE_ATTEMPTS = 5 };
-
 /* An account about to be made, as CREATE_USER takes it. */
 struct draft {
     struct busi_str email_key;
@@ -33,47 +31,9 @@ static enum busi_code resolve(struct auth *self, struct busi_call *call, const s
     return auth_database_lost(call, "the database went away; the account may exist");
 }
 
-/* The database names one of two that may be taken, the account that has the other is looked up. */
-static enum busi_code refuse_taken(struct auth *self, struct busi_call *call, const struct draft *draft,
-                                   const char *constraint)
-{
-    enum { EMAIL, USERNAME };
-    struct busi_pg_result result;
-    const struct busi_str keys[] = {draft->email_key, draft->username.key};
-    enum busi_code code = busi_pg_run(self->pg, AUTH_FIND_TAKEN, keys, call->until_ms, &result);
-    if (code == BUSI_OK) {
-        if (strcmp(constraint, "users_email_key") == 0 || busi_pg_int(&result, 0, EMAIL))
-            busi_call_refuse(call, "email", BUSI_RULE_TAKEN, 0);
-        if (strcmp(constraint, "users_username_key") == 0 || busi_pg_int(&result, 0, USERNAME))
-            busi_call_refuse(call, "username", BUSI_RULE_TAKEN, 0);
-        code = busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the account is not valid");
-    }
-    busi_pg_clear(&result);
-    return code;
-}
-
-/* ALREADY_EXISTS with the constraint's name. A code that somebody has is no reason to fail: the next is
- * another. */
-static enum busi_code insert(struct auth *self, struct busi_call *call, const struct busi_str *params,
-                             struct auth_account *account, char constraint[64])
-{
-    struct busi_pg_result result;
-    enum busi_code code = BUSI_ALREADY_EXISTS;
-    memcpy(constraint, "users_code", sizeof("users_code"));
-    for (int i = 0; i < CODE_ATTEMPTS && strcmp(constraint, "users_code") == 0; i++) {
-        code = busi_pg_run(self->pg, AUTH_CREATE_USER, params, call->until_ms, &result);
-        memcpy(constraint, result.constraint, sizeof(result.constraint));
-        if (code == BUSI_OK && !auth_account_read(&call->arena, &result, account))
-            code = auth_no_memory(call);
-        busi_pg_clear(&result);
-    }
-    return code;
-}
-
 static enum busi_code create(struct auth *self, struct busi_call *call, const struct busi_sign_up_request *in,
                              const struct draft *draft, struct auth_account *account)
 {
-    char constraint[64];
     const struct busi_str params[] = {
         in->email,
         draft->email_key,
@@ -90,11 +50,8 @@ static enum busi_code create(struct auth *self, struct busi_call *call, const st
         in->link};
     if (!params[10].ptr || !params[11].ptr)
         return auth_no_memory(call);
-    enum busi_code code = insert(self, call, params, account, constraint);
-    if (code == BUSI_ALREADY_EXISTS && strcmp(constraint, "users_code") == 0)
-        return busi_call_fail(call, BUSI_ABORTED, "no short name is free");
-    if (code == BUSI_ALREADY_EXISTS)
-        return refuse_taken(self, call, draft, constraint);
+    const struct auth_account_keys keys = {draft->email_key, draft->username.key};
+    enum busi_code code = auth_account_insert(self, call, AUTH_CREATE_USER, params, &keys, account);
     return code == BUSI_UNKNOWN ? resolve(self, call, draft, account) : code;
 }
 

@@ -15,3 +15,9 @@ struct auth_sweeper {
 /* sweeper stays where it is while it runs. False: no fiber is left. */
 [[nodiscard]] bool auth_sweeper_start(struct auth_sweeper *sweeper, struct busi_pg *pg,
                                       struct busi_fibers *fibers, const struct busi_settings *settings);
+
+/* One batch by hand, of what is swept at this place. How many rows, and whether there may be more; -1: the
+ * database did not do it. */
+size_t auth_sweeps(void);
+const char *auth_sweep_name(size_t at);
+int64_t auth_sweep(struct busi_pg *pg, const struct busi_settings *settings, size_t at, bool *more);

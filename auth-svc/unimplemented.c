@@ -8,9 +8,6 @@
         (void)self, (void)in, (void)out;                                                                     \
         return busi_call_fail(call, BUSI_UNIMPLEMENTED, "not yet");                                          \
     }
-UNIMPLEMENTED(get_user, user_id_request, account)
-UNIMPLEMENTED(create_user, create_user_request, account)
-UNIMPLEMENTED(update_user, update_user_request, account)
 UNIMPLEMENTED(list_users, list_users_request, list_users_reply)
 UNIMPLEMENTED(count_users, list_users_request, count_reply)
 UNIMPLEMENTED(list_roles, list_roles_request, list_roles_reply)

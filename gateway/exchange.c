@@ -114,6 +114,12 @@ void exchange_text(struct exchange *x, int status, struct busi_str text)
         http_add_header(x->response, "WWW-Authenticate", BUSI_STR("Bearer"));
 }
 
+void exchange_redirect(struct exchange *x, struct busi_str location)
+{
+    x->response->status = 303;
+    http_add_header(x->response, "Location", location);
+}
+
 bool exchange_is_verdict(enum busi_code code)
 {
     return code == BUSI_UNAUTHENTICATED || code == BUSI_NOT_FOUND || code == BUSI_PERMISSION_DENIED ||

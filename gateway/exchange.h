@@ -33,6 +33,8 @@ void exchange_unauthenticated(struct exchange *x, enum token_fault fault);
 void exchange_forbidden(struct exchange *x);
 /* Answers with plain text. */
 void exchange_text(struct exchange *x, int status, struct busi_str text);
+/* 303: the browser goes there by GET. location: fit for a header. */
+void exchange_redirect(struct exchange *x, struct busi_str location);
 /* 405, with these methods in Allow. */
 void exchange_wrong_method(struct exchange *x, unsigned methods);
 

@@ -15,6 +15,7 @@ void front_response_init(struct front_worker *worker, struct http_response *resp
     response->n_headers = 0;
     response->language = 0;
     response->max_age_s = 0;
+    response->site = NULL;
     response->no_store = response->close = false;
     worker->body.ptr = NULL;
     worker->body.len = worker->body.room = 0;
@@ -38,7 +39,7 @@ void front_refuse(struct front_worker *worker, struct busi_str path, int status,
     response->status = status;
     response->content_type = NULL;
     response->n_headers = 0;
-    app->refuse(app->state, path, response);
+    app->refuse(app->state, &worker->request, path, response);
     response->status = status;
 }
 

@@ -8,7 +8,7 @@
 enum {
     MOST_IN_FLIGHT = 512, /* calls per worker: below a worker's fibers, which two gateways share */
     TICK_MS = 50,
-    WHO_WIDTH = 16, /* of a column of `gateway routes` */
+    WHO_WIDEST = 32, /* of a column of `gateway routes`; a rule may be longer */
 };
 
 struct router_options gateway_router_options(const struct busi_settings *settings)
@@ -21,34 +21,55 @@ struct router_options gateway_router_options(const struct busi_settings *setting
 #include "surfaces.def"
 #undef SURFACE
     options.on[SURFACE_ash_site] = options.on[SURFACE_ash_site] && options.on[SURFACE_ash];
-    options.on[SURFACE_pages] = options.on[SURFACE_pages] && options.on[SURFACE_accesspass];
+    options.on[SURFACE_pages] =
+        options.on[SURFACE_pages] && (options.on[SURFACE_accesspass] || options.on[SURFACE_ash]);
+    options.on[SURFACE_account] = options.on[SURFACE_account] && options.on[SURFACE_ash];
     return options;
 }
 
-static size_t widest(const struct router_options *options)
+/* Columns of `gateway routes`, in characters. */
+struct widths {
+    size_t path, handler, who;
+};
+
+static void widen(size_t *width, size_t n)
 {
-    size_t width = 0;
+    *width = n > *width ? n : *width;
+}
+
+static struct widths measure(const struct router_options *options, const struct guard_rules *rules)
+{
+    struct widths widths = {0};
+    struct busi_buf who;
+    busi_buf_init(&who, GUARD_CONDITIONS_MOST * 4096);
     for (size_t i = 0; i < ROUTES; i++) {
-        size_t n = options->prefix[routes[i].surface].len + strlen(routes[i].path);
-        width = n > width ? n : width;
+        if (!options->on[routes[i].surface])
+            continue;
+        busi_buf_clear(&who);
+        guard_rules_print(&who, rules, &routes[i]);
+        widen(&widths.path, options->prefix[routes[i].surface].len + strlen(routes[i].path));
+        widen(&widths.handler, strlen(routes[i].handler_name));
+        widen(&widths.who, who.len < WHO_WIDEST ? who.len : WHO_WIDEST);
     }
-    return width;
+    busi_buf_fini(&who);
+    return widths;
 }
 
 void gateway_print_routes(struct busi_buf *out, const struct router_options *options,
                           const struct guard_rules *rules)
 {
-    size_t width = widest(options);
+    const struct widths widths = measure(options, rules);
     for (size_t i = 0; i < ROUTES; i++) {
         const struct route *route = &routes[i];
         struct busi_str prefix = options->prefix[route->surface];
         if (!options->on[route->surface])
             continue;
-        busi_buf_printf(out, "%12s  %-6s  %.*s%-*s  %-16s  ", surface_get(route->surface)->name, route->verb,
-                        BUSI_ARG(prefix), (int)(width - prefix.len), route->path, route->handler_name);
+        busi_buf_printf(out, "%12s  %-6s  %.*s%-*s  %-*s  ", surface_get(route->surface)->name, route->verb,
+                        BUSI_ARG(prefix), (int)(widths.path - prefix.len), route->path, (int)widths.handler,
+                        route->handler_name);
         size_t begun = out->len;
         guard_rules_print(out, rules, route);
-        for (size_t used = out->len - begun; used < WHO_WIDTH; used++)
+        while (out->len - begun < widths.who && !out->failed)
             busi_buf_char(out, ' ');
         busi_buf_printf(out, "  %s\n", route->help);
     }
@@ -110,15 +131,15 @@ static bool check_proxies(struct busi_str list, struct busi_buf *errors)
 
 static bool check_origins(struct busi_str list, struct busi_buf *errors)
 {
-    struct cors cors;
+    struct origins cors;
     struct busi_str bad;
-    if (cors_init(&cors, list, &bad))
+    if (origins_init(&cors, list, &bad))
         return true;
     if (bad.ptr)
         busi_buf_printf(errors, "BUSI_CORS_ORIGINS: '%.*s' is no origin, as https://app.example.com\n",
                         BUSI_ARG(bad));
     else
-        busi_buf_printf(errors, "BUSI_CORS_ORIGINS: names more than %d origins\n", CORS_ORIGINS_MOST);
+        busi_buf_printf(errors, "BUSI_CORS_ORIGINS: names more than %d origins\n", ORIGINS_MOST);
     return false;
 }
 
@@ -140,6 +161,9 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     }
     for (int i = 0; i < SURFACES; i++)
         ok = check_prefix(options.prefix[i], surface_get((enum surface_id)i)->name, errors) && ok;
+    struct page_site *site = page_site_new(settings, &options, errors);
+    ok = site && ok;
+    page_site_free(&site);
     struct guard_rules rules;
     return guard_rules_read(&rules, settings->guard_rules, &options, errors) && ok;
 }
@@ -217,18 +241,23 @@ static void stop(void *state)
         http_front_close(&gateway->front);
     session_watch_free(&gateway->watch);
     session_cache_free(&gateway->sessions);
+    page_site_free(&gateway->site);
     if (gateway->rpc)
         busi_rpc_client_free(&gateway->rpc);
     free(gateway);
 }
 
-/* check() has read them once: they are fine. */
-static void read_rules(struct gateway *gateway, const struct router_options *options)
+/* check() has read them once: they are fine. But a theme's files may have changed since. */
+static bool read_rules(struct gateway *gateway, const struct router_options *options, const char **error)
 {
     struct busi_buf errors;
     busi_buf_init(&errors, 4096);
     (void)!guard_rules_read(&gateway->rules, gateway->settings->guard_rules, options, &errors);
+    gateway->site = page_site_new(gateway->settings, options, &errors);
     busi_buf_fini(&errors);
+    if (!gateway->site)
+        *error = "the theme of pages cannot be read";
+    return gateway->site != NULL;
 }
 
 static void *start(struct busi_process *process)
@@ -240,12 +269,11 @@ static void *start(struct busi_process *process)
     gateway->settings = process->settings;
     struct router_options options = gateway_router_options(process->settings);
     router_init(&gateway->router, &options);
-    read_rules(gateway, &options);
     (void)!proxies_init(&gateway->proxies, process->settings->trusted_proxies, &(struct busi_str){0});
-    (void)!cors_init(&gateway->cors, process->settings->cors_origins, &(struct busi_str){0});
-    if (open_histograms(gateway) && open_client(gateway, process, &error) &&
-        open_sessions(gateway, process) && open_front(gateway, &error) &&
-        start_tick(gateway, process->loop)) {
+    (void)!origins_init(&gateway->cors, process->settings->cors_origins, &(struct busi_str){0});
+    if (read_rules(gateway, &options, &error) && open_histograms(gateway) &&
+        open_client(gateway, process, &error) && open_sessions(gateway, process) &&
+        open_front(gateway, &error) && start_tick(gateway, process->loop)) {
         busi_log(BUSI_INFO, "listening", BUSI_S("bind", process->settings->http_bind),
                  BUSI_I("port", http_front_port(gateway->front)));
         return gateway;

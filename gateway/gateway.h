@@ -1,7 +1,8 @@
 /* The gateway process: routes, workers' client and front in one place. */
 #pragma once
-#include "cors.h"
 #include "guard_rules.h"
+#include "origins.h"
+#include "page_site.h"
 #include "proxies.h"
 #include "router.h"
 #include "service/service.h"
@@ -11,15 +12,16 @@
 struct gateway {
     const struct busi_settings *settings; /* borrowed, lives as long as the process */
     struct router router;
-    struct guard_rules rules;                  /* what some routes ask of a token */
-    struct cors cors;                          /* whose pages may read answers */
-    struct proxies proxies;                    /* whose X-Forwarded-For is believed */
-    atomic_bool proxy_told;                    /* the log has said that a proxy may be missing there */
-    struct busi_rpc_client *rpc;               /* owned */
-    struct session_cache *sessions;            /* owned: principals of tokens checked before */
-    struct session_watch *watch;               /* owned: hears which of them have ended */
-    struct http_front *front;                  /* owned */
-    struct busi_timer *tick;                   /* owned; tends the front */
+    struct guard_rules rules;       /* what some routes ask of a token */
+    struct origins cors;            /* whose pages may read answers; none: they say nothing of it */
+    struct page_site *site;         /* owned: what pages have of the house */
+    struct proxies proxies;         /* whose X-Forwarded-For is believed */
+    atomic_bool proxy_told;         /* the log has said that a proxy may be missing there */
+    struct busi_rpc_client *rpc;    /* owned */
+    struct session_cache *sessions; /* owned: principals of tokens checked before */
+    struct session_watch *watch;    /* owned: hears which of them have ended */
+    struct http_front *front;       /* owned */
+    struct busi_timer *tick;        /* owned; tends the front */
     struct busi_histogram *histograms[ROUTES]; /* by row of routes.def; kept by the metrics */
     struct busi_histogram *unmatched;          /* requests no row was found for */
 };

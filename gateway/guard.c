@@ -45,8 +45,7 @@ static void refuse(struct exchange *x, enum busi_code code)
     }
 }
 
-/* Remembered, or asked for. */
-static enum busi_code check(struct exchange *x, struct busi_str token, struct busi_principal *principal)
+enum busi_code guard_check(struct exchange *x, struct busi_str token, struct busi_principal *principal)
 {
     struct busi_call *call = &x->request->call;
     struct session_cache *sessions = x->gateway->sessions;
@@ -85,7 +84,7 @@ bool guard_admit(struct exchange *x, struct busi_principal *principal)
     struct busi_str token = find_token(x);
     if (!token.ptr)
         return false;
-    enum busi_code code = check(x, token, principal);
+    enum busi_code code = guard_check(x, token, principal);
     if (code != BUSI_OK) {
         refuse(x, code);
         return false;

@@ -43,16 +43,19 @@ const struct http_header *http_find_header(const struct http_request *request, s
 /* How often it occurs. */
 size_t http_count_header(const struct http_request *request, struct busi_str name);
 
+struct page_site;
+
 struct http_response {
     int status;
     const char *content_type;       /* static; NULL with an empty body */
     struct busi_buf body;           /* the front adds Content-Length, and leaves the body out for HEAD */
-    struct http_header headers[12]; /* further ones: location, link, allow ...; values without CR, LF */
+    struct http_header headers[16]; /* further ones: location, link, allow ...; values without CR, LF */
     size_t n_headers;
-    size_t language; /* of a page's texts: page.h */
-    bool no_store;   /* Cache-Control: no-store instead of the default */
-    int max_age_s;   /* anybody may keep it for so long; 0: nobody may without asking */
-    bool close;      /* end the connection after this answer */
+    size_t language;              /* of a page's texts: page.h */
+    const struct page_site *site; /* whose pages they are */
+    bool no_store;                /* Cache-Control: no-store instead of the default */
+    int max_age_s;                /* anybody may keep it for so long; 0: nobody may without asking */
+    bool close;                   /* end the connection after this answer */
 };
 void http_add_header(struct http_response *response, const char *name, struct busi_str value);
 
@@ -66,8 +69,10 @@ struct http_app {
     /* Answers the checked request. */
     void (*answer)(void *state, struct http_request *request, struct http_response *response);
     /* Shapes an error of the front itself (400, 405, 408, 413, 414, 415, 417, 431, 501, 503): status is set
-     * already. path may be absent when it could not be read. */
-    void (*refuse)(void *state, struct busi_str path, struct http_response *response);
+     * already. path may be absent when it could not be read; of a head that is not believed request has no
+     * headers. */
+    void (*refuse)(void *state, const struct http_request *request, struct busi_str path,
+                   struct http_response *response);
     /* After every answer was written, the front's own too: the application counts it (its route is in
      * request->note). */
     void (*done)(void *state, const struct http_request *request, const struct http_response *response,

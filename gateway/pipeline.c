@@ -81,7 +81,7 @@ static bool is_private(const struct route *path)
 static const struct surface *surface_for(const struct exchange *x, enum surface_id id)
 {
     const struct surface *surface = surface_get(id);
-    if (surface->for_browsers && x->gateway->settings->surface_pages && accept_prefers_page(x->request))
+    if (surface->for_browsers && x->gateway->site->account.ptr && accept_prefers_page(x->request))
         return surface->for_browsers;
     return surface;
 }
@@ -93,6 +93,7 @@ static void prepare(struct exchange *x, const struct route_match *match)
     const struct route *path = match->path;
     x->surface = surface_for(x, match->surface);
     x->response->no_store = is_private(path);
+    x->response->site = x->gateway->site;
     if (x->surface->for_people)
         x->response->language = page_language(request);
     if (path && path->time == TIME_PASSWORD)
@@ -169,15 +170,19 @@ void pipeline_answer(void *state, struct http_request *request, struct http_resp
     prepare(&x, &match);
     if (!cors_preflight(&x, match.methods))
         handle(&x, match);
-    cors_mark(&x);
+    cors_mark(&gateway->cors, x.surface, request, response);
 }
 
-void pipeline_refuse(void *state, struct busi_str path, struct http_response *response)
+void pipeline_refuse(void *state, const struct http_request *request, struct busi_str path,
+                     struct http_response *response)
 {
     const struct gateway *gateway = state;
     struct route_match match = router_match(&gateway->router, HTTP_GET, path);
+    const struct surface *surface = surface_get(match.surface);
     response->no_store = is_private(match.path);
-    surface_get(match.surface)->error(response, response->status);
+    response->site = gateway->site;
+    surface->error(response, response->status);
+    cors_mark(&gateway->cors, surface, request, response);
 }
 
 void pipeline_done(void *state, const struct http_request *request, const struct http_response *response,

@@ -6,7 +6,8 @@
 
 int64_t pipeline_body_limit(void *state, const struct http_request *request);
 void pipeline_answer(void *state, struct http_request *request, struct http_response *response);
-void pipeline_refuse(void *state, struct busi_str path, struct http_response *response);
+void pipeline_refuse(void *state, const struct http_request *request, struct busi_str path,
+                     struct http_response *response);
 void pipeline_done(void *state, const struct http_request *request, const struct http_response *response,
                    int64_t us);
 

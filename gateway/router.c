@@ -164,7 +164,8 @@ struct route_match router_match(const struct router *router, enum http_method me
             continue;
         if (!match.path)
             match.path = &routes[i];
-        match.methods |= (unsigned)routes[i].method;
+        if (routes[i].surface == match.path->surface)
+            match.methods |= (unsigned)routes[i].method;
         if (routes[i].method == method) {
             match.route = match.path = &routes[i];
             match.id = id;

@@ -65,7 +65,7 @@ struct route_match {
     const struct route *path;  /* route, or else the first row with this path; NULL: no such path */
     enum surface_id surface;   /* path's; without one that whose prefix it stands below, or the first */
     struct busi_str id;        /* what ":id" took, raw; absent without */
-    unsigned methods;          /* route NULL: every method this path has, or'ed */
+    unsigned methods; /* route NULL: every method this path has on the surface of its first row, or'ed */
 };
 /* path: raw bytes as sent, before any '?'. */
 struct route_match router_match(const struct router *router, enum http_method method, struct busi_str path);

@@ -27,8 +27,26 @@ bool same_site(const struct http_request *request)
         return false;
     if (site)
         return is_one_of(site->value, "same-origin", "none");
-    /* browsers too old for Sec-Fetch-Site say "null" of our own pages, whose policy is no-referrer */
-    if (!origin || busi_str_eq(origin->value, BUSI_STR("null")))
+    if (!origin)
         return true;
     return host && is_origin_of(origin->value, host->value);
+}
+
+/* Our pages tell no more than their origin: "https://example.com/". */
+static bool is_ours(struct busi_str referer, const struct http_header *host)
+{
+    for (size_t i = 0, slashes = 0; i < referer.len; i++)
+        if (referer.ptr[i] == '/' && ++slashes == 3)
+            referer.len = i;
+    return host && is_origin_of(referer, host->value);
+}
+
+bool same_site_visit(const struct http_request *request)
+{
+    const struct http_header *referer = http_find_header(request, BUSI_STR("referer"));
+    if (http_find_header(request, BUSI_STR("sec-purpose")) || !same_site(request))
+        return false;
+    if (http_find_header(request, BUSI_STR("sec-fetch-site")) || !referer)
+        return true;
+    return is_ours(referer->value, http_find_header(request, BUSI_STR("host")));
 }

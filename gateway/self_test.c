@@ -30,8 +30,10 @@ static void answer(void *state, struct http_request *request, struct http_respon
                     BUSI_ARG(request->query), request->n_headers, BUSI_ARG(request->body));
 }
 
-static void refuse(void *state, struct busi_str path, struct http_response *response)
+static void refuse(void *state, const struct http_request *request, struct busi_str path,
+                   struct http_response *response)
 {
+    (void)request;
     (void)state;
     response->content_type = "text/plain";
     busi_buf_printf(&response->body, "{%d|%.*s}", response->status, BUSI_ARG(path));

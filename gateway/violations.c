@@ -1,18 +1,10 @@
 #include "violations.h"
 #include "base/code.h"
 
-/* A rule's text is a format with at most one %d. */
 static void write_rule(struct busi_buf *out, const struct busi_violation *violation)
 {
-    const char *text = busi_rule_text((int)violation->rule);
-    const char *limit = strstr(text, "%d");
     busi_buf_char(out, '"');
-    if (limit) {
-        busi_buf_add(out, text, (size_t)(limit - text));
-        busi_buf_int(out, violation->limit);
-        text = limit + 2;
-    }
-    busi_buf_add(out, text, strlen(text));
+    busi_rule_print(out, (int)violation->rule, violation->limit);
     busi_buf_char(out, '"');
 }
 

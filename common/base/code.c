@@ -37,3 +37,14 @@ const char *busi_rule_text(int rule)
     bool known = rule >= 0 && (size_t)rule < sizeof texts / sizeof texts[0] && texts[rule];
     return texts[known ? rule : BUSI_RULE_INVALID];
 }
+
+void busi_rule_print(struct busi_buf *out, int rule, int64_t limit)
+{
+    const char *text = busi_rule_text(rule), *number = strstr(text, "%d");
+    if (number) {
+        busi_buf_add(out, text, (size_t)(number - text));
+        busi_buf_int(out, limit);
+        text = number + 2;
+    }
+    busi_buf_add(out, text, strlen(text));
+}

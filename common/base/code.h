@@ -1,6 +1,6 @@
 /* Status codes and refusal rules: the rows of proto/errors.def and proto/rules.def as C. */
 #pragma once
-#include "base/str.h"
+#include "base/buf.h"
 
 enum busi_code {
 #define ERROR(name, number, http, retry) BUSI_##name = number,
@@ -20,3 +20,5 @@ int busi_code_http(int code);         /* 404 */
 
 /* printf format with one %d (the limit) or none; "is invalid" for a number without a row. */
 const char *busi_rule_text(int rule);
+/* The same with its limit in it. */
+void busi_rule_print(struct busi_buf *out, int rule, int64_t limit);

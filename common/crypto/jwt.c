@@ -26,11 +26,20 @@ static const struct algorithm {
     [BUSI_JWT_HS512] = {"HS512", "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9", crypto_auth_hmacsha512_BYTES},
 };
 
+bool busi_jwt_kid_valid(struct busi_str kid)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    for (size_t i = 0; i < kid.len; i++)
+        if (!memchr(allowed, kid.ptr[i], sizeof(allowed) - 1))
+            return false;
+    return kid.len > 0 && kid.len <= BUSI_JWT_KID_MOST;
+}
+
 struct busi_str busi_jwt_header(char out[BUSI_JWT_HEADER_MOST], enum busi_jwt_algorithm algorithm,
                                 struct busi_str kid)
 {
     char json[BUSI_JWT_HEADER_MOST / 4 * 3];
-    assert(kid.len > 0 && kid.len <= BUSI_JWT_KID_MOST);
+    assert(busi_jwt_kid_valid(kid));
     int len = snprintf(json, sizeof(json), "{\"alg\":\"%s\",\"kid\":\"%.*s\",\"typ\":\"JWT\"}",
                        algorithms[algorithm].name, BUSI_ARG(kid));
     return (struct busi_str){out, busi_base64url_encode(out, json, (size_t)len)};

@@ -25,8 +25,9 @@ struct busi_jwt_claims {
 };
 enum busi_jwt_verdict { BUSI_JWT_OK, BUSI_JWT_INVALID, BUSI_JWT_EXPIRED, BUSI_JWT_NOT_YET };
 
-/* {"alg":"HS512","kid":kid,"typ":"JWT"}, encoded into out. kid: 1 to BUSI_JWT_KID_MOST characters that JSON
- * does not escape. */
+/* A key's name: 1 to BUSI_JWT_KID_MOST of A-Z a-z 0-9 - _ . */
+bool busi_jwt_kid_valid(struct busi_str kid);
+/* {"alg":"HS512","kid":kid,"typ":"JWT"}, encoded into out. The kid is valid. */
 enum { BUSI_JWT_KID_MOST = 64, BUSI_JWT_HEADER_MOST = 144 };
 struct busi_str busi_jwt_header(char out[BUSI_JWT_HEADER_MOST], enum busi_jwt_algorithm algorithm,
                                 struct busi_str kid);

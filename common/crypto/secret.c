@@ -1,5 +1,6 @@
 #include "crypto/secret.h"
 #include "base/text.h"
+#include "crypto/jwt.h"
 #include <sodium.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -99,10 +100,14 @@ void busi_wipe(void *bytes, size_t n)
 int busi_gen_secret(int argc, char **argv)
 {
     int64_t n = SECRET_BYTES;
-    if (argc > 2 || (argc == 2 && !busi_str_int(busi_str_of(argv[1]), &n)) || n < SECRET_LEAST_BYTES ||
-        n > SECRET_MOST_BYTES) {
-        fprintf(stderr, "usage: gen-secret [BYTES]    %d to %d random bytes, %d without BYTES\n",
-                SECRET_LEAST_BYTES, SECRET_MOST_BYTES, SECRET_BYTES);
+    const char *kid = argc > 2 && strcmp(argv[1], "--kid") == 0 ? argv[2] : NULL;
+    int used = kid ? 3 : 1;
+    if (argc > used + 1 || (argc == used + 1 && !busi_str_int(busi_str_of(argv[used]), &n)) ||
+        n < SECRET_LEAST_BYTES || n > SECRET_MOST_BYTES || (kid && !busi_jwt_kid_valid(busi_str_of(kid)))) {
+        fprintf(stderr,
+                "usage: gen-secret [--kid NAME] [BYTES]    %d to %d random bytes, %d without BYTES; a name "
+                "has 1 to %d of A-Z a-z 0-9 - _ .\n",
+                SECRET_LEAST_BYTES, SECRET_MOST_BYTES, SECRET_BYTES, BUSI_JWT_KID_MOST);
         return 2;
     }
     if (!busi_crypto_init()) {
@@ -114,7 +119,7 @@ int busi_gen_secret(int argc, char **argv)
     randombytes_buf(bytes, (size_t)n);
     size_t len = busi_base64url_encode(text, bytes, (size_t)n);
     text[len] = '\0';
-    bool written = puts(text) >= 0 && fflush(stdout) == 0;
+    bool written = printf("%s%s%s\n", kid ? kid : "", kid ? " " : "", text) >= 0 && fflush(stdout) == 0;
     sodium_memzero(bytes, sizeof(bytes));
     sodium_memzero(text, sizeof(text));
     return written ? 0 : 1;

@@ -20,5 +20,5 @@ void busi_sha256(uint8_t out[32], struct busi_str message);
 uint64_t busi_short_hash(const uint8_t key[16], struct busi_str message);
 bool busi_same_bytes(const void *a, const void *b, size_t n); /* constant time */
 void busi_wipe(void *bytes, size_t n);
-/* gen-secret [bytes]: prints one line of base64url; exit code. */
+/* gen-secret [--kid NAME] [BYTES]: prints one line of base64url, the name before it; exit code. */
 int busi_gen_secret(int argc, char **argv);

@@ -74,7 +74,7 @@ static int gen_secret(const struct busi_settings *settings, int argc, char **arg
 
 static const struct busi_command common_commands[] = {
     {"gen-keys", "FOLDER NAME", "make a CURVE key pair: NAME.key and NAME.pub", gen_keys, true},
-    {"gen-secret", "[BYTES]", "print a new random secret", gen_secret, true},
+    {"gen-secret", "[--kid NAME] [BYTES]", "print a new random secret", gen_secret, true},
 };
 enum { COMMON_COMMANDS = sizeof(common_commands) / sizeof(common_commands)[0] };
 

@@ -1,4 +1,5 @@
 #include "ash_outcome.h"
+#include "ash_page.h"
 #include "ash_shape.h"
 
 bool ash_for_people(const struct exchange *x)
@@ -15,16 +16,17 @@ bool ash_begin(struct exchange *x, const struct ash_activity *activity)
 {
     x->request->call.origin.strategy = activity->strategy;
     x->request->call.origin.phase = activity->phase;
-    return true;
+    return !ash_for_people(x) || ash_page_begin(x);
 }
 
 bool ash_begin_by_link(struct exchange *x, const struct ash_activity *activity, struct busi_str secret)
 {
-    (void)secret;
     if (x->request->method == HTTP_HEAD) {
         exchange_wrong_method(x, HTTP_GET);
         return false;
     }
+    if (ash_for_people(x) && !ash_page_begin_by_link(x, activity, secret))
+        return false;
     return ash_begin(x, activity);
 }
 
@@ -45,7 +47,10 @@ static void answer_failure(struct exchange *x, enum busi_code reason)
 
 void ash_answer(struct exchange *x, const struct ash_activity *activity, const struct ash_outcome *outcome)
 {
-    (void)activity;
+    if (ash_for_people(x) && (outcome->result != ASH_FAILURE || is_failure(x, outcome->reason))) {
+        ash_page_answer(x, activity, outcome);
+        return;
+    }
     switch (outcome->result) {
     case ASH_SUCCESS:
         ash_shape_success(&x->response->body,

@@ -2,6 +2,7 @@
 #include "busi_shape.h"
 #include "exchange.h"
 #include "gateway.h"
+#include "page_session.h"
 
 static void answer_session(struct exchange *x, const struct busi_session_reply *session)
 {
@@ -42,7 +43,12 @@ void on_busi_sign_in(struct exchange *x)
         exchange_fail(x, code);
 }
 
+/* Where browsers are sent after signing in, unless BUSI_PAGES_HOME says another place. */
 void on_busi_home(struct exchange *x)
 {
-    exchange_text(x, 200, BUSI_STR("BusiApi!"));
+    struct busi_str account = x->gateway->site->account;
+    if (account.ptr && page_session_token(x).ptr)
+        exchange_redirect(x, busi_arena_printf(&x->request->call.arena, "%.*s/account", BUSI_ARG(account)));
+    else
+        exchange_text(x, 200, BUSI_STR("BusiApi!"));
 }

@@ -78,4 +78,9 @@ Test(secret, gen_secret_refuses_weak_and_odd_sizes)
         cr_assert_eq(busi_gen_secret(2, words[i]), 2, "%s", words[i][1]);
     cr_assert_eq(busi_gen_secret(1, words[0]), 0);
     cr_assert_eq(busi_gen_secret(2, (char *[]){"gen-secret", "32"}), 0);
+    cr_assert_eq(busi_gen_secret(3, (char *[]){"gen-secret", "--kid", "2026-11"}), 0);
+    cr_assert_eq(busi_gen_secret(4, (char *[]){"gen-secret", "--kid", "a", "31"}), 2);
+    cr_assert_eq(busi_gen_secret(3, (char *[]){"gen-secret", "--kid", "a b"}), 2);
+    cr_assert_eq(busi_gen_secret(3, (char *[]){"gen-secret", "--kid", ""}), 2);
+    cr_assert_eq(busi_gen_secret(2, (char *[]){"gen-secret", "--kid"}), 2);
 }

@@ -11,7 +11,7 @@ static void begin(void)
 {
     busi_call_init(&request.call, 1024 * 1024);
     struct busi_str bad;
-    cr_assert(cors_init(&gateway.cors, BUSI_STR("https://app.example.com, http://localhost:3000"), &bad));
+    cr_assert(origins_init(&gateway.cors, BUSI_STR("https://app.example.com, http://localhost:3000"), &bad));
 }
 
 static void end(void)
@@ -23,9 +23,9 @@ TestSuite(cors, .init = begin, .fini = end);
 
 static bool reads(const char *list)
 {
-    struct cors cors;
+    struct origins cors;
     struct busi_str bad;
-    return cors_init(&cors, busi_str_of(list), &bad);
+    return origins_init(&cors, busi_str_of(list), &bad);
 }
 
 Test(cors, origins_as_browsers_write_them)
@@ -56,7 +56,7 @@ Test(cors, origins_as_browsers_write_them)
 Test(cors, not_too_many)
 {
     char list[4096] = "";
-    for (int i = 0; i < CORS_ORIGINS_MOST; i++)
+    for (int i = 0; i < ORIGINS_MOST; i++)
         strcat(list, i ? ",https://a.com" : "https://a.com");
     cr_assert(reads(list));
     strcat(list, ",https://a.com");
@@ -82,7 +82,7 @@ static bool ask(enum http_method method, const struct surface *surface, const ch
     request.headers[request.n_headers++] =
         (struct http_header){BUSI_STR("Access-Control-Request-Method"), BUSI_STR("PUT")};
     bool answered = cors_preflight(&x, HTTP_GET | HTTP_PUT);
-    cors_mark(&x);
+    cors_mark(&gateway.cors, surface, &request, &response);
     return answered;
 }
 

@@ -177,11 +177,13 @@ Test(origin, a_used_up_quota_is_429_with_its_numbers)
                                          [SURFACE_ash] = "{\"authentication\":{\"status\":\"failed\"}}",
                                          [SURFACE_ash_site] = "{\"authentication\":{\"status\":\"failed\"}}",
                                          [SURFACE_magic] = "{\n  \"message\": \"Too many requests\"\n}",
-                                         [SURFACE_pages] = "<h1>Too many tries</h1>"};
+                                         [SURFACE_pages] = "<h1>Too many tries</h1>",
+                                         [SURFACE_account] = "<h1>Too many tries</h1>"};
+    struct page_site site = {.policy = BUSI_STR("default-src 'none'")};
     for (int i = 0; i < SURFACES; i++) {
         cr_assert((size_t)i < sizeof bodies / sizeof bodies[0] && bodies[i],
                   "what %s answers is to be said here", surface_get((enum surface_id)i)->name);
-        struct http_response response = {0};
+        struct http_response response = {.site = &site};
         struct exchange x = {.gateway = &gateway,
                              .request = &request,
                              .response = &response,
