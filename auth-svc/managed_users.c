@@ -13,25 +13,21 @@
 #include "passwords.h"
 #include "sessions.h"
 
-static enum busi_code no_such_user(struct busi_call *call)
-{
-    return busi_call_fail(call, BUSI_NOT_FOUND, "no such user");
-}
-
 enum busi_code auth_get_user(struct auth *self, struct busi_call *call, const struct busi_user_id_request *in,
                              struct busi_account *out)
 {
     struct busi_pg_result result;
     struct busi_str id = busi_arena_int(&call->arena, in->user_id);
+    size_t fit;
     if (!id.ptr)
         return auth_no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, AUTH_GET_USER, &id, call->until_ms, &result);
     if (code == BUSI_OK && result.rows == 0)
-        code = no_such_user(call);
+        code = auth_no_such_user(call);
     else if (code == BUSI_OK)
         code = auth_managed_user_read(call, &result, 0, out);
     busi_pg_clear(&result);
-    return code;
+    return code == BUSI_OK ? auth_managed_users_complete(self, call, out, 1, &fit) : code;
 }
 
 /* ---- making ---- */
@@ -147,7 +143,7 @@ static enum busi_code prepare(struct auth *self, struct busi_call *call, const s
     if (code != BUSI_OK)
         return code;
     if (change->before.id == 0)
-        return no_such_user(call);
+        return auth_no_such_user(call);
     const struct auth_user_change wanted = {
         in,           door, change->before.email, change->before.username, self->settings->reserved_names,
         &self->common};
@@ -222,7 +218,7 @@ static enum busi_code apply(struct auth *self, struct busi_call *call, struct ch
     enum busi_code code = busi_pg_run(self->pg, AUTH_UPDATE_USER, params, call->until_ms, &result);
     memcpy(constraint, result.constraint, sizeof(constraint));
     if (code == BUSI_OK && result.rows == 0)
-        code = no_such_user(call);
+        code = auth_no_such_user(call);
     else if (code == BUSI_OK)
         code = auth_managed_user_read(call, &result, 0, out);
     change->epoch = busi_pg_int(&result, 0, EPOCH);
@@ -230,6 +226,20 @@ static enum busi_code apply(struct auth *self, struct busi_call *call, struct ch
     if (code == BUSI_ALREADY_EXISTS)
         return auth_account_refuse_taken(self, call, &keys, in->user_id, constraint);
     return code == BUSI_UNKNOWN ? resolve(self, call, change, out) : code;
+}
+
+/* Before it is answered no session of before lives that must not, and those that live say what is true. */
+static enum busi_code settle(struct auth *self, struct busi_call *call, const struct change *change,
+                             struct busi_account *out)
+{
+    const struct busi_update_user_request *in = change->in;
+    enum busi_code code = BUSI_OK;
+    size_t fit;
+    if (change->hash.ptr)
+        code = auth_session_end_below(self, call, in->user_id, change->epoch, change->spared, NULL);
+    if (code == BUSI_OK && (in->email.ptr || in->username.ptr || in->meta.ptr))
+        code = auth_session_update_account(self, call, in->user_id);
+    return code == BUSI_OK ? auth_managed_users_complete(self, call, out, 1, &fit) : code;
 }
 
 enum busi_code auth_update_user(struct auth *self, struct busi_call *call,
@@ -253,7 +263,5 @@ enum busi_code auth_update_user(struct auth *self, struct busi_call *call,
              BUSI_S("request_id", call->request_id));
     auth_outbox_wake(self->outbox);
     auth_hooks_wake(self->hooks);
-    if (!change.hash.ptr)
-        return BUSI_OK;
-    return auth_session_end_below(self, call, in->user_id, change.epoch, change.spared, NULL);
+    return settle(self, call, &change, out);
 }

@@ -81,6 +81,13 @@ auth_session_rewrite(struct auth *self, struct busi_call *call, struct auth_sess
                                                       struct auth_session *session, struct busi_str roles,
                                                       int64_t version);
 
+/* ---- session_account.c ---- */
+
+/* What Postgres says of the account (its names, its data, whether its address is confirmed) is what every
+ * check of its sessions tells when it returns OK. May be asked again after a failure. */
+[[nodiscard]] enum busi_code auth_session_update_account(struct auth *self, struct busi_call *call,
+                                                         int64_t user_id);
+
 /* ---- session_end.c ---- */
 
 /* Ends a session for good: in the journal, then in Redis. OK also when it had ended before. Of the session

@@ -24,6 +24,7 @@ static const struct {
     {AUTH_PURGE_OUTBOX, true, "mails_dropped", 0},
     {AUTH_PURGE_REVOCATIONS, false, "revocations_purged", 0},
     {AUTH_PURGE_EVENTS, true, "events_dropped", offsetof(struct busi_settings, hook_keep_ms)},
+    {AUTH_PURGE_LOG, false, "log_entries_purged", offsetof(struct busi_settings, log_entries_keep_ms)},
     {AUTH_EXPIRE_AUDIT, false, "audit_expired", offsetof(struct busi_settings, audit_keep_ms)},
 };
 enum { SWEEPS = sizeof(sweeps) / sizeof(sweeps[0]) };

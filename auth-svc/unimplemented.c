@@ -8,8 +8,6 @@
         (void)self, (void)in, (void)out;                                                                     \
         return busi_call_fail(call, BUSI_UNIMPLEMENTED, "not yet");                                          \
     }
-UNIMPLEMENTED(list_users, list_users_request, list_users_reply)
-UNIMPLEMENTED(count_users, list_users_request, count_reply)
 UNIMPLEMENTED(list_roles, list_roles_request, list_roles_reply)
 UNIMPLEMENTED(count_roles, list_roles_request, count_reply)
 UNIMPLEMENTED(create_role, role, empty)
@@ -19,12 +17,3 @@ UNIMPLEMENTED(grant_role, user_role_request, count_reply)
 UNIMPLEMENTED(revoke_role, user_role_request, count_reply)
 UNIMPLEMENTED(list_user_roles, list_user_roles_request, list_user_roles_reply)
 UNIMPLEMENTED(count_user_roles, list_user_roles_request, count_reply)
-UNIMPLEMENTED(list_user_extra, list_user_extra_request, list_user_extra_reply)
-UNIMPLEMENTED(count_user_extra, list_user_extra_request, count_reply)
-UNIMPLEMENTED(create_user_extra, user_extra_request, empty)
-UNIMPLEMENTED(update_user_extra, user_extra_request, count_reply)
-UNIMPLEMENTED(delete_user_extra, user_extra_request, count_reply)
-UNIMPLEMENTED(write_log, write_log_request, log_id)
-UNIMPLEMENTED(list_log, list_log_request, list_log_reply)
-UNIMPLEMENTED(get_log, log_id, log_entry)
-UNIMPLEMENTED(count_log, list_log_request, count_reply)

@@ -273,6 +273,7 @@ static void defaults(void)
                 {AUTH_LIMIT_confirm_email, 10, 10, 60},
                 {AUTH_LIMIT_refresh_token, 150, 150, 300},
                 {AUTH_LIMIT_change_email, 5, 5, 600},
+                {AUTH_LIMIT_write_log, 60, 60, 60},
                 {AUTH_LIMIT_start_magic_link, 5, 5, 600},
                 {AUTH_LIMIT_sign_in_secret, 10, 10, 60},
                 {AUTH_LIMIT_finish_provider, 10, 10, 60}};

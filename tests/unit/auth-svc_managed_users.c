@@ -224,6 +224,70 @@ Test(managed_users, change_in_what_is_given_and_nothing_else)
     run(changed);
 }
 
+/* Whoever is signed in is at once who the account is now, at every replica, and with the token so far. */
+static void shown(void)
+{
+    struct busi_principal who;
+    struct busi_session_reply session;
+    struct busi_str one = bob(), secret = admin_text(SECRET), two = signed_in("bob", PASSWORD);
+    int64_t id = user_of(one);
+    cr_assert_eq(confirm(secret, &session), BUSI_OK);
+    cr_assert_eq(update((struct busi_update_user_request){
+                     .user_id = id, .username = BUSI_STR("Rob"), .meta = BUSI_STR("{\"x\":1}")}),
+                 BUSI_OK);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(check(i ? two : one, &who), BUSI_OK);
+        cr_assert(IS(who.username, "Rob") && IS(who.meta, "{\"x\":1}") && IS(who.email, "Bob@Example.com"));
+        cr_assert(who.email_confirmed);
+    }
+    cr_assert_eq(update((struct busi_update_user_request){
+                     .user_id = id, .username = BUSI_STR(""), .email = BUSI_STR("new@example.com")}),
+                 BUSI_OK);
+    cr_assert_eq(check(one, &who), BUSI_OK);
+    cr_assert(!who.username.ptr && IS(who.email, "new@example.com") && !who.email_confirmed);
+    cr_assert_eq(check(two, &who), BUSI_OK);
+    cr_assert(!who.email_confirmed);
+}
+
+Test(managed_users, are_shown_as_they_are_now_by_sessions_of_before)
+{
+    run(shown);
+}
+
+/* Many change it at once: what is said at last is what is true. */
+static int64_t raced_id;
+
+static void rename_it(struct busi_call *call, size_t number)
+{
+    struct busi_account out = {0};
+    struct busi_update_user_request in = {.door = BUSI_STR("busi"),
+                                          .user_id = raced_id,
+                                          .username = busi_arena_printf(&call->arena, "name%zu", number)};
+    enum busi_code code = auth_update_user(world.auth, call, &in, &out);
+    race.won += code == BUSI_OK;
+    race.lost += code != BUSI_OK;
+}
+
+static void renamed_by_many(void)
+{
+    struct busi_principal who;
+    struct busi_str token = bob();
+    raced_id = user_of(token);
+    race_all(rename_it);
+    cr_assert_gt(race.won, 0);
+    if (race.lost > 0) /* who was told that it is not settled asks again */
+        cr_assert_eq(update((struct busi_update_user_request){.user_id = raced_id, .meta = BUSI_STR("{}")}),
+                     BUSI_OK);
+    cr_assert_eq(check(token, &who), BUSI_OK);
+    struct busi_str said_name = keep(who.username);
+    cr_assert(busi_str_eq(said_name, admin_text("SELECT username FROM auth.users")));
+}
+
+Test(managed_users, are_shown_as_they_are_after_many_changes_at_once)
+{
+    run(renamed_by_many);
+}
+
 static void moved(void)
 {
     struct busi_session_reply session;
