@@ -57,12 +57,20 @@ enum busi_code auth_session_tell(struct auth *self, struct busi_call *call, stru
     return end_these(self, call, &session_id, 1, user_id, NULL);
 }
 
+/* Of the session in any copy of Redis: one with JWTs may be renewed while it is ended. */
+static int64_t last_moment(const struct auth_session *session)
+{
+    if (session->door && session->door->format == AUTH_TOKENS_JWT)
+        return now_s() + session->door->longest_s;
+    return session->expires_s ? session->expires_s : now_s() + JOURNAL_DAYS * 86400LL;
+}
+
 /* row: for the audit log, or absent. */
 static enum busi_code revoke(struct auth *self, struct busi_call *call, const struct auth_session *session,
                              struct busi_str listeners, struct busi_str row)
 {
     struct busi_pg_result result;
-    int64_t until_s = session->expires_s ? session->expires_s : now_s() + JOURNAL_DAYS * 86400LL;
+    int64_t until_s = last_moment(session);
     struct busi_str params[] = {busi_arena_int(&call->arena, session->user_id), session->id,
                                 busi_arena_int(&call->arena, until_s), listeners, row};
     if (!params[0].ptr || !params[2].ptr)
@@ -101,9 +109,8 @@ enum busi_code auth_session_revoke_by(struct auth *self, struct busi_call *call,
         return code;
     if (session.door && !auth_token_may_end(token, &session))
         return BUSI_OK; /* another session's name by now */
-    if (!session.door && token->door)
-        session.expires_s = now_s() + token->door->longest_s;
     const struct auth_door *door = token->door ? token->door : session.door;
+    session.door = door;
     const struct auth_deed deed = {.event = AUTH_AUDIT_sign_out,
                                    .actor_id = session.user_id,
                                    .door = busi_str_of(door ? door->name : NULL)};
