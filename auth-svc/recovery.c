@@ -207,6 +207,20 @@ static enum busi_code verify(struct auth *self, struct busi_call *call, struct b
     return right ? BUSI_OK : wrong_password(self, call, who);
 }
 
+/* Whether it is the one so far; tries count as those to change it. */
+enum busi_code auth_verify_password(struct auth *self, struct busi_call *call,
+                                    const struct busi_change_password_request *in, struct busi_empty *out)
+{
+    struct busi_principal who = {0};
+    struct auth_account account = {0};
+    (void)out;
+    enum busi_code code =
+        auth_check_token(self, call, &(struct busi_check_token_request){.token = in->token}, &who);
+    if (code == BUSI_OK)
+        code = find_changer(self, call, who.user_id, &account);
+    return code == BUSI_OK ? verify(self, call, in->password, &who, &account) : code;
+}
+
 /* Nothing to change: somebody was quicker, and the password so far is so no more. */
 static enum busi_code change(struct auth *self, struct busi_call *call, struct busi_str password,
                              const struct busi_principal *who, struct auth_account *account)

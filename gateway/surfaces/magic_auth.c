@@ -199,6 +199,24 @@ void on_magic_change_password(struct exchange *x)
         magic_fail(x, code == BUSI_NOT_FOUND ? BUSI_UNAUTHENTICATED : code);
 }
 
+void on_magic_verify_password(struct exchange *x)
+{
+    const struct busi_change_password_request request = {.token = own_token(x),
+                                                         .password = magic_text(x, "password")};
+    struct busi_call *call = &x->request->call;
+    struct busi_empty nothing = {0};
+    if (request.password.len == 0) {
+        refuse_missing(x, "password");
+        return;
+    }
+    enum busi_code code = busi_rpc_auth_verify_password(x->gateway->rpc, call, &request, &nothing);
+    bool wrong = code == BUSI_INVALID_ARGUMENT && call->n_violations > 0;
+    if (code == BUSI_OK || wrong)
+        magic_answer(x, 200, wrong ? "failure" : "success");
+    else
+        magic_fail(x, code);
+}
+
 void on_magic_recaptcha_key(struct exchange *x)
 {
     LITERAL(&x->response->body, "{\"result\":null}");

@@ -52,31 +52,6 @@ static enum busi_code add_page(struct magic_list *list, magic_list_page *page)
     return code;
 }
 
-static bool is_sent_on(struct busi_str name)
-{
-    return !busi_str_eq(name, BUSI_STR("offset")) && !busi_str_eq(name, BUSI_STR("access_token"));
-}
-
-static void link_next(const struct magic_list *list)
-{
-    struct exchange *x = list->x;
-    struct busi_buf link;
-    busi_buf_init(&link, 16 * 1024);
-    busi_buf_printf(&link, "<%.*s?offset=%lld", BUSI_ARG(x->request->path), (long long)list->offset);
-    for (const struct param *at = x->query->children; at; at = at->next)
-        if (is_sent_on(at->name) && at->type == PARAM_TEXT) {
-            busi_buf_printf(&link, "&%.*s=", BUSI_ARG(at->name));
-            magic_write_url(&link, at->text);
-        }
-    busi_buf_printf(&link, ">; rel=\"next\"");
-    struct busi_str text = {0};
-    if (!link.failed)
-        text = busi_arena_dup(&x->request->call.arena, (struct busi_str){link.ptr, link.len});
-    busi_buf_fini(&link);
-    if (text.ptr)
-        http_add_header(x->response, "Link", text);
-}
-
 /* Nothing is sent before the last page came, so that a failure half-way is a clean error. */
 void magic_list_answer(struct exchange *x, magic_list_page *page)
 {
@@ -93,7 +68,7 @@ void magic_list_answer(struct exchange *x, magic_list_page *page)
         }
     } while (list.more && !list.full && list.left > 0);
     if ((cut && list.more) || list.full)
-        link_next(&list);
+        magic_link_next(x, "offset", list.offset);
     busi_buf_char(&x->response->body, ']');
     exchange_json(x, 200);
 }

@@ -142,3 +142,31 @@ void on_magic_send_reset(struct exchange *x)
 {
     ask_for_mail(x, BUSI_METHOD_auth_start_reset, "success");
 }
+
+/* ---- who is there ---- */
+
+/* Where it is not allowed, there is no such route. */
+static void tell_taken(struct exchange *x, const char *argument, const char *taken, const char *available)
+{
+    const struct busi_account_name_request request = {.door = MAGIC_DOOR, .name = magic_text(x, argument)};
+    struct busi_count_reply reply = {0};
+    if (!x->gateway->settings->magic_tells_taken) {
+        exchange_error(x, 404);
+        return;
+    }
+    enum busi_code code = busi_rpc_auth_name_taken(x->gateway->rpc, &x->request->call, &request, &reply);
+    if (code == BUSI_OK)
+        magic_answer(x, 200, reply.count ? taken : available);
+    else
+        magic_fail(x, code);
+}
+
+void on_magic_username_taken(struct exchange *x)
+{
+    tell_taken(x, "username", "username-taken", "username-available");
+}
+
+void on_magic_email_taken(struct exchange *x)
+{
+    tell_taken(x, "email", "email-taken", "email-available");
+}

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+enum { LINK_MOST = 16 * 1024 }; /* bytes */
+
 #define LITERAL(out, text) busi_buf_add((out), (text), sizeof(text) - 1)
 
 /* ---- answers ---- */
@@ -55,6 +57,8 @@ void magic_write_roles(struct busi_buf *out, struct busi_str roles)
     busi_buf_char(out, ']');
 }
 
+/* ---- links ---- */
+
 void magic_write_url(struct busi_buf *out, struct busi_str text)
 {
     static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
@@ -65,6 +69,27 @@ void magic_write_url(struct busi_buf *out, struct busi_str text)
         else
             busi_buf_printf(out, "%%%02X", c);
     }
+}
+
+void magic_link_next(struct exchange *x, const char *cursor, int64_t at)
+{
+    struct busi_buf link;
+    struct busi_str text = {0};
+    busi_buf_init(&link, LINK_MOST);
+    busi_buf_printf(&link, "<%.*s?%s=%lld", BUSI_ARG(x->request->path), cursor, (long long)at);
+    for (const struct param *sent = x->query->children; sent; sent = sent->next) {
+        if (sent->type != PARAM_TEXT || busi_str_eq(sent->name, busi_str_of(cursor)) ||
+            busi_str_eq(sent->name, BUSI_STR("access_token")))
+            continue;
+        busi_buf_printf(&link, "&%.*s=", BUSI_ARG(sent->name));
+        magic_write_url(&link, sent->text);
+    }
+    busi_buf_printf(&link, ">; rel=\"next\"");
+    if (!link.failed)
+        text = busi_arena_dup(&x->request->call.arena, (struct busi_str){link.ptr, link.len});
+    busi_buf_fini(&link);
+    if (text.ptr)
+        http_add_header(x->response, "Link", text);
 }
 
 /* ---- errors ---- */

@@ -23,5 +23,7 @@ void magic_fail_about(struct exchange *x, enum busi_code code, const char *field
 struct busi_str magic_username(struct busi_str username, struct busi_str email);
 /* As part of a query: what is reserved there is escaped. */
 void magic_write_url(struct busi_buf *out, struct busi_str text);
+/* To the same with another cursor, the ticket left out. */
+void magic_link_next(struct exchange *x, const char *cursor, int64_t at);
 /* ["a","b"] of "a,b" */
 void magic_write_roles(struct busi_buf *out, struct busi_str roles);

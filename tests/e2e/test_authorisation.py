@@ -63,6 +63,8 @@ TABLE = {
     "GET /impersonate": only_root(404, query=f"username={NO_ONE}"),
     "POST /register": anybody(400, body={}), "POST /verify-email": anybody(400, body={}), "POST /resend-confirm": anybody(400, body={}),
     "POST /send-reset-password-link": anybody(400, body={}), "PUT /update-extra-info": known(200, body={"name": "Ann"}),
+    "GET /verify-password": known(200, query="password=x"), "GET /username-taken": anybody(404, query="username=x"),
+    "GET /email-taken": anybody(404, query="email=x"),
 }) | below("/magic/system/magic", {
     "GET /users": only_root(200, query="limit=1"), "GET /users-count": only_root(200),
     "POST /users": only_root(400, body={"username": "x", "password": NEW}),
@@ -79,7 +81,7 @@ TABLE = {
 }) | below("/magic/system/log", {
     "POST /log": known(200, body={"type": "info", "content": "x"}), "GET /list": only_root(200, query="max=1"),
     "GET /get": only_root(200, 404, query="id=1"), "GET /count": only_root(200),
-}) | {"GET /magic/modules/:module/:name": anybody(401, 404, path="/magic/modules/a/b")}
+}) | {"GET /magic/system/audit/list": Ask({"admin", "root"}, {200}, path="/magic/system/audit/list?max=1")} | {"GET /magic/modules/:module/:name": anybody(401, 404, path="/magic/modules/a/b")}
 
 
 ROUTES = printed()
@@ -91,7 +93,7 @@ def test_every_route_says_who_may():
 
 
 def test_the_gateway_says_the_same():
-    said = {"public": set(PEOPLE), "token": KNOWN, "owner|role=admin": OWN, "role=root": {"root"}}
+    said = {"public": set(PEOPLE), "token": KNOWN, "owner|role=admin": OWN, "role=root": {"root"}, "role=admin": {"admin", "root"}}
     assert {route: said[who] for route, (_, who) in ROUTES.items()} == {route: row.may for route, row in TABLE.items()}
 
 
