@@ -15,7 +15,8 @@ struct newcomer {
     bool made;                 /* the account is new */
 };
 
-/* One of the statements that give an account by an identity. */
+/* One of the statements that give an account by an identity. id 0: there is none, or another was quicker to
+ * make what this one would, and it will be found. */
 static enum busi_code run(struct auth *self, struct busi_call *call, enum auth_statement statement,
                           const struct busi_str *params, struct auth_account *account)
 {
@@ -24,6 +25,8 @@ static enum busi_code run(struct auth *self, struct busi_call *call, enum auth_s
     if (code == BUSI_OK && !auth_account_read(&call->arena, &result, account))
         code = auth_no_memory(call);
     busi_pg_clear(&result);
+    if (code == BUSI_ALREADY_EXISTS)
+        return BUSI_OK;
     return code == BUSI_UNKNOWN ? auth_database_lost(call, "the database went away; it may be done") : code;
 }
 
@@ -54,7 +57,7 @@ static enum busi_code create(struct auth *self, struct busi_call *call, struct n
                                       who->email_key};
     enum busi_code code = run(self, call, AUTH_CREATE_BY_IDENTITY, params, account);
     who->made = code == BUSI_OK && account->id != 0;
-    return code == BUSI_ALREADY_EXISTS ? BUSI_OK : code; /* another was quicker: it will be found */
+    return code;
 }
 
 /* *account->id stays 0 when it is nobody's. */

@@ -14,21 +14,45 @@ static struct busi_str typed_email(const struct exchange *x)
     return fields_cut(page_form_text(x, "user", "email"), TYPED_MOST);
 }
 
+/* Links to the OpenID providers there are, as markup: their names are words. None when that cannot be told.
+ */
+static struct busi_str providers(struct exchange *x, struct busi_str onward)
+{
+    struct busi_call *call = &x->request->call;
+    struct busi_list_providers_reply reply = {0};
+    struct busi_str links = BUSI_STR("");
+    const char *text = page_text(PAGE_TEXT_provider_link, x->response->language);
+    if (busi_rpc_auth_list_providers(x->gateway->rpc, call, &(struct busi_empty){0}, &reply) != BUSI_OK)
+        return links;
+    for (size_t i = 0; i < reply.providers.n && links.ptr; i++)
+        links = busi_arena_printf(&call->arena, "%.*s<a href=\"%.*s/user/%.*s%.*s\">%s %.*s</a>\n",
+                                  BUSI_ARG(links), BUSI_ARG(x->gateway->site->ash),
+                                  BUSI_ARG(reply.providers.items[i].name), BUSI_ARG(onward), text,
+                                  BUSI_ARG(reply.providers.items[i].name));
+    return links;
+}
+
 void account_forms_sign_in(struct exchange *x, int status, const struct account_form *form)
 {
+    struct busi_str onward = page_form_onward(x, form->return_to, false);
     const struct busi_template_value values[] = {
-        VALUE("email", typed_email(x)), VALUE("alert", busi_str_of(form->alert)),
-        VALUE("return_to", form->return_to), VALUE("onward", page_form_onward(x, form->return_to, false))};
+        VALUE("email", typed_email(x)),
+        VALUE("alert", busi_str_of(form->alert)),
+        VALUE("return_to", form->return_to),
+        VALUE("onward", onward),
+        {.name = BUSI_STR("providers"), .value = providers(x, onward), .markup = true}};
     page_write(x->response, status, PAGE_sign_in, values, sizeof values / sizeof values[0]);
 }
 
 void account_forms_register(struct exchange *x, int status, const struct account_form *form)
 {
+    struct busi_str onward = page_form_onward(x, form->return_to, false);
     const struct busi_template_value values[] = {
         VALUE("email", typed_email(x)),
         VALUE("alert", busi_str_of(form->alert)),
         VALUE("return_to", form->return_to),
-        VALUE("onward", page_form_onward(x, form->return_to, false)),
+        VALUE("onward", onward),
+        {.name = BUSI_STR("providers"), .value = providers(x, onward), .markup = true},
         VALUE("email_fault", page_form_fault(x, "email")),
         VALUE("password_fault", page_form_fault(x, "password")),
         VALUE("confirm_fault", page_form_fault(x, "password_confirm"))};

@@ -17,6 +17,8 @@ struct ash_outcome {
     /* SUCCESS: the session that began, borrowed; NULL: nobody is signed in by it, as by asking for a mail */
     const struct busi_session_reply *session;
     enum busi_code reason; /* FAILURE: what a service said; refused fields are in the call */
+    /* SUCCESS of a person who has been elsewhere meanwhile: where to; absent: where the request says */
+    struct busi_str return_to;
 };
 
 /* Does a person read the answer (accept.h: accept_prefers_page)? */

@@ -76,12 +76,13 @@ bool ash_page_begin_by_link(struct exchange *x, const struct ash_activity *activ
 
 /* ---- outcomes ---- */
 
-static void succeed(struct exchange *x, const struct busi_session_reply *session)
+static void succeed(struct exchange *x, const struct busi_session_reply *session, struct busi_str target)
 {
     const struct page_site *site = x->gateway->site;
-    struct busi_str target;
-    if (!page_form_return_to(x, &target))
+    if (target.len == 0 && !page_form_return_to(x, &target))
         return;
+    if (target.ptr && !page_site_may_return(site, target)) /* it was allowed when the browser left */
+        target = (struct busi_str){0};
     if (session)
         page_session_begin(x, session);
     else if (!target.ptr)
@@ -129,7 +130,7 @@ void ash_page_answer(struct exchange *x, const struct ash_activity *activity,
                      const struct ash_outcome *outcome)
 {
     if (outcome->result == ASH_SUCCESS)
-        succeed(x, outcome->session);
+        succeed(x, outcome->session, outcome->return_to);
     else if (outcome->result == ASH_FAILURE)
         fail(x, activity);
 }

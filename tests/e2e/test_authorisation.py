@@ -54,6 +54,7 @@ TABLE = {
     "GET /auth/user/password/sign_in_with_token": anybody(401), "POST /auth/user/password/reset_request": anybody(200, 401, body={}),
     "POST /auth/user/password/reset": anybody(401, body={}), "GET /auth/user/confirm": anybody(401),
     "POST /auth/user/magic_link/request": anybody(200, 401, body={}), "GET /auth/user/magic_link": anybody(401),
+    "GET /auth/user/:provider": anybody(404), "GET /auth/user/:provider/callback": anybody(404),
     "GET /sign-out": anybody(200, uses_up=True),
 } | below("/magic/system/auth", {
     "GET /authenticate": anybody(400), "GET /refresh-ticket": known(200, uses_up=True), "GET /verify-ticket": anybody(200, 401),

@@ -2,6 +2,7 @@
 //     node provider.js PORT REDIRECT_URI
 // Whoever logs in as "name@host" has that e-mail, verified; as "unverified:name@host" it is not; as "nomail:x" none.
 // POST /rotate signs with a new key from then on, and publishes it beside the old one.
+import fs from 'node:fs';
 import http from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
 import Provider from 'oidc-provider';
@@ -20,7 +21,10 @@ function claims(login) {
   return { sub: login, email: rest, email_verified: kind === 'verified' };
 }
 
-let keys = [key('first')];
+// Kept over restarts, as every provider does.
+let keys = fs.existsSync('keys.json') ? JSON.parse(fs.readFileSync('keys.json')) : [key('first')];
+const keep = () => fs.writeFileSync('keys.json', JSON.stringify(keys));
+keep();
 function make() {
   const provider = new Provider(issuer, {
     clients: [
@@ -41,6 +45,7 @@ http
   .createServer((request, response) => {
     if (request.method === 'POST' && request.url === '/rotate') {
       keys = [key(`next${keys.length}`), ...keys];
+      keep();
       serve = make();
       response.end('rotated\n');
       return;

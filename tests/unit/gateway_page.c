@@ -335,6 +335,9 @@ Test(page, every_page_in_every_language)
                 values[2] =
                     (struct busi_template_value){.name = BUSI_STR("unconfirmed"), .value = BUSI_STR("<&>")};
                 values[5] = (struct busi_template_value){.name = BUSI_STR("roles"), .value = BUSI_STR("<&>")};
+            } else if (page == PAGE_sign_in || page == PAGE_register) {
+                values[8] =
+                    (struct busi_template_value){.name = BUSI_STR("providers"), .value = BUSI_STR("<&>")};
             }
             busi_buf_init(&response.body, 65536);
             page_write(&response, 200, (enum page_id)page, values, n);
