@@ -64,7 +64,8 @@ static bool open_passwords(struct auth *auth, struct busi_loop *loop, const stru
     *error = "no threads for passwords";
     auth->passwords = auth_passwords_new(
         loop, &(struct auth_passwords_options){
-                  .cost = {(size_t)settings->password_memory, (int)settings->password_passes},
+                  .cost = {(size_t)settings->password_memory, (int)settings->password_passes,
+                           (size_t)settings->password_stored_memory},
                   .threads = (int)settings->password_threads,
                   .max_wait_ms = settings->password_wait_ms,
               });

@@ -5,6 +5,8 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+enum { USUAL_MOST_BYTES = 64 * 1024 * 1024 };
+
 _Static_assert(BUSI_PASSWORD_HASH_MAX >= crypto_pwhash_STRBYTES, "libsodium fits");
 
 void *busi_password_thread_init(void)
@@ -57,9 +59,30 @@ static enum busi_password_verdict verify_argon2(struct busi_str stored, const st
     sodium_memzero(text, sizeof(text));
     if (wrong)
         return BUSI_PASSWORD_WRONG;
-    bool weak = !phc->argon2id || phc->memory_kib < (int64_t)(target.memory_bytes / 1024) ||
-                phc->passes < target.passes;
+    bool weak = !phc->argon2id || phc->lanes != 1 ||
+                phc->memory_kib < (int64_t)(target.memory_bytes / 1024) || phc->passes < target.passes;
     return weak ? BUSI_PASSWORD_WEAK : BUSI_PASSWORD_RIGHT;
+}
+
+static bool is_affordable(const struct busi_phc *phc, struct busi_password_cost target)
+{
+    size_t most = target.most_bytes ? target.most_bytes : USUAL_MOST_BYTES;
+    return (size_t)phc->memory_kib <= most / 1024;
+}
+
+const char *busi_password_fault(struct busi_str stored, struct busi_password_cost target)
+{
+    struct busi_phc phc;
+    if (busi_phc_read(&phc, stored))
+        return is_affordable(&phc, target) ? NULL
+                                           : "asks for more memory than BUSI_PASSWORD_STORED_MEMORY allows";
+    if (busi_str_starts(stored, BUSI_STR("$argon2id$")) || busi_str_starts(stored, BUSI_STR("$argon2i$")))
+        return "is an argon2 hash that is malformed or costs more than may be (1 GiB, t 10, p 16)";
+    if (busi_bcrypt_known(stored))
+        return NULL;
+    return busi_str_starts(stored, BUSI_STR("$2"))
+               ? "is a bcrypt hash that is malformed or has a cost over 16"
+               : "is neither a bcrypt nor an argon2 hash";
 }
 
 enum busi_password_verdict busi_password_verify(struct busi_str stored, struct busi_str password,
@@ -70,7 +93,7 @@ enum busi_password_verdict busi_password_verify(struct busi_str stored, struct b
         hash_nothing(password, target);
         return BUSI_PASSWORD_WRONG;
     }
-    if (busi_phc_read(&phc, stored))
+    if (busi_phc_read(&phc, stored) && is_affordable(&phc, target))
         return verify_argon2(stored, &phc, password, target);
     if (busi_bcrypt_known(stored))
         return busi_bcrypt_verify(stored, password) ? BUSI_PASSWORD_WEAK : BUSI_PASSWORD_WRONG;

@@ -8,6 +8,7 @@ enum { BUSI_PASSWORD_HASH_MAX = 128 };
 struct busi_password_cost {
     size_t memory_bytes; /* argon2id m */
     int passes;          /* t; p is always 1 */
+    size_t most_bytes;   /* argon2 memory that a stored hash may ask for; 0: the usual 64 MiB */
 };
 
 /* Memory lent to libsodium for one thread's hashes (see argon_memory.c); NULL works, slower. For
@@ -28,8 +29,10 @@ enum busi_password_verdict {
     BUSI_PASSWORD_WEAK,      /* right, re-hash it */
     BUSI_PASSWORD_UNREADABLE /* as WRONG, because stored is no hash we compute: worth an alarm */
 };
-/* stored is checked before anything is computed: unknown formats and parameters over the caps (argon2id m <=
- * 64 MiB, t <= 6, p 1; bcrypt cost <= 16) are UNREADABLE at once. stored absent (unknown user): one hash of
- * the target cost, then WRONG. */
+/* NULL: a hash that is computed when a password is checked. Or why it is none (static): "is neither a bcrypt
+ * nor an argon2 hash"; parameters over the caps (target.most_bytes, t 10, p 16; bcrypt cost 16). */
+[[nodiscard]] const char *busi_password_fault(struct busi_str stored, struct busi_password_cost target);
+/* stored is checked before anything is computed: what has a fault is UNREADABLE at once. stored absent
+ * (unknown user): one hash of the target cost, then WRONG. */
 [[nodiscard]] enum busi_password_verdict
 busi_password_verify(struct busi_str stored, struct busi_str password, struct busi_password_cost target);

@@ -48,8 +48,11 @@ bool busi_phc_read(struct busi_phc *phc, struct busi_str stored)
     if (stored.len > BUSI_PHC_MOST_BYTES)
         return false;
     phc->argon2id = take(&rest, BUSI_STR("$argon2id$"));
-    return (phc->argon2id || take(&rest, BUSI_STR("$argon2i$"))) && take(&rest, BUSI_STR("v=19$m=")) &&
-           take_number(&rest, ',', 8, BUSI_PHC_MOST_KIB, &phc->memory_kib) && take(&rest, BUSI_STR("t=")) &&
-           take_number(&rest, ',', 1, BUSI_PHC_MOST_PASSES, &phc->passes) && take(&rest, BUSI_STR("p=1$")) &&
-           take_until(&rest, '$', &salt) && is_base64(salt, 8, 48) && is_base64(rest, 16, 64);
+    bool fine = (phc->argon2id || take(&rest, BUSI_STR("$argon2i$"))) && take(&rest, BUSI_STR("v=19$m=")) &&
+                take_number(&rest, ',', 8, BUSI_PHC_MOST_KIB, &phc->memory_kib) &&
+                take(&rest, BUSI_STR("t=")) &&
+                take_number(&rest, ',', 1, BUSI_PHC_MOST_PASSES, &phc->passes) &&
+                take(&rest, BUSI_STR("p=")) && take_number(&rest, '$', 1, BUSI_PHC_MOST_LANES, &phc->lanes) &&
+                take_until(&rest, '$', &salt) && is_base64(salt, 8, 48) && is_base64(rest, 16, 64);
+    return fine && phc->memory_kib >= 8 * phc->lanes;
 }

@@ -8,7 +8,7 @@
 #include <sodium.h>
 #include <sys/mman.h>
 
-static const struct busi_password_cost cheap = {8 * 1024 * 1024, 1}, dear = {19 * 1024 * 1024, 2};
+static const struct busi_password_cost cheap = {8 * 1024 * 1024, 1, 0}, dear = {19 * 1024 * 1024, 2, 0};
 
 static void start(void)
 {
@@ -144,9 +144,11 @@ Test(password, hostile_stored_hashes_fail_at_once)
         "$argon2id$v=19$m=8388608,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=65537,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=65536,t=1000000,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
-        "$argon2id$v=19$m=65536,t=7,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$argon2id$v=19$m=65536,t=11,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=65536,t=0,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
-        "$argon2id$v=19$m=65536,t=2,p=8$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$argon2id$v=19$m=65536,t=2,p=17$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$argon2id$v=19$m=65536,t=2,p=0$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$argon2id$v=19$m=127,t=2,p=16$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=16$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=065536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
@@ -177,7 +179,35 @@ Test(password, hostile_stored_hashes_fail_at_once)
         int64_t before = busi_now_us();
         cr_assert_eq(verify(stored[i], "password"), BUSI_PASSWORD_UNREADABLE, "%s", stored[i]);
         cr_assert_lt(busi_now_us() - before, 5000, "%s", stored[i]);
+        cr_assert(busi_password_fault(busi_str_of(stored[i]), cheap), "%s", stored[i]);
     }
+}
+
+/* Of the argon2 command: several lanes, as Elixir's libraries make them, and many passes. */
+Test(password, hashes_of_others_verify_and_are_replaced)
+{
+    static const char *const stored[] = {
+        "$argon2id$v=19$m=8192,t=3,p=4$c29tZXNhbHRzYWx0$k+8MbYihuzer/O1kAHFwfy1irzzUkCaLNNX48KqO6Wg",
+        "$argon2i$v=19$m=8192,t=3,p=4$c29tZXNhbHRzYWx0$/EzfPK87ZNaVg1SgwDDG1cRC7vDDh0YXYBGJ8c3su+c",
+        "$argon2id$v=19$m=8192,t=10,p=16$c29tZXNhbHRzYWx0$BQDe0EKl91RkemRCJ0nLiLB6VqeHf/8yib1iCO8CqaM"};
+    for (size_t i = 0; i < sizeof(stored) / sizeof(stored[0]); i++) {
+        cr_assert_null(busi_password_fault(busi_str_of(stored[i]), cheap));
+        cr_assert_eq(verify(stored[i], "correct horse"), BUSI_PASSWORD_WEAK, "%s", stored[i]);
+        cr_assert_eq(verify(stored[i], "correct horsf"), BUSI_PASSWORD_WRONG, "%s", stored[i]);
+    }
+}
+
+Test(password, more_memory_is_for_those_who_ask_for_it)
+{
+    struct busi_str stored =
+        BUSI_STR("$argon2id$v=19$m=131072,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc");
+    struct busi_password_cost rich = cheap;
+    rich.most_bytes = 128 * 1024 * 1024;
+    cr_assert_str_eq(busi_password_fault(stored, cheap),
+                     "asks for more memory than BUSI_PASSWORD_STORED_MEMORY allows");
+    cr_assert_null(busi_password_fault(stored, rich));
+    cr_assert_eq(busi_password_verify(stored, BUSI_STR("x"), cheap), BUSI_PASSWORD_UNREADABLE);
+    cr_assert_eq(busi_password_verify(stored, BUSI_STR("x"), rich), BUSI_PASSWORD_WRONG);
 }
 
 Test(password, an_unknown_user_costs_one_hash)
