@@ -1,6 +1,6 @@
+#include "base/json_text.h"
 #include "base/roles.h"
 #include "guard_rules.h"
-#include "json_text.h"
 
 struct reading {
     struct guard_rules *rules;
@@ -56,12 +56,12 @@ static bool find_routes(const struct reading *in, struct busi_str method, struct
 
 static bool read_number(struct busi_str text, struct param *out)
 {
-    struct json_reader in = {text.ptr, text.ptr + text.len};
+    struct busi_json_reader in = {text.ptr, text.ptr + text.len};
     bool integer;
-    if (!json_take_number(&in, &out->text, &integer) || in.at != in.end)
+    if (!busi_json_take_number(&in, &out->text, &integer) || in.at != in.end)
         return false;
     out->type = integer ? PARAM_INT : PARAM_REAL;
-    return !integer || json_integer(out->text, &out->number);
+    return !integer || busi_json_integer(out->text, &out->number);
 }
 
 static bool read_value(struct busi_str text, struct param *out)

@@ -1,7 +1,7 @@
 /* Reads JSON (RFC 8259) straight into the tree: one pass, no recursion, nothing allocated outside the arena
  * (what a JSON library would leave behind in freed memory may be a password). */
+#include "base/json_text.h"
 #include "base/text.h"
-#include "json_text.h"
 #include "params.h"
 #include <stdlib.h>
 
@@ -15,7 +15,7 @@ struct level {
 
 struct parser {
     struct busi_arena *arena;
-    struct json_reader in;
+    struct busi_json_reader in;
     size_t values;
     struct level levels[PARAMS_MAX_DEPTH];
     size_t depth; /* open containers */
@@ -31,26 +31,26 @@ static struct param *new_node(struct parser *parser)
 static bool read_number(struct parser *parser, struct param *out)
 {
     bool integer;
-    if (!json_take_number(&parser->in, &out->text, &integer))
+    if (!busi_json_take_number(&parser->in, &out->text, &integer))
         return false;
     out->type = integer ? PARAM_INT : PARAM_REAL;
     if (!integer)
-        return json_real_finite(out->text);
-    return json_integer(out->text, &out->number);
+        return busi_json_real_finite(out->text);
+    return busi_json_integer(out->text, &out->number);
 }
 
 static bool read_word(struct parser *parser, struct param *out)
 {
-    if (json_take_word(&parser->in, BUSI_STR("true"))) {
+    if (busi_json_take_word(&parser->in, BUSI_STR("true"))) {
         out->type = PARAM_BOOL;
         out->number = 1;
         return true;
     }
     out->type = PARAM_BOOL;
-    if (json_take_word(&parser->in, BUSI_STR("false")))
+    if (busi_json_take_word(&parser->in, BUSI_STR("false")))
         return true;
     out->type = PARAM_NULL;
-    return json_take_word(&parser->in, BUSI_STR("null"));
+    return busi_json_take_word(&parser->in, BUSI_STR("null"));
 }
 
 static bool open_container(struct parser *parser, struct param *out, enum param_type type)
@@ -64,7 +64,7 @@ static bool open_container(struct parser *parser, struct param *out, enum param_
 
 static bool read_value(struct parser *parser, struct param *out)
 {
-    switch (json_peek(&parser->in)) {
+    switch (busi_json_peek(&parser->in)) {
     case '{':
         parser->in.at++;
         return open_container(parser, out, PARAM_OBJECT);
@@ -73,7 +73,7 @@ static bool read_value(struct parser *parser, struct param *out)
         return open_container(parser, out, PARAM_LIST);
     case '"':
         out->type = PARAM_TEXT;
-        return json_take_string(&parser->in, parser->arena, &out->text);
+        return busi_json_take_string(&parser->in, parser->arena, &out->text);
     case 't':
     case 'f':
     case 'n':
@@ -131,24 +131,24 @@ static bool read_child(struct parser *parser)
 {
     struct level *level = &parser->levels[parser->depth - 1];
     const bool object = level->container->type == PARAM_OBJECT;
-    json_skip_space(&parser->in);
-    if (json_take_char(&parser->in, object ? '}' : ']'))
+    busi_json_skip_space(&parser->in);
+    if (busi_json_take_char(&parser->in, object ? '}' : ']'))
         return close_container(parser);
     if (level->children > 0) {
-        if (!json_take_char(&parser->in, ','))
+        if (!busi_json_take_char(&parser->in, ','))
             return false;
-        json_skip_space(&parser->in);
+        busi_json_skip_space(&parser->in);
     }
     struct param *child = new_node(parser);
     if (!child)
         return false;
     if (object) {
-        if (!json_take_string(&parser->in, parser->arena, &child->name))
+        if (!busi_json_take_string(&parser->in, parser->arena, &child->name))
             return false;
-        json_skip_space(&parser->in);
-        if (!json_take_char(&parser->in, ':'))
+        busi_json_skip_space(&parser->in);
+        if (!busi_json_take_char(&parser->in, ':'))
             return false;
-        json_skip_space(&parser->in);
+        busi_json_skip_space(&parser->in);
     }
     *level->tail = child;
     level->tail = &child->next;
@@ -158,13 +158,13 @@ static bool read_child(struct parser *parser)
 
 static bool read_document(struct parser *parser, struct param *root)
 {
-    json_skip_space(&parser->in);
+    busi_json_skip_space(&parser->in);
     if (!read_value(parser, root))
         return false;
     while (parser->depth > 0)
         if (!read_child(parser))
             return false;
-    json_skip_space(&parser->in);
+    busi_json_skip_space(&parser->in);
     return parser->in.at == parser->in.end;
 }
 
@@ -187,7 +187,7 @@ enum param_verdict params_json(struct busi_arena *arena, struct busi_str body, s
     *out = root;
     if (body.len == 0)
         return PARAMS_OK;
-    parser.in = (struct json_reader){body.ptr, body.ptr + body.len};
+    parser.in = (struct busi_json_reader){body.ptr, body.ptr + body.len};
     if (has_byte_order_mark(body))
         return PARAMS_BAD;
     if (!busi_utf8_valid(body))

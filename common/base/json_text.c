@@ -1,21 +1,20 @@
-#include "json_text.h"
-#include "chars.h"
+#include "base/json_text.h"
 #include <stdlib.h>
 
 enum { NUMBER_MAX = 128 };
 
-void json_skip_space(struct json_reader *in)
+void busi_json_skip_space(struct busi_json_reader *in)
 {
     while (in->at < in->end && (*in->at == ' ' || *in->at == '\t' || *in->at == '\n' || *in->at == '\r'))
         in->at++;
 }
 
-char json_peek(const struct json_reader *in)
+char busi_json_peek(const struct busi_json_reader *in)
 {
     return in->at < in->end ? *in->at : 0;
 }
 
-bool json_take_char(struct json_reader *in, char c)
+bool busi_json_take_char(struct busi_json_reader *in, char c)
 {
     if (in->at == in->end || *in->at != c)
         return false;
@@ -23,7 +22,7 @@ bool json_take_char(struct json_reader *in, char c)
     return true;
 }
 
-bool json_take_word(struct json_reader *in, struct busi_str word)
+bool busi_json_take_word(struct busi_json_reader *in, struct busi_str word)
 {
     if ((size_t)(in->end - in->at) < word.len || memcmp(in->at, word.ptr, word.len) != 0)
         return false;
@@ -34,7 +33,7 @@ bool json_take_word(struct json_reader *in, struct busi_str word)
 /* ---- strings ---- */
 
 /* Behind "\u": the unit, or -1. */
-static int32_t take_unit(struct json_reader *in)
+static int32_t take_unit(struct busi_json_reader *in)
 {
     int32_t unit = 0;
     if (in->end - in->at < 4)
@@ -49,12 +48,12 @@ static int32_t take_unit(struct json_reader *in)
 }
 
 /* Behind "\u": the code point of one unit or of a pair, or -1. */
-static int32_t take_code_point(struct json_reader *in)
+static int32_t take_code_point(struct busi_json_reader *in)
 {
     int32_t high = take_unit(in);
     if (high < 0xD800 || high > 0xDFFF)
         return high;
-    if (high > 0xDBFF || !json_take_word(in, BUSI_STR("\\u")))
+    if (high > 0xDBFF || !busi_json_take_word(in, BUSI_STR("\\u")))
         return -1;
     int32_t low = take_unit(in);
     if (low < 0xDC00 || low > 0xDFFF)
@@ -84,7 +83,7 @@ static char *put_utf8(char *to, int32_t c)
 }
 
 /* Behind a backslash. NULL: no escape of JSON. */
-static char *take_escape(struct json_reader *in, char *to)
+static char *take_escape(struct busi_json_reader *in, char *to)
 {
     static const char names[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     if (in->at == in->end)
@@ -102,13 +101,13 @@ static char *take_escape(struct json_reader *in, char *to)
 }
 
 /* Behind the opening quote; at least one escape comes before the closing one. */
-static bool unescape(struct json_reader *in, struct busi_arena *arena, size_t most, struct busi_str *out)
+static bool unescape(struct busi_json_reader *in, struct busi_arena *arena, size_t most, struct busi_str *out)
 {
     char *text = busi_arena_alloc(arena, most), *to = text;
     if (!text)
         return false;
-    while (json_peek(in) != '"') {
-        if (!json_take_char(in, '\\')) {
+    while (busi_json_peek(in) != '"') {
+        if (!busi_json_take_char(in, '\\')) {
             *to++ = *in->at++;
             continue;
         }
@@ -121,9 +120,9 @@ static bool unescape(struct json_reader *in, struct busi_arena *arena, size_t mo
     return true;
 }
 
-bool json_take_string(struct json_reader *in, struct busi_arena *arena, struct busi_str *out)
+bool busi_json_take_string(struct busi_json_reader *in, struct busi_arena *arena, struct busi_str *out)
 {
-    if (!json_take_char(in, '"'))
+    if (!busi_json_take_char(in, '"'))
         return false;
     const char *begin = in->at, *at = begin;
     bool escaped = false;
@@ -147,7 +146,7 @@ bool json_take_string(struct json_reader *in, struct busi_arena *arena, struct b
 
 /* ---- numbers ---- */
 
-static size_t skip_digits(struct json_reader *in)
+static size_t skip_digits(struct busi_json_reader *in)
 {
     const char *begin = in->at;
     while (in->at < in->end && *in->at >= '0' && *in->at <= '9')
@@ -155,22 +154,22 @@ static size_t skip_digits(struct json_reader *in)
     return (size_t)(in->at - begin);
 }
 
-bool json_take_number(struct json_reader *in, struct busi_str *out, bool *integer)
+bool busi_json_take_number(struct busi_json_reader *in, struct busi_str *out, bool *integer)
 {
     const char *begin = in->at;
-    (void)json_take_char(in, '-');
+    (void)busi_json_take_char(in, '-');
     *integer = true;
-    if (!json_take_char(in, '0') && skip_digits(in) == 0)
+    if (!busi_json_take_char(in, '0') && skip_digits(in) == 0)
         return false; /* "01" fails later: no number goes on behind its 0 */
-    if (json_take_char(in, '.')) {
+    if (busi_json_take_char(in, '.')) {
         *integer = false;
         if (skip_digits(in) == 0)
             return false;
     }
-    if (json_take_char(in, 'e') || json_take_char(in, 'E')) {
+    if (busi_json_take_char(in, 'e') || busi_json_take_char(in, 'E')) {
         *integer = false;
-        if (!json_take_char(in, '+'))
-            (void)json_take_char(in, '-');
+        if (!busi_json_take_char(in, '+'))
+            (void)busi_json_take_char(in, '-');
         if (skip_digits(in) == 0)
             return false;
     }
@@ -178,7 +177,7 @@ bool json_take_number(struct json_reader *in, struct busi_str *out, bool *intege
     return out->len <= NUMBER_MAX;
 }
 
-bool json_integer(struct busi_str text, int64_t *out)
+bool busi_json_integer(struct busi_str text, int64_t *out)
 {
     if (busi_str_eq(text, BUSI_STR("-0"))) {
         *out = 0;
@@ -187,7 +186,7 @@ bool json_integer(struct busi_str text, int64_t *out)
     return busi_str_int(text, out);
 }
 
-bool json_real_finite(struct busi_str text)
+bool busi_json_real_finite(struct busi_str text)
 {
     char copy[NUMBER_MAX + 1];
     memcpy(copy, text.ptr, text.len);
