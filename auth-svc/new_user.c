@@ -117,6 +117,19 @@ bool auth_managed_user_check(struct busi_call *call, const struct busi_create_us
     return call->n_violations == before;
 }
 
+bool auth_imported_user_check(struct busi_call *call, struct busi_str email, struct busi_str username,
+                              struct busi_str meta, struct auth_username *out)
+{
+    size_t before = call->n_violations;
+    *out = (struct auth_username){0};
+    if (email.ptr || !username.ptr)
+        refuse_email(call, email, 0);
+    if (username.ptr)
+        refuse_username(call, username, false, out);
+    refuse_meta(call, meta);
+    return call->n_violations == before;
+}
+
 bool auth_user_change_check(struct busi_call *call, const struct auth_user_change *change,
                             struct auth_username *username)
 {

@@ -16,6 +16,10 @@ bool auth_new_user_check(struct busi_call *call, const struct busi_sign_up_reque
 bool auth_managed_user_check(struct busi_call *call, const struct busi_create_user_request *in,
                              const struct auth_door *door, const struct auth_common_passwords *common,
                              struct auth_username *username);
+/* The same for an account that comes from elsewhere, with the hash of its password: any name, and one of both
+ * is enough. */
+bool auth_imported_user_check(struct busi_call *call, struct busi_str email, struct busi_str username,
+                              struct busi_str meta, struct auth_username *out);
 /* The same for what of an account is to change; a user name it has already may be a reserved one. */
 struct auth_user_change {
     const struct busi_update_user_request *in;

@@ -3,6 +3,7 @@
 #include "auth.h"
 #include "database.h"
 #include "hook_rules.h"
+#include "import_command.h"
 #include "oidc_rules.h"
 #include "purge.h"
 #include "safety.h"
@@ -23,6 +24,8 @@ static const struct busi_command commands[] = {
     {"purge", NULL, "delete all that has expired, as serving does bit by bit", auth_purge, false},
     {"audit", "[--user ID|NAME] [--event EVENT] [--failed] [--since 24h] [--follow] [--json] ...",
      "show who did what to which account", auth_audit_command, false},
+    {"import-users", "[--dry-run] [--from-line N] [--csv] [--refused] [--allow-root] FILE|-",
+     "make accounts of NDJSON or CSV, with hashes of passwords", auth_import_command, false},
 };
 
 static bool need(struct busi_buf *errors, bool fine, const char *line)
