@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "pipeline.h"
+#include "surfaces/magic_arguments.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -143,6 +144,16 @@ static bool check_origins(struct busi_str list, struct busi_buf *errors)
     return false;
 }
 
+static bool check_frontends(struct busi_str list, struct busi_buf *errors)
+{
+    struct busi_str bad;
+    if (magic_urls_valid(list, &bad))
+        return true;
+    busi_buf_printf(errors, "BUSI_MAGIC_FRONTEND_URLS: '%.*s' is not like https://app.example.com/confirm\n",
+                    BUSI_ARG(bad));
+    return false;
+}
+
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)
 {
     struct router_options options = gateway_router_options(settings);
@@ -150,6 +161,7 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     ok = check_endpoints(settings->directory_endpoints, "BUSI_DIRECTORY_ENDPOINTS", errors) && ok;
     ok = check_proxies(settings->trusted_proxies, errors) && ok;
     ok = check_origins(settings->cors_origins, errors) && ok;
+    ok = check_frontends(settings->magic_frontend_urls, errors) && ok;
     if (!http_front_bind_valid(settings->http_bind)) {
         busi_buf_printf(errors, "BUSI_HTTP_BIND: '%.*s' is not an IPv4 address\n",
                         BUSI_ARG(settings->http_bind));

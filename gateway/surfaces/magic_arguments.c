@@ -250,6 +250,19 @@ static bool is_plain(struct busi_str url)
     return url.len > 0 && url.len <= URL_MOST;
 }
 
+bool magic_urls_valid(struct busi_str list, struct busi_str *bad)
+{
+    const struct busi_str http = BUSI_STR("http://"), https = BUSI_STR("https://");
+    while (list.len > 0) {
+        *bad = busi_str_trim(busi_roles_next(&list), " \t");
+        bool web = busi_str_starts(*bad, http) ? bad->len > http.len
+                                               : busi_str_starts(*bad, https) && bad->len > https.len;
+        if (!web || !is_plain(*bad))
+            return false;
+    }
+    return true;
+}
+
 /* It, or below it. */
 static bool is_below(struct busi_str url, struct busi_str page)
 {

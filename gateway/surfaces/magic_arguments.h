@@ -35,5 +35,7 @@ int64_t magic_date(const struct exchange *x, const char *name, int64_t otherwise
 /* NULL when it was not given. */
 const struct param *magic_object(const struct exchange *x, const char *name);
 
+/* Pages as BUSI_MAGIC_FRONTEND_URLS names them. False: *bad is none. */
+[[nodiscard]] bool magic_urls_valid(struct busi_str list, struct busi_str *bad);
 /* May mailed links lead there? allowed: of BUSI_MAGIC_FRONTEND_URLS, or else what they begin with. */
 bool magic_url_allowed(struct busi_str url, struct busi_str allowed, struct busi_str base_url);

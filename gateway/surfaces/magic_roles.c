@@ -155,16 +155,23 @@ static enum busi_code change(struct exchange *x, enum busi_method_id method, str
     return busi_rpc_call(x->gateway->rpc, &x->request->call, method, &request, reply);
 }
 
+/* Which of the two is not there. */
+static const char *missing(struct exchange *x)
+{
+    const struct busi_list_roles_request request = {.name = magic_text(x, "role")};
+    struct busi_count_reply reply = {0};
+    enum busi_code code = busi_rpc_auth_count_roles(x->gateway->rpc, &x->request->call, &request, &reply);
+    return code == BUSI_OK && reply.count > 0 ? "user" : "role";
+}
+
 void on_magic_grant_role(struct exchange *x)
 {
     struct busi_count_reply reply = {0};
     enum busi_code code = change(x, BUSI_METHOD_auth_grant_role, &reply);
-    if (code == BUSI_OK && reply.count == 0)
-        code = BUSI_ALREADY_EXISTS;
     if (code == BUSI_OK)
         magic_answer(x, 201, "success");
     else
-        magic_fail_about(x, code, "role");
+        magic_fail_about(x, code, code == BUSI_NOT_FOUND ? missing(x) : "role");
 }
 
 void on_magic_revoke_role(struct exchange *x)

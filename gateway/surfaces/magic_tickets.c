@@ -9,7 +9,10 @@
 
 #define LITERAL(out, text) busi_buf_add((out), (text), sizeof(text) - 1)
 
-enum { ENDPOINTS_MAX_AGE_S = 300 };
+enum {
+    ENDPOINTS_MAX_AGE_S = 300,
+    CLOCKS_US = 5000000, /* how far auth-svc's clock may be from ours */
+};
 
 /* False: there is no such user, and that is answered. */
 static bool find(struct exchange *x, struct busi_account *account)
@@ -58,10 +61,31 @@ static bool same_roles(struct busi_str asked, struct busi_str account)
     return n == count_roles(account);
 }
 
+/* Nobody shall take a ticket for one that lives longer. */
+static void issue_until(struct exchange *x, const struct busi_issue_token_request *request, int64_t until_us)
+{
+    struct busi_call *call = &x->request->call;
+    struct busi_session_reply session = {0};
+    struct busi_empty nothing = {0};
+    enum busi_code code = busi_rpc_auth_issue_token(x->gateway->rpc, call, request, &session);
+    if (code != BUSI_OK) {
+        magic_fail_about(x, code, "username");
+        return;
+    }
+    if (session.expires_at + CLOCKS_US >= until_us) {
+        magic_answer_ticket(x, &session);
+        return;
+    }
+    (void)!busi_rpc_auth_sign_out(
+        x->gateway->rpc, call, &(struct busi_check_token_request){.token = session.access_token}, &nothing);
+    magic_refuse(x, 400, BUSI_STR("expires"), "Tickets live for %lld seconds at most for [expires]",
+                 (long long)session.access_lifetime);
+}
+
 void on_magic_generate_token(struct exchange *x)
 {
     struct busi_account account;
-    const int64_t left_ms = (magic_date(x, "expires", 0) - busi_wall_us()) / 1000;
+    const int64_t until_us = magic_date(x, "expires", 0), left_ms = (until_us - busi_wall_us()) / 1000;
     if (left_ms < 1000) {
         magic_refuse(x, 400, BUSI_STR("expires"), "Not a valid future date for [expires]");
         return;
@@ -72,8 +96,10 @@ void on_magic_generate_token(struct exchange *x)
         magic_refuse(x, 400, BUSI_STR("role"), "Not the roles of this user for [role]");
         return;
     }
-    issue(x, &(struct busi_issue_token_request){
-                 .door = MAGIC_DOOR, .user_id = account.user_id, .lifetime_ms = left_ms});
+    issue_until(x,
+                &(struct busi_issue_token_request){
+                    .door = MAGIC_DOOR, .user_id = account.user_id, .lifetime_ms = left_ms},
+                until_us);
 }
 
 /* ---- endpoints ---- */

@@ -246,6 +246,26 @@ Test(magic, links_lead_to_pages_of_the_list)
     cr_assert_not(allowed("", list));
 }
 
+Test(magic, pages_of_the_list)
+{
+    struct busi_str bad;
+    cr_assert(magic_urls_valid(BUSI_STR(""), &bad));
+    cr_assert(magic_urls_valid(BUSI_STR("https://a.example, http://localhost:4200/confirm/"), &bad));
+    static const char *const wrong[] = {"a.example",
+                                        "https://",
+                                        "http://",
+                                        "ftp://a.example",
+                                        "https://a b",
+                                        "https://a.example?x",
+                                        "https://a.example#x",
+                                        "https://a.example/../b",
+                                        ","};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        cr_assert_not(magic_urls_valid(busi_str_of(wrong[i]), &bad), "%s", wrong[i]);
+        cr_assert_eq(bad.len, strcmp(wrong[i], ",") ? strlen(wrong[i]) : 0);
+    }
+}
+
 /* ---- refusals ---- */
 
 static void refused_as(const char *field, enum busi_rule rule, int64_t limit, int status, const char *message)
