@@ -4,23 +4,25 @@
 enum { MOST_DEPTH = 8, NAME_MOST = 11, MOST_DIGITS = 18 };
 
 /* Where each claim goes. */
+#define NAME(text) text, sizeof(text) - 1
 static const struct row {
     char name[NAME_MOST + 1];
+    size_t name_len;
     bool time; /* otherwise text */
     size_t offset;
 } rows[] = {
-    {"aud", false, offsetof(struct busi_jwt_payload, audience)},
-    {"exp", true, offsetof(struct busi_jwt_payload, claims.expires_at)},
-    {"iat", true, offsetof(struct busi_jwt_payload, claims.issued_at)},
-    {"iss", false, offsetof(struct busi_jwt_payload, issuer)},
-    {"jti", false, offsetof(struct busi_jwt_payload, claims.jti)},
-    {"nbf", true, offsetof(struct busi_jwt_payload, claims.not_before)},
-    {"purpose", false, offsetof(struct busi_jwt_payload, claims.purpose)},
-    {"role", false, offsetof(struct busi_jwt_payload, role)},
-    {"sid", false, offsetof(struct busi_jwt_payload, claims.session_id)},
-    {"sub", false, offsetof(struct busi_jwt_payload, claims.subject)},
-    {"typ", false, offsetof(struct busi_jwt_payload, claims.type)},
-    {"unique_name", false, offsetof(struct busi_jwt_payload, claims.name)},
+    {NAME("aud"), false, offsetof(struct busi_jwt_payload, audience)},
+    {NAME("exp"), true, offsetof(struct busi_jwt_payload, claims.expires_at)},
+    {NAME("iat"), true, offsetof(struct busi_jwt_payload, claims.issued_at)},
+    {NAME("iss"), false, offsetof(struct busi_jwt_payload, issuer)},
+    {NAME("jti"), false, offsetof(struct busi_jwt_payload, claims.jti)},
+    {NAME("nbf"), true, offsetof(struct busi_jwt_payload, claims.not_before)},
+    {NAME("purpose"), false, offsetof(struct busi_jwt_payload, claims.purpose)},
+    {NAME("role"), false, offsetof(struct busi_jwt_payload, role)},
+    {NAME("sid"), false, offsetof(struct busi_jwt_payload, claims.session_id)},
+    {NAME("sub"), false, offsetof(struct busi_jwt_payload, claims.subject)},
+    {NAME("typ"), false, offsetof(struct busi_jwt_payload, claims.type)},
+    {NAME("unique_name"), false, offsetof(struct busi_jwt_payload, claims.name)},
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
@@ -86,7 +88,7 @@ static const struct row *take_name(struct reader *reader, unsigned *seen)
     if (!take(reader, '"') || !take_text(reader, &name) || !take(reader, ':'))
         return NULL;
     for (size_t i = 0; i < ROWS; i++)
-        if (busi_str_eq(name, busi_str_of(rows[i].name))) {
+        if (name.len == rows[i].name_len && memcmp(rows[i].name, name.ptr, name.len) == 0) {
             bool again = *seen & 1u << i;
             *seen |= 1u << i;
             return again ? NULL : &rows[i];
