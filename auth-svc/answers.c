@@ -28,3 +28,16 @@ enum busi_code auth_need_sessions(struct auth *self, struct busi_call *call)
 {
     return busi_redis_ready(self->redis) ? BUSI_OK : auth_store_away(call);
 }
+
+enum busi_code auth_refused(struct busi_call *call, const char *constraint)
+{
+    static const struct {
+        const char *constraint, *message;
+    } rules[] = {{"roles_last_root", "nobody would be root"},
+                 {"roles_root", "the role root stays"},
+                 {"users_roles_length", "too many roles"}};
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        if (strcmp(constraint, rules[i].constraint) == 0)
+            return busi_call_fail(call, BUSI_FAILED_PRECONDITION, rules[i].message);
+    return busi_call_fail(call, BUSI_FAILED_PRECONDITION, "a rule of the database");
+}

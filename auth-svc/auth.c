@@ -10,6 +10,7 @@
 #include "oidc.h"
 #include "outbox.h"
 #include "passwords.h"
+#include "retired_roles.h"
 #include "session_store.h"
 #include "username.h"
 #include <stdlib.h>
@@ -127,10 +128,11 @@ static bool open_oidc(struct auth *auth, struct busi_loop *loop, const char **er
 
 static bool open_fibers(struct auth *auth, struct busi_fibers *fibers, const char **error)
 {
-    *error = "no fibers for mails that are asked for, to count refusals, or to sweep";
+    *error = "no fibers for mails that are asked for, to count refusals, for roles, or to sweep";
     auth->mail_requests = auth_mail_requests_new(auth, fibers);
     auth->tally = auth_audit_tally_new(auth, fibers);
-    return auth->mail_requests && auth->tally &&
+    auth->retired_roles = auth_retired_roles_new(auth, fibers);
+    return auth->mail_requests && auth->tally && auth->retired_roles &&
            auth_sweeper_start(&auth->sweeper, auth->pg, fibers, auth->settings);
 }
 
@@ -181,6 +183,7 @@ void auth_free(struct auth **auth)
     auth_common_passwords_close(&(*auth)->common);
     auth_audit_tally_free(&(*auth)->tally);
     auth_mail_requests_free(&(*auth)->mail_requests);
+    auth_retired_roles_free(&(*auth)->retired_roles);
     auth_hooks_free(&(*auth)->hooks);
     auth_outbox_free(&(*auth)->outbox);
     auth_feed_free(&(*auth)->feed);
@@ -202,6 +205,7 @@ void auth_drain(struct auth *auth)
     auth_relay_stop(&auth->sweeper.relay);
     auth_audit_tally_stop(auth->tally);
     auth_mail_requests_stop(auth->mail_requests);
+    auth_retired_roles_stop(auth->retired_roles);
     auth_hooks_stop(auth->hooks);
     auth_outbox_stop(auth->outbox);
     auth_journal_stop(auth->journal);
@@ -211,7 +215,8 @@ void auth_drain(struct auth *auth)
 bool auth_idle(const struct auth *auth)
 {
     return !auth->sweeper.relay.running && auth_audit_tally_stopped(auth->tally) &&
-           auth_mail_requests_stopped(auth->mail_requests) && auth_hooks_stopped(auth->hooks) &&
+           auth_mail_requests_stopped(auth->mail_requests) &&
+           auth_retired_roles_stopped(auth->retired_roles) && auth_hooks_stopped(auth->hooks) &&
            auth_outbox_stopped(auth->outbox) && auth_journal_stopped(auth->journal) &&
            auth_feed_stopped(auth->feed);
 }

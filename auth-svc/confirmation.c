@@ -3,6 +3,7 @@
 #include "answers.h"
 #include "audit.h"
 #include "base/log.h"
+#include "base/roles.h"
 #include "hooks.h"
 #include "limits.h"
 #include "sessions.h"
@@ -37,6 +38,15 @@ static enum busi_code confirm(struct auth *self, struct busi_call *call,
     return busi_call_fail(call, BUSI_NOT_FOUND, "email confirmation failed");
 }
 
+/* Those that are open already: guests from now on, no longer unconfirmed. */
+static enum busi_code update_sessions(struct auth *self, struct busi_call *call,
+                                      const struct auth_account *account)
+{
+    return busi_roles_have(account->roles, BUSI_STR("unconfirmed"))
+               ? auth_session_update_roles(self, call, account->id)
+               : BUSI_OK;
+}
+
 /* The session is opened with the account as it is now: confirmed. */
 enum busi_code auth_confirm_email(struct auth *self, struct busi_call *call,
                                   const struct busi_confirm_email_request *in, struct busi_session_reply *out)
@@ -55,5 +65,6 @@ enum busi_code auth_confirm_email(struct auth *self, struct busi_call *call,
     busi_log(BUSI_INFO, "email_confirmed", BUSI_I("user_id", account.id),
              BUSI_S("request_id", call->request_id));
     auth_hooks_wake(self->hooks);
-    return auth_session_open(self, call, &account, door, NULL, out);
+    code = update_sessions(self, call, &account);
+    return code == BUSI_OK ? auth_session_open(self, call, &account, door, NULL, out) : code;
 }

@@ -8,7 +8,7 @@
 
 BUSI_EMBED(auth_watch_lua, "feed_watch.lua");
 BUSI_EMBED(auth_tell_lua, "feed_tell.lua");
-BUSI_EMBED(auth_strike_lua, "feed_strike.lua");
+BUSI_EMBED(auth_strike_lua, "strike.lua");
 
 #define WATCHERS BUSI_STR("busi:watchers")
 #define ENDED BUSI_STR("busi:ended")
@@ -232,6 +232,18 @@ enum busi_code auth_feed_tell(struct auth *self, struct busi_call *call, const s
     told->told_ms = busi_lease_ms();
     told->known_ms = self->feed->watchers.known_ms;
     return await_all(self->feed, told) ? BUSI_OK : auth_store_away(call);
+}
+
+enum busi_code auth_feed_tell_everything(struct auth *self, struct busi_call *call, struct auth_told *told)
+{
+    struct busi_redis_reply reply = {0};
+    const struct busi_str argv[] = {BUSI_STR("DEL"), WATCHERS};
+    if (busi_redis_run(self->redis, &call->arena, 2, argv, call->until_ms, &reply) != BUSI_OK)
+        return auth_store_away(call);
+    if (told)
+        *told =
+            (struct auth_told){.arena = told->arena, .told_ms = busi_lease_ms(), .known_ms = busi_lease_ms()};
+    return BUSI_OK;
 }
 
 /* ---- waiting until all have heard ---- */

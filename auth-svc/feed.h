@@ -35,6 +35,9 @@ struct auth_told {
  * told NULL: nobody will wait. UNAVAILABLE: it may have told or not. */
 [[nodiscard]] enum busi_code auth_feed_tell(struct auth *self, struct busi_call *call,
                                             const struct busi_str *ids, size_t n, struct auth_told *told);
+/* Whatever is kept is to be forgotten: without their list all watchers begin anew. Settling takes a lease. */
+[[nodiscard]] enum busi_code auth_feed_tell_everything(struct auth *self, struct busi_call *call,
+                                                       struct auth_told *told);
 /* Waits until no watcher relies on any of them: each has forgotten them, or its lease is over. At once when
  * nobody watches. UNAVAILABLE: not within the call's time. */
 [[nodiscard]] enum busi_code auth_feed_settle(struct auth *self, struct busi_call *call,

@@ -1,5 +1,6 @@
 #include "journal.h"
 #include "base/log.h"
+#include "retired_roles.h"
 #include "safety.h"
 #include "session_store.h"
 #include "sessions.h"
@@ -129,6 +130,21 @@ static bool tell_all(struct auth_journal *journal, int64_t *mark, int64_t age_s)
     return true;
 }
 
+bool auth_journal_tell(struct auth_journal *journal)
+{
+    struct busi_call call;
+    int64_t mark, last, settled;
+    uint64_t generation = journal->auth->redis_told;
+    if (!auth_store_knows(journal->auth))
+        return false;
+    busi_call_init(&call, ARENA_BYTES);
+    call.until_ms = busi_now_ms() + STEP_MS;
+    bool good = last_of(journal, &call, &last, &settled) && read_mark(journal, &call, last, &mark) &&
+                tell_all(journal, &mark, 0);
+    busi_call_fini(&call);
+    return good && auth_store_knows(journal->auth) && generation == journal->auth->redis_told;
+}
+
 /* ---- a new connection, and time passing ---- */
 
 /* A Redis that holds nothing needs to hear of nothing that was: what it will hold is younger. What is not
@@ -156,7 +172,7 @@ static void apply(struct auth_journal *journal)
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
     bool good = auth_safety_look(&journal->safety, journal->auth, &call) && start_of(journal, &call, &mark) &&
-                tell_all(journal, &mark, 0);
+                auth_retired_roles_note(journal->auth, &call) == BUSI_OK && tell_all(journal, &mark, 0);
     busi_call_fini(&call);
     if (good && generation == busi_redis_generation(journal->auth->redis))
         journal->auth->redis_told = generation;

@@ -12,6 +12,8 @@
 struct auth_journal;
 /* Works on a fiber of its own. NULL: out of memory or fibers. */
 [[nodiscard]] struct auth_journal *auth_journal_new(struct auth *auth, struct busi_fibers *fibers);
+/* Tells at once what may not have been told, for a fiber of another part. False: not all of it. */
+[[nodiscard]] bool auth_journal_tell(struct auth_journal *journal);
 void auth_journal_stop(struct auth_journal *journal);
 bool auth_journal_stopped(const struct auth_journal *journal);
 void auth_journal_free(struct auth_journal **journal);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "hooks.h"
 #include "record.h"
+#include "retired_roles.h"
 #include "session_index.h"
 #include "session_store.h"
 
@@ -204,6 +205,8 @@ enum busi_code auth_session_check(struct auth *self, struct busi_call *call, con
     if (!auth_store_knows(self))
         return auth_store_away(call);
     enum busi_code code = load(self, call, session);
+    if (code == BUSI_OK)
+        code = auth_retired_roles_strip(self, call, session);
     if (!auth_store_knows(self)) /* another Redis has answered */
         return auth_store_away(call);
     if (code != BUSI_OK)

@@ -32,7 +32,8 @@ static enum busi_code resolve(struct auth *self, struct busi_call *call, const s
 }
 
 static enum busi_code create(struct auth *self, struct busi_call *call, const struct busi_sign_up_request *in,
-                             const struct draft *draft, struct auth_account *account)
+                             const struct auth_door *door, const struct draft *draft,
+                             struct auth_account *account)
 {
     const struct busi_str params[] = {
         in->email,
@@ -47,7 +48,8 @@ static enum busi_code create(struct auth *self, struct busi_call *call, const st
         draft->confirm.lifetime_s,
         busi_arena_int(&call->arena, auth_hooks_patience_ms(self->hooks, AUTH_EVENT_after_register)),
         auth_audit_row(self, call, &(struct auth_deed){.event = AUTH_AUDIT_sign_up, .door = in->door}),
-        in->link};
+        in->link,
+        door->new_role};
     if (!params[10].ptr || !params[11].ptr)
         return auth_no_memory(call);
     const struct auth_account_keys keys = {draft->email_key, draft->username.key};
@@ -128,7 +130,7 @@ enum busi_code auth_sign_up(struct auth *self, struct busi_call *call, const str
     if (code != BUSI_OK)
         return code;
     draft.hash = busi_str_of(hash);
-    code = create(self, call, in, &draft, &account);
+    code = create(self, call, in, door, &draft, &account);
     if (in->discreet && code == BUSI_INVALID_ARGUMENT) {
         say_nothing(out, 0);
         return hide_taken(self, call, &draft, code);

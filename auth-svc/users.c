@@ -106,6 +106,8 @@ static enum busi_code change(struct auth *self, struct busi_call *call, enum aut
         return auth_no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, statement, params, call->until_ms, &result);
     *count = busi_pg_int(&result, 0, 0);
+    if (code == BUSI_FAILED_PRECONDITION)
+        code = auth_refused(call, result.constraint);
     busi_pg_clear(&result);
     return code == BUSI_UNKNOWN ? auth_database_lost(call, "the database went away; it may be done") : code;
 }
