@@ -94,8 +94,9 @@ static void too_many(void)
     struct busi_principal who;
     cr_assert_eq(check(token, &who), BUSI_OK);
     cr_assert_eq(who.roles.len, 33 * 62 - 1);
-    cr_assert_eq(change(auth_grant_role, A, "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr1039", &n),
-                 BUSI_FAILED_PRECONDITION);
+    cr_assert_eq(
+        change(auth_grant_role, A, "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr1039", &n),
+        BUSI_FAILED_PRECONDITION);
     cr_assert(said("too many roles"));
     cr_assert_eq(check(token, &who), BUSI_OK);
     cr_assert_eq(who.roles.len, 33 * 62 - 1);
@@ -153,8 +154,8 @@ Test(roles, an_older_word_changes_nothing)
     run(late_word);
 }
 
-/* Who changed the roles died between Postgres and Redis, and its row is behind the mark of nobody: whoever asks
- * again finishes it. */
+/* Who changed the roles died between Postgres and Redis, and its row is behind the mark of nobody: whoever
+ * asks again finishes it. */
 static void asked_again(void)
 {
     int64_t n;
@@ -187,11 +188,11 @@ static void enter(void *arg)
     (void)arg;
     busi_call_init(&entry.call, 1 << 20);
     entry.call.until_ms = busi_now_ms() + 10000;
-    entry.code = auth_sign_in(world.auth, &entry.call,
-                              &(struct busi_sign_in_request){.door = BUSI_STR("busi"),
-                                                             .login = BUSI_STR(A),
-                                                             .password = BUSI_STR(PASSWORD)},
-                              &entry.session);
+    entry.code =
+        auth_sign_in(world.auth, &entry.call,
+                     &(struct busi_sign_in_request){
+                         .door = BUSI_STR("busi"), .login = BUSI_STR(A), .password = BUSI_STR(PASSWORD)},
+                     &entry.session);
     entry.done = true;
 }
 
