@@ -22,7 +22,8 @@ bool ash_begin(struct exchange *x, const struct ash_activity *activity)
 bool ash_begin_by_link(struct exchange *x, const struct ash_activity *activity, struct busi_str secret)
 {
     if (x->request->method == HTTP_HEAD) {
-        exchange_wrong_method(x, HTTP_GET);
+        exchange_error(x, 405);
+        http_add_header(x->response, "Allow", BUSI_STR("GET"));
         return false;
     }
     if (ash_for_people(x) && !ash_page_begin_by_link(x, activity, secret))

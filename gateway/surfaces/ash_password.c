@@ -22,8 +22,10 @@ void on_ash_register(struct exchange *x)
         return;
     }
     request.door = ash_door(x);
-    enum busi_code code = busi_rpc_auth_sign_up(x->gateway->rpc, call, &request, &session);
-    ash_conclude(x, &activity, fields_judge(&fields, call, code), &session);
+    enum busi_code code = BUSI_INVALID_ARGUMENT;
+    if (fields_fine(&fields, call))
+        code = busi_rpc_auth_sign_up(x->gateway->rpc, call, &request, &session);
+    ash_conclude(x, &activity, code, &session);
 }
 
 void on_ash_sign_in(struct exchange *x)

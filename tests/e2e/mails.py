@@ -36,7 +36,7 @@ def text_of(mail, kind="plain"):
 
 def link_of(mail):
     """(path of the page, secret)"""
-    path, secret = re.search(r"^http://[^/]+(/(?:confirm|password-reset)/(\S+))\r?$", text_of(mail), re.M).groups()
+    path, secret = re.search(r"^http://[^/]+(/(?:confirm|password-reset|magic-link)/(\S+))\r?$", text_of(mail), re.M).groups()
     assert re.fullmatch("[A-Za-z0-9]{48}", secret), secret
     return path, secret
 
@@ -47,3 +47,7 @@ def confirm_id(to, number=1):
 
 def password_id(to, number=1):
     return link_of(wait_for_mail(to, "reset_password", number))[1]
+
+
+def magic_link(to, number=1):
+    return link_of(wait_for_mail(to, "magic_link", number))[1]
