@@ -54,8 +54,9 @@ static bool take_nested(struct busi_json_reader *in, struct busi_arena *arena, s
     do {
         struct busi_str unused;
         char c = busi_json_peek(in);
-        if (c == '"' ? !busi_json_take_string(in, arena, &unused) : in->at++ == in->end)
+        if (in->at == in->end || (c == '"' && !busi_json_take_string(in, arena, &unused)))
             return false;
+        in->at += c != '"';
         depth += c == '{' || c == '[';
         depth -= c == '}' || c == ']';
     } while (depth > 0);
