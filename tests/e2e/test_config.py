@@ -3,7 +3,7 @@ import os, pathlib, subprocess
 
 import pytest
 
-from house import VAR
+from house import VAR, sql
 
 BIN = pathlib.Path(os.environ["BUSI_TEST_BIN"])
 
@@ -34,7 +34,8 @@ WRONG = {
     ("auth-1", "auth-svc"): [
         "redis = ", "redis = http://127.0.0.1", "redis = redis://127.0.0.1:99999", "auth_database = ", "auth_database = colour=blue",
         "mailer_endpoints = host", "rpc_bind = 127.0.0.1:5001", "rpc_bind = tcp://127.0.0.1", "rpc_bind = tcp://127.0.0.1:99999",
-        "curve_allow_dir = /no/such/folder", "jwt_secret = short"],
+        "curve_allow_dir = /no/such/folder", "jwt_secret = short", "jwt_secret = " + "a" * 64, "jwt_secret = ", "ash_jwt_secret = two words",
+        "magic_jwt_secret = " + "changeme" * 10, "token_hash_key = " + "0" * 64],
     ("directory-1", "directory-svc"): ["directory_database = ", "directory_database = colour=blue", "curve_allow_dir = /etc/passwd"],
     ("mailer-1", "mailer-svc"): ["mailer_database = ", "mailer_database = colour=blue", "rpc_bind = udp://127.0.0.1:1"],
 }
@@ -56,3 +57,42 @@ def test_the_launcher_refuses_nonsense_before_it_touches_anything(tmp_path, name
     done = subprocess.run([launcher, "up"], env=environment, text=True, capture_output=True, timeout=20)
     assert done.returncode == 1 and f"{name}: '{value}'" in done.stderr, done
     assert not [f for f in tmp_path.rglob("*") if f.is_file()]
+
+
+# ---- keys of tokens ----
+KEYS = ["0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_" + last for last in "abcdefghi"]
+
+
+@pytest.mark.parametrize("lines, fault", [
+    ([KEYS[0]], None), (["new " + KEYS[0], KEYS[1]], None), (["", " k1  " + KEYS[0] + " ", "\tk2 " + KEYS[1] + "\r", ""], None),
+    ([KEYS[0], "short"], "line 2 is too short"), ([KEYS[0], "", "k " + "a" * 70], "line 3 has too few different"),
+    (["k " + KEYS[0], "k " + KEYS[1]], "line 2 has the secret or the kid of a line before"), (KEYS, "line 9 is one key too many"),
+    (["a b " + KEYS[0]], "line 1 has more than a kid"), (["k\u00e4y " + KEYS[0]], "line 1 has a space, but before it no kid")])
+def test_a_ring_of_keys_in_a_file(tmp_path, lines, fault):
+    keys = tmp_path / "keys"
+    keys.touch(mode=0o600)
+    keys.write_text("\n".join(lines) + "\n", newline="")
+    code, said = check(tmp_path, "auth-1", "auth-svc", f"guardian_jwt_secret_file = {keys}")
+    assert (code, said) == (0, "configuration is fine\n") if fault is None else code == 78 and f"BUSI_GUARDIAN_JWT_SECRET: {fault}" in said, said
+    assert KEYS[0] not in said and "short" not in said.replace("too short", "")
+
+
+def test_two_doors_share_no_key(tmp_path):
+    code, said = check(tmp_path, "auth-1", "auth-svc", f"guardian_jwt_secret = kid {(VAR / 'secrets/jwt').read_text().strip()}")
+    assert code == 78 and "BUSI_GUARDIAN_JWT_SECRET: has a key that another door has, too" in said
+
+
+def test_a_secret_of_ours_is_a_key(tmp_path):
+    made = subprocess.run([BIN / "auth-svc", "gen-secret", "--kid", "2026-11"], text=True, capture_output=True, timeout=20)
+    assert made.returncode == 0 and made.stdout.startswith("2026-11 ") and len(made.stdout) == 8 + 86 + 1
+    assert check(tmp_path, "auth-1", "auth-svc", f"magic_jwt_secret = {made.stdout.strip()}")[0] == 0
+
+
+def test_purge_says_how_many_rows_of_what():
+    sql("INSERT INTO auth.revocations(user_id, session_id, expires_at) SELECT i, 'purge-' || i, now() - interval '1 s' FROM generate_series(1, 2500) AS i")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BUSI_")}
+    done = subprocess.run([BIN / "auth-svc", "--config", VAR / "config/auth-1.conf", "purge"], env=environment, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done
+    rows = {name: int(n) for name, n in (line.split() for line in done.stdout.splitlines())}
+    assert {"secrets_purged", "revocations_purged", "events_dropped", "mails_dropped"} <= set(rows)
+    assert sql("SELECT count(*) FROM auth.revocations WHERE session_id LIKE 'purge-%'") == "0"

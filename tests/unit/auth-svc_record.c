@@ -177,3 +177,75 @@ Test(record, fits_whatever_it_is_given)
     session.meta.len = 300000; /* never half a record */
     cr_assert_null(auth_record_write(&arena, &session, KEY).ptr);
 }
+
+/* ---- several tokens ---- */
+
+static char rooms[2][AUTH_BONDS_MOST * AUTH_BOND_BYTES];
+
+static struct busi_str id_of(int i)
+{
+    return busi_arena_printf(&arena, "token-%d", i);
+}
+
+/* The session with the bonds of its first token and of others, each made by the first. */
+static struct busi_str with_tokens(int n, bool kept)
+{
+    struct auth_session read;
+    struct busi_str record = write_record(&session);
+    for (int i = 0; i < n; i++) {
+        cr_assert(read_as(record, session.id, (struct busi_str){0}, &read));
+        struct busi_str used = kept || i == 0 ? session.token_id : id_of(i - 1);
+        bool dropped = auth_record_bind(&read, KEY, used, kept, id_of(i), rooms[i % 2]);
+        cr_assert_eq(dropped, !kept || i >= AUTH_BONDS_MOST - 1, "%d", i);
+        record = write_record(&read);
+    }
+    return record;
+}
+
+Test(record, a_further_token_stands_beside_the_one_that_made_it)
+{
+    struct auth_session read;
+    struct busi_str one = write_record(&session), record = with_tokens(3, true);
+    cr_assert_eq(record.len, one.len + 3 * (size_t)AUTH_BOND_BYTES);
+    cr_assert(read_as(record, session.id, session.token_id, &read));
+    for (int i = 0; i < 3; i++)
+        cr_assert(read_as(record, session.id, id_of(i), &read));
+    expect_no_record(record, session.id, id_of(3));
+    expect_no_record(record, session.id, BUSI_STR("6f1c2b70-8e3f-4b7a-9f0a-1d2e3c4b5a68"));
+}
+
+Test(record, a_further_token_takes_the_place_of_the_one_that_made_it)
+{
+    struct auth_session read;
+    struct busi_str record = with_tokens(5, false);
+    cr_assert_eq(record.len, write_record(&session).len);
+    cr_assert(read_as(record, session.id, id_of(4), &read));
+    for (int i = 0; i < 4; i++)
+        expect_no_record(record, session.id, id_of(i));
+    expect_no_record(record, session.id, session.token_id);
+}
+
+Test(record, the_token_that_is_used_is_not_given_up)
+{
+    enum { MANY = 3 * AUTH_BONDS_MOST };
+    struct auth_session read;
+    struct busi_str record = with_tokens(MANY, true);
+    cr_assert_eq(record.len, write_record(&session).len + (size_t)(AUTH_BONDS_MOST - 1) * AUTH_BOND_BYTES);
+    cr_assert(read_as(record, session.id, session.token_id, &read));
+    for (int i = 0; i < MANY; i++)
+        cr_assert_eq(read_as(record, session.id, id_of(i), &read), i >= MANY - (AUTH_BONDS_MOST - 1), "%d",
+                     i);
+}
+
+/* Magic's tickets. */
+Test(record, a_session_without_token_ids_stays_as_it_is)
+{
+    struct auth_session read;
+    session.token_id = (struct busi_str){0};
+    session.door = &self.doors[AUTH_DOOR_magic];
+    struct busi_str record = write_record(&session);
+    cr_assert(read_as(record, session.id, (struct busi_str){0}, &read));
+    cr_assert_not(auth_record_bind(&read, KEY, (struct busi_str){0}, true, BUSI_STR(""), rooms[0]));
+    cr_assert(busi_str_eq(write_record(&read), record));
+    expect_no_record(record, session.id, BUSI_STR("some"));
+}

@@ -17,6 +17,8 @@ static void swept(void)
     cr_assert(becomes("SELECT count(*) FROM auth.mail_gaps", 1));
     cr_assert(becomes("SELECT count(*) FROM auth.mail_requests", 0));
     cr_assert(becomes("SELECT count(*) FROM auth.outbox", 1));
+    cr_assert(becomes("SELECT count(*) FROM auth.revocations WHERE user_id < 5000", 1));
+    cr_assert(becomes("SELECT count(*) FROM auth.events", 1));
     cr_assert(becomes("SELECT count(*) FROM auth.users WHERE code ~ '^[a-z1-9]{6}$'", 1502));
     cr_assert_eq(admin_int("SELECT count(DISTINCT code) FROM auth.users"), 1502);
 }
@@ -38,6 +40,15 @@ Test(sweeper, leaves_nothing_old_behind)
           "hours')");
     admin("INSERT INTO auth.outbox(kind, recipient, created_at) VALUES"
           " ('k', 'a@b.co', now() - interval '31 days'), ('k', 'a@b.co', now() - interval '29 days')");
+    admin("INSERT INTO auth.revocations(user_id, session_id, expires_at) SELECT i, 's' || i, now() - "
+          "interval '1 second'"
+          " FROM generate_series(1, 2100) AS i");
+    admin("INSERT INTO auth.revocations(user_id, session_id, expires_at) VALUES (4000, 's', now() + interval "
+          "'1 hour')");
+    admin("INSERT INTO auth.events(event, subscriber, user_id, created_at) SELECT 'after_login', 'gone', 1,"
+          " now() - interval '8 days' FROM generate_series(1, 1100)");
+    admin("INSERT INTO auth.events(event, subscriber, user_id, created_at) VALUES ('after_login', 'gone', 1,"
+          " now() - interval '6 days')");
     run(swept);
 }
 
