@@ -5,6 +5,7 @@
 #include "base/metrics.h"
 #include "rpc/certificate.h"
 #include "rpc/context.h"
+#include "rpc/method_set.h"
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
@@ -12,11 +13,12 @@
 #include <stdlib.h>
 #include <zmq.h>
 
-enum { MOST_KEYS = 1024, RELOAD_MS = 200, MOST_PARTS = 7, PART_ROOM = 256 };
+enum { MOST_KEYS = 1024, RELOAD_MS = 200, REREAD_MS = 1000, MOST_PARTS = 7, PART_ROOM = 256 };
 
 struct entry {
     uint8_t key[BUSI_KEY_BYTES];
-    char name[BUSI_NAME_ROOM]; /* call->caller of its owner */
+    char name[BUSI_NAME_ROOM];      /* call->caller of its owner */
+    struct busi_method_set methods; /* what it may call */
 };
 
 struct busi_allow {
@@ -39,6 +41,18 @@ static bool is_certificate_name(const char *name)
     return len > 4 && name[0] != '.' && strcmp(name + len - 4, ".pub") == 0;
 }
 
+static void fill(struct entry *entry, const struct busi_certificate *certificate)
+{
+    struct busi_str unknown;
+    *entry = (struct entry){0};
+    memcpy(entry->key, certificate->public_key, BUSI_KEY_BYTES);
+    memcpy(entry->name, certificate->name, BUSI_NAME_ROOM);
+    if (certificate->limited)
+        busi_method_set_read(&entry->methods, busi_str_of(certificate->methods), &unknown);
+    else
+        busi_method_set_fill(&entry->methods);
+}
+
 /* False when the folder cannot be read: the list then stays as it was. Lock held. */
 static bool load(struct busi_allow *allow)
 {
@@ -57,9 +71,7 @@ static bool load(struct busi_allow *allow)
             skipped++;
             continue;
         }
-        struct entry *entry = &allow->entries[n++];
-        memcpy(entry->key, certificate.public_key, BUSI_KEY_BYTES);
-        memcpy(entry->name, certificate.name, BUSI_NAME_ROOM);
+        fill(&allow->entries[n++], &certificate);
         busi_certificate_wipe(&certificate);
     }
     closedir(dir);
@@ -80,12 +92,20 @@ static const struct entry *find(const struct busi_allow *allow, const uint8_t *k
     return NULL;
 }
 
+static void reread(struct busi_allow *allow, int64_t age_ms)
+{
+    if (busi_now_ms() - allow->loaded_ms < age_ms)
+        return;
+    allow->loaded_ms = busi_now_ms(); /* also when it fails: not at every handshake */
+    if (!load(allow))
+        busi_log(BUSI_ERR, "curve_allow_list_unreadable", BUSI_C("folder", allow->folder));
+}
+
 /* Copies the name of the key's owner. False: not admitted. */
 static bool admit(struct busi_allow *allow, const uint8_t *key, char name[BUSI_NAME_ROOM])
 {
     pthread_mutex_lock(&allow->lock);
-    if (busi_now_ms() - allow->loaded_ms >= RELOAD_MS && !load(allow))
-        busi_log(BUSI_ERR, "curve_allow_list_unreadable", BUSI_C("folder", allow->folder));
+    reread(allow, RELOAD_MS);
     const struct entry *entry = find(allow, key);
     if (entry)
         memcpy(name, entry->name, BUSI_NAME_ROOM);
@@ -97,6 +117,17 @@ bool busi_allow_has(struct busi_allow *allow, const uint8_t *key)
 {
     char name[BUSI_NAME_ROOM];
     return admit(allow, key, name);
+}
+
+bool busi_allow_may(struct busi_allow *allow, struct busi_str name, enum busi_method_id id)
+{
+    bool may = false;
+    pthread_mutex_lock(&allow->lock);
+    for (size_t i = 0; i < allow->n && !may; i++)
+        may = busi_str_eq(busi_str_of(allow->entries[i].name), name) &&
+              busi_method_set_has(&allow->entries[i].methods, id);
+    pthread_mutex_unlock(&allow->lock);
+    return may;
 }
 
 /* ---- answering ---- */
@@ -165,7 +196,10 @@ static void *run(void *arg)
     zmq_pollitem_t items[] = {{.socket = allow->handler, .events = ZMQ_POLLIN},
                               {.socket = allow->stopped, .events = ZMQ_POLLIN}};
     for (;;) {
-        int ready = zmq_poll(items, 2, 1000);
+        int ready = zmq_poll(items, 2, REREAD_MS);
+        pthread_mutex_lock(&allow->lock);
+        reread(allow, REREAD_MS);
+        pthread_mutex_unlock(&allow->lock);
         if (ready < 0 && zmq_errno() == ETERM)
             break;
         if (ready > 0 && items[1].revents)

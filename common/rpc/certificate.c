@@ -1,5 +1,6 @@
 #include "rpc/certificate.h"
 #include "rpc/curve.h"
+#include "rpc/method_set.h"
 #include <czmq.h>
 #include <errno.h>
 #include <unistd.h>
@@ -99,6 +100,19 @@ static bool take_name(struct busi_certificate *certificate, zcert_t *cert, const
     return valid_name(certificate->name);
 }
 
+static bool take_methods(struct busi_certificate *certificate, zcert_t *cert)
+{
+    const char *methods = zcert_meta(cert, "methods");
+    if (!methods)
+        return true;
+    size_t len = strlen(methods);
+    if (len >= BUSI_NAMES_ROOM)
+        return false;
+    certificate->limited = true;
+    memcpy(certificate->methods, methods, len + 1);
+    return true;
+}
+
 /* zcert_destroy() only frees. */
 static void destroy(zcert_t **cert)
 {
@@ -134,7 +148,7 @@ bool busi_certificate_read(struct busi_certificate *certificate, const char *pat
     if (!cert)
         return false;
     take_keys(certificate, cert);
-    bool fine = take_name(certificate, cert, path);
+    bool fine = take_name(certificate, cert, path) && take_methods(certificate, cert);
     destroy(&cert);
     if (fine)
         *error = NULL;
@@ -193,11 +207,16 @@ static int complain(const char *path, const char *why)
     return 1;
 }
 
-int busi_curve_generate(const char *folder, const char *name)
+int busi_curve_generate(const char *folder, const char *name, const char *methods)
 {
     char key[PATH_ROOM], pub[PATH_ROOM];
+    struct busi_method_set set;
+    struct busi_str unknown;
     if (!valid_name(name))
         return complain(name ? name : "", "a name is 1 to 63 of A-Z a-z 0-9 . _ -");
+    busi_method_set_read(&set, busi_str_of(methods ? methods : ""), &unknown);
+    if (unknown.ptr || (methods && strlen(methods) >= BUSI_NAMES_ROOM))
+        return complain(methods, "must be names of methods, as 'auth.CheckToken, directory.*'");
     if (snprintf(key, sizeof key, "%s/%s.key", folder, name) >= (int)sizeof key ||
         snprintf(pub, sizeof pub, "%s/%s.pub", folder, name) >= (int)sizeof pub)
         return complain(folder, "too long");
@@ -208,6 +227,8 @@ int busi_curve_generate(const char *folder, const char *name)
     if (!cert)
         return complain(key, "out of memory");
     zcert_set_meta(cert, "name", "%s", name);
+    if (methods)
+        zcert_set_meta(cert, "methods", "%s", methods);
     bool fine = save(cert, key, true) && save(cert, pub, false);
     const char *why = fine ? "" : strerror(errno);
     destroy(&cert);

@@ -17,6 +17,8 @@ enum {
     TICK_MS = 100,     /* health, abandoned calls, new addresses */
     HURRY_TICK_MS = 5, /* the same at the start, until every target has a worker */
     HURRY_MS = 2000,   /* how long the start lasts at most */
+    KEYS_MS = 1000,    /* our key file is looked at */
+    REOPEN_MS = 1500,  /* a pipe that could not be had is tried with the keys there are then */
 };
 
 /* One "host:port" of a target. */
@@ -48,6 +50,8 @@ struct busi_rpc_client {
     struct busi_timer *tick;        /* every TICK_MS */
     int64_t began_ms;               /* when it was made */
     uint64_t random;                /* state of the choice between two */
+    uint64_t keys;                  /* our own: busi_curve_renew() */
+    int64_t keys_ms;                /* when their file was looked at */
     bool closed;                    /* owner has left; calls fail */
     atomic_size_t users;            /* owner, calls under way, posts under way; the last one frees */
     atomic_int tokens;              /* retry budget, in tenths */
@@ -202,36 +206,45 @@ bool busi_rpc_client_ready(const struct busi_rpc_client *client)
 
 /* ---- workers follow the names ---- */
 
-static struct busi_worker *find_worker(struct target *target, uint32_t ipv4, uint16_t port)
+/* Those at this place are wanted: one, or two while keys change. False: there is none. */
+static bool keep_worker(struct target *target, uint32_t ipv4, uint16_t port)
 {
+    bool found = false;
     for (struct busi_worker *worker = target->workers; worker; worker = worker->next)
-        if (worker->ipv4 == ipv4 && worker->port == port)
-            return worker;
-    return NULL;
+        if (worker->ipv4 == ipv4 && worker->port == port) {
+            worker->retired = false;
+            found = true;
+        }
+    return found;
+}
+
+/* NULL, and said why in the log: could not. */
+static struct busi_worker *open_worker(struct busi_rpc_client *client, const struct target *target,
+                                       uint32_t ipv4, uint16_t port, bool next_key)
+{
+    const char *error;
+    struct busi_worker *worker = busi_worker_open(
+        &(struct busi_worker_options){.loop = client->loop,
+                                      .pool = client->pool,
+                                      .curve = client->curve,
+                                      .key_file = target->key_file,
+                                      .next_key = next_key,
+                                      .most_queued = (int)client->max_in_flight + URGENT_MOST + PINGS_MOST,
+                                      .ipv4 = ipv4,
+                                      .port = port},
+        &error);
+    if (!worker)
+        busi_log(BUSI_ERR, "worker_not_opened", BUSI_C("service", target->service), BUSI_C("why", error));
+    return worker;
 }
 
 static void add_worker(struct busi_rpc_client *client, const struct name *name, uint32_t ipv4)
 {
-    const char *error;
-    struct busi_worker *worker = find_worker(name->target, ipv4, name->port);
-    if (worker) {
-        worker->retired = false;
+    if (keep_worker(name->target, ipv4, name->port))
         return;
-    }
-    worker = busi_worker_open(
-        &(struct busi_worker_options){.loop = client->loop,
-                                      .pool = client->pool,
-                                      .curve = client->curve,
-                                      .key_file = name->target->key_file,
-                                      .most_queued = (int)client->max_in_flight + URGENT_MOST + PINGS_MOST,
-                                      .ipv4 = ipv4,
-                                      .port = name->port},
-        &error);
-    if (!worker) {
-        busi_log(BUSI_ERR, "worker_not_opened", BUSI_C("service", name->target->service),
-                 BUSI_C("why", error));
+    struct busi_worker *worker = open_worker(client, name->target, ipv4, name->port, false);
+    if (!worker)
         return;
-    }
     worker->next = name->target->workers;
     name->target->workers = worker;
 }
@@ -249,6 +262,69 @@ static void follow_names(struct busi_rpc_client *client)
     for (size_t i = 0; i < client->n_names; i++)
         for (size_t j = 0; j < client->names[i].last.n; j++)
             add_worker(client, &client->names[i], client->names[i].last.ipv4[j]);
+}
+
+/* ---- workers follow the keys ---- */
+
+/* A pipe keeps the keys it was opened with, also when it connects again. One that could not be had for a
+ * while is opened again, with the keys there are now and by turns with either of the service's. */
+static void reopen(struct busi_rpc_client *client, struct target *target, struct busi_worker **at,
+                   int64_t now_ms)
+{
+    struct busi_worker *worker = *at, *fresh;
+    if (!client->curve || worker->up || worker->retired || worker->in_flight > 0 || !worker->refused ||
+        now_ms - worker->opened_ms < REOPEN_MS)
+        return;
+    fresh = open_worker(client, target, worker->ipv4, worker->port, !worker->next_key);
+    if (!fresh)
+        return;
+    fresh->refused = true; /* the log has said it */
+    fresh->next = worker->next;
+    *at = fresh;
+    busi_worker_close(&worker);
+}
+
+/* Its successor at the same place, opened with our new keys; NULL: there is none yet. */
+static struct busi_worker *successor(const struct target *target, const struct busi_worker *old)
+{
+    for (struct busi_worker *worker = target->workers; worker; worker = worker->next)
+        if (worker != old && worker->ipv4 == old->ipv4 && worker->port == old->port && !worker->retired &&
+            worker->keys > old->keys)
+            return worker;
+    return NULL;
+}
+
+/* A pipe opened with keys that are ours no longer goes on until one with the new ones is there. */
+static void succeed(struct busi_rpc_client *client, struct target *target)
+{
+    for (struct busi_worker *worker = target->workers, *other; worker; worker = worker->next) {
+        if (worker->retired || worker->keys >= client->keys)
+            continue;
+        other = successor(target, worker);
+        if (other) {
+            worker->retired = busi_worker_alive(other);
+            continue;
+        }
+        other = open_worker(client, target, worker->ipv4, worker->port, worker->next_key);
+        if (!other)
+            continue;
+        other->next = target->workers;
+        target->workers = other;
+    }
+}
+
+static void follow_keys(struct busi_rpc_client *client, int64_t now_ms)
+{
+    if (!client->curve || now_ms - client->keys_ms < KEYS_MS)
+        return;
+    client->keys_ms = now_ms;
+    client->keys = busi_curve_renew(client->curve);
+    for (size_t i = 0; i < client->n_targets; i++) {
+        struct target *target = &client->targets[i];
+        for (struct busi_worker **at = &target->workers; *at; at = &(*at)->next)
+            reopen(client, target, at, now_ms);
+        succeed(client, target);
+    }
 }
 
 static void tick_target(struct busi_rpc_client *client, struct target *target, int64_t now_ms)
@@ -275,6 +351,7 @@ static void on_tick(void *arg)
     struct busi_rpc_client *client = arg;
     int64_t now_ms = busi_now_ms();
     follow_names(client);
+    follow_keys(client, now_ms);
     for (size_t i = 0; i < client->n_targets; i++)
         tick_target(client, &client->targets[i], now_ms);
     bool hurry = now_ms - client->began_ms < HURRY_MS && !busi_rpc_client_ready(client);

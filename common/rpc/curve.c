@@ -1,16 +1,35 @@
 #include "rpc/curve.h"
+#include "base/log.h"
 #include "rpc/allow.h"
 #include "rpc/certificate.h"
 #include "rpc/link.h"
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <zmq.h>
 
+enum { PATH_ROOM = 1024 };
+
 struct busi_curve {
-    struct busi_certificate own; /* our key pair */
-    struct busi_allow *allow;    /* servers: who may talk to us */
+    struct busi_allow *allow; /* servers: who may talk to us */
+    char file[PATH_ROOM];     /* of our key pair */
+    pthread_mutex_t lock;     /* guards what follows */
+    struct busi_certificate own;
+    struct stat about; /* the file when it was read */
+    uint64_t changes;  /* of the pair */
 };
 
 /* ---- life ---- */
+
+static bool read_own(struct busi_certificate *own, const char *file, const char **error)
+{
+    if (!busi_certificate_read(own, file, S_IRWXG | S_IRWXO, error))
+        return false;
+    if (!own->has_secret)
+        *error = "the CURVE key file holds no secret key";
+    return own->has_secret;
+}
 
 struct busi_curve *busi_curve_open(struct busi_str key_file, const char **error)
 {
@@ -18,12 +37,50 @@ struct busi_curve *busi_curve_open(struct busi_str key_file, const char **error)
     *error = "out of memory";
     if (!curve)
         return NULL;
-    bool fine = busi_certificate_read_str(&curve->own, key_file, S_IRWXG | S_IRWXO, error);
-    if (fine && !curve->own.has_secret)
-        *error = "the CURVE key file holds no secret key";
-    if (*error)
-        busi_curve_close(&curve);
-    return curve;
+    pthread_mutex_init(&curve->lock, NULL);
+    *error = "the name of the CURVE key file is empty or too long";
+    if (key_file.len > 0 && key_file.len < sizeof curve->file) {
+        memcpy(curve->file, key_file.ptr, key_file.len);
+        (void)stat(curve->file, &curve->about);
+        if (read_own(&curve->own, curve->file, error))
+            return curve;
+    }
+    busi_curve_close(&curve);
+    return NULL;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* Lock held. */
+static void read_again(struct busi_curve *curve)
+{
+    struct busi_certificate fresh;
+    const char *error;
+    if (!read_own(&fresh, curve->file, &error)) {
+        busi_log(BUSI_ERR, "curve_key_unreadable", BUSI_C("file", curve->file), BUSI_C("why", error));
+    } else if (memcmp(fresh.public_key, curve->own.public_key, BUSI_KEY_BYTES) != 0) {
+        curve->own = fresh;
+        curve->changes++;
+        busi_log(BUSI_INFO, "curve_key_changed", BUSI_C("file", curve->file));
+    }
+    busi_certificate_wipe(&fresh);
+}
+
+uint64_t busi_curve_renew(struct busi_curve *curve)
+{
+    struct stat about = {0};
+    pthread_mutex_lock(&curve->lock);
+    if (stat(curve->file, &about) == 0 && !same_file(&about, &curve->about)) {
+        curve->about = about; /* a bad one is told of once */
+        read_again(curve);
+    }
+    uint64_t changes = curve->changes;
+    pthread_mutex_unlock(&curve->lock);
+    return changes;
 }
 
 void busi_curve_close(struct busi_curve **curve)
@@ -32,6 +89,7 @@ void busi_curve_close(struct busi_curve **curve)
         return;
     busi_allow_close(&(*curve)->allow);
     busi_certificate_wipe(&(*curve)->own);
+    pthread_mutex_destroy(&(*curve)->lock);
     free(*curve);
     *curve = NULL;
 }
@@ -63,16 +121,36 @@ static bool join(const struct busi_certificate *own, void *zmq_socket, const uin
            set_bytes(zmq_socket, ZMQ_CURVE_SECRETKEY, own->secret_key, BUSI_KEY_BYTES);
 }
 
-bool busi_curve_join(struct busi_curve *curve, void *zmq_socket, struct busi_str server_pub_file,
+/* "NAME.pub" -> "NAME.next.pub", if there is such a file. */
+static bool find_next(struct busi_str file, char path[PATH_ROOM])
+{
+    const size_t tail = strlen(".pub");
+    if (file.len < tail || memcmp(file.ptr + file.len - tail, ".pub", tail) != 0)
+        return false;
+    int n = snprintf(path, PATH_ROOM, "%.*s.next.pub", (int)(file.len - tail), file.ptr);
+    return n < PATH_ROOM && access(path, R_OK) == 0;
+}
+
+bool busi_curve_join(struct busi_curve *curve, void *zmq_socket, struct busi_str server_pub_file, bool next,
                      const char **error)
 {
     struct busi_certificate server;
+    char path[PATH_ROOM];
+    if (next && find_next(server_pub_file, path))
+        server_pub_file = busi_str_of(path);
     if (!busi_certificate_read_str(&server, server_pub_file, 0, error))
         return false;
+    pthread_mutex_lock(&curve->lock);
     bool fine = join(&curve->own, zmq_socket, server.public_key);
+    pthread_mutex_unlock(&curve->lock);
     busi_certificate_wipe(&server);
     *error = fine ? NULL : "the CURVE keys were not accepted";
     return fine;
+}
+
+bool busi_curve_may(struct busi_curve *curve, struct busi_str name, enum busi_method_id id)
+{
+    return busi_allow_may(curve->allow, name, id);
 }
 
 /* ---- self-test ---- */

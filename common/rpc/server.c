@@ -133,6 +133,13 @@ static int64_t budget_end(const struct busi_rpc_server *server, const struct bus
     return now_ms + head->budget_ms - waited_ms;
 }
 
+/* What every service has is everybody's. Without CURVE nobody is known by name. */
+static bool may_call(const struct busi_rpc_server *server, struct busi_served *served)
+{
+    return !served->method->handler || !server->options.curve ||
+           busi_curve_may(server->options.curve, busi_frame_sender(&served->frame), served->method->id);
+}
+
 static void take_call(struct busi_rpc_server *server, struct busi_served *served, int64_t now_us)
 {
     static const struct busi_served_method none = {.wire = {"unknown", 7}};
@@ -146,6 +153,10 @@ static void take_call(struct busi_rpc_server *server, struct busi_served *served
     } else if (!served->method) {
         served->method = &none;
         busi_served_refuse(served, BUSI_UNIMPLEMENTED, "no such method", 0);
+    } else if (!may_call(server, served)) {
+        busi_metric_add(BUSI_METRIC_rpc_denied, 1);
+        busi_served_refuse(served, BUSI_PERMISSION_DENIED,
+                           "this client's certificate does not name the method", 0);
     } else if (served->method->handler) {
         busi_served_start(served, server->options.fibers);
     } else {
@@ -279,8 +290,11 @@ static void make_histograms(void)
 static void add_method(struct busi_rpc_server *server, enum busi_method_id id, busi_handler *handler)
 {
     const struct busi_method *method = busi_method_get(id);
-    server->methods[server->n_methods++] = (struct busi_served_method){
-        .method = method, .wire = busi_str_of(method->wire), .handler = handler, .histogram = histograms[id]};
+    server->methods[server->n_methods++] = (struct busi_served_method){.id = id,
+                                                                       .method = method,
+                                                                       .wire = busi_str_of(method->wire),
+                                                                       .handler = handler,
+                                                                       .histogram = histograms[id]};
 }
 
 static bool add_methods(struct busi_rpc_server *server)

@@ -7,6 +7,7 @@
 
 /* One method a server answers. */
 struct busi_served_method {
+    enum busi_method_id id;
     const struct busi_method *method;
     struct busi_str wire;             /* method->wire */
     busi_handler *handler;            /* NULL: rpc.Health, rpc.Describe */

@@ -295,7 +295,8 @@ static bool connect_link(struct busi_worker *worker, const struct busi_worker_op
     worker->link = busi_link_open(BUSI_LINK_CLIENT, options->most_queued, BUSI_RPC_MAX_REPLY);
     if (!worker->link)
         return false;
-    if (options->curve && !busi_curve_join(options->curve, worker->link, options->key_file, error))
+    if (options->curve &&
+        !busi_curve_join(options->curve, worker->link, options->key_file, options->next_key, error))
         return false;
     *error = "no more sockets";
     worker->monitor = busi_link_monitor(worker->link);
@@ -313,6 +314,9 @@ struct busi_worker *busi_worker_open(const struct busi_worker_options *options, 
     if (!worker)
         return NULL;
     worker->pool = options->pool;
+    worker->next_key = options->next_key;
+    worker->keys = options->curve ? busi_curve_renew(options->curve) : 0;
+    worker->opened_ms = busi_now_ms();
     worker->ipv4 = options->ipv4;
     worker->port = options->port;
     char address[INET_ADDRSTRLEN];

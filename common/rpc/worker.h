@@ -19,6 +19,9 @@ struct busi_worker {
     bool ready;                           /* says its dependencies are there */
     bool draining;                        /* says it will stop */
     bool retired;                         /* its name no longer has this address: closed when idle */
+    uint64_t keys;                        /* ours it was opened with: busi_curve_renew() */
+    bool next_key;                        /* was opened with the service's next key */
+    int64_t opened_ms;                    /* when */
     bool refused;                         /* has refused us since it was last up; the log says it once */
     bool lost;                            /* went down since busi_worker_lost() was last asked */
     unsigned missed;                      /* pings in a row without an answer */
@@ -34,6 +37,7 @@ struct busi_worker_options {
     struct busi_pendings *pool;
     struct busi_curve *curve; /* NULL: plain */
     struct busi_str key_file; /* the service's certificate */
+    bool next_key;            /* its next one, if there is one: busi_curve_join() */
     int most_queued;          /* high-water mark */
     uint32_t ipv4;
     uint16_t port;

@@ -59,11 +59,11 @@ static bool load(struct order *order, bool complete)
 static int gen_keys(const struct busi_settings *settings, int argc, char **argv)
 {
     (void)settings;
-    if (argc != 3) {
-        fprintf(stderr, "usage: gen-keys FOLDER NAME\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: gen-keys FOLDER NAME [METHODS]\n");
         return BUSI_EXIT_USAGE;
     }
-    return busi_curve_generate(argv[1], argv[2]);
+    return busi_curve_generate(argv[1], argv[2], argv[3]);
 }
 
 static int gen_secret(const struct busi_settings *settings, int argc, char **argv)
@@ -73,7 +73,10 @@ static int gen_secret(const struct busi_settings *settings, int argc, char **arg
 }
 
 static const struct busi_command common_commands[] = {
-    {"gen-keys", "FOLDER NAME", "make a CURVE key pair: NAME.key and NAME.pub", gen_keys, true},
+    {"gen-keys", "FOLDER NAME [METHODS]",
+     "make a CURVE key pair: NAME.key and NAME.pub; METHODS: all its owner may call, as 'auth.CheckToken, "
+     "directory.*'",
+     gen_keys, true},
     {"gen-secret", "[--kid NAME] [BYTES]", "print a new random secret", gen_secret, true},
 };
 enum { COMMON_COMMANDS = sizeof(common_commands) / sizeof(common_commands)[0] };

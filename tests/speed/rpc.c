@@ -157,7 +157,8 @@ int main(int argc, char **argv)
     if (threads < 1 || threads > 1024 || seconds < 1)
         die("usage", "bench-rpc [threads] [seconds]");
     char folder[] = "/tmp/bench-rpc-XXXXXX", command[512], endpoint[64] = "";
-    if (!mkdtemp(folder) || busi_curve_generate(folder, "worker") || busi_curve_generate(folder, "caller"))
+    if (!mkdtemp(folder) || busi_curve_generate(folder, "worker", NULL) ||
+        busi_curve_generate(folder, "caller", NULL))
         die("keys", "not made");
     snprintf(command, sizeof command, "mkdir %s/allow && cp %s/caller.pub %s/allow/", folder, folder, folder);
     int ends[2];

@@ -26,8 +26,8 @@ static void begin(void)
     make_folder(folder);
     make_folder(keys);
     admin = open_database(conninfo);
-    cr_assert_eq(busi_curve_generate(keys, "mailer-svc"), 0);
-    cr_assert_eq(busi_curve_generate(keys, "auth-svc"), 0);
+    cr_assert_eq(busi_curve_generate(keys, "mailer-svc", NULL), 0);
+    cr_assert_eq(busi_curve_generate(keys, "auth-svc", NULL), 0);
     snprintf(allow, sizeof(allow), "%s/allow", keys);
     snprintf(command, sizeof(command), "mkdir %s && cp %s/auth-svc.pub %s", allow, keys, allow);
     cr_assert_eq(system(command), 0);

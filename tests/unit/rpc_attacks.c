@@ -161,7 +161,7 @@ Test(rpc_attacks, random_bytes_are_survived_with_curve)
     snprintf(allow, sizeof allow, "%s/allow", folder);
     snprintf(key, sizeof key, "%s/one.key", folder);
     snprintf(pub, sizeof pub, "%s/one.pub", folder);
-    cr_assert_eq(busi_curve_generate(folder, "one"), 0);
+    cr_assert_eq(busi_curve_generate(folder, "one", NULL), 0);
     snprintf(command, sizeof command, "cd %s && mkdir allow && cp one.pub allow/", folder);
     cr_assert_eq(system(command), 0);
     struct busi_curve *curve = busi_curve_open(busi_str_of(key), &error);

@@ -38,9 +38,9 @@ static void make_keys(void)
     snprintf(folder, sizeof folder, "/tmp/busi-curve-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
     shell("mkdir allow");
-    cr_assert_eq(busi_curve_generate(folder, "worker"), 0);
-    cr_assert_eq(busi_curve_generate(folder, "gateway"), 0);
-    cr_assert_eq(busi_curve_generate(folder, "stranger"), 0);
+    cr_assert_eq(busi_curve_generate(folder, "worker", NULL), 0);
+    cr_assert_eq(busi_curve_generate(folder, "gateway", NULL), 0);
+    cr_assert_eq(busi_curve_generate(folder, "stranger", NULL), 0);
 }
 
 static void remove_keys(void)
@@ -72,13 +72,13 @@ Test(rpc_curve, keys_are_made_once_and_for_their_owner)
     cr_assert_eq(stat(path("gateway.key").ptr, &about), 0);
     cr_expect_eq(about.st_mode & 0777, 0600);
     shell("cp gateway.key before");
-    cr_expect_neq(busi_curve_generate(folder, "gateway"), 0, "made again");
+    cr_expect_neq(busi_curve_generate(folder, "gateway", NULL), 0, "made again");
     shell("cmp gateway.key before");
     shell("rm gateway.key");
-    cr_expect_neq(busi_curve_generate(folder, "gateway"), 0, "the public one is there");
-    cr_expect_neq(busi_curve_generate(folder, "../up"), 0);
-    cr_expect_neq(busi_curve_generate(folder, ""), 0);
-    cr_expect_neq(busi_curve_generate("/no/such/folder", "x"), 0);
+    cr_expect_neq(busi_curve_generate(folder, "gateway", NULL), 0, "the public one is there");
+    cr_expect_neq(busi_curve_generate(folder, "../up", NULL), 0);
+    cr_expect_neq(busi_curve_generate(folder, "", NULL), 0);
+    cr_expect_neq(busi_curve_generate("/no/such/folder", "x", NULL), 0);
     shell("test $(ls | wc -l) = 7"); /* no drafts left: allow before gateway.pub stranger.* worker.* */
 }
 
@@ -205,6 +205,172 @@ Test(rpc_curve, the_allow_list_changes_without_a_restart)
     cr_expect_eq(call_with("gateway.key", "worker.pub", server, NULL, 0), BUSI_UNAVAILABLE, "taken away");
     stop_server(&server);
     busi_curve_close(&curve);
+}
+
+/* ---- what a client may call ---- */
+
+static void admit(const char *methods)
+{
+    char command[400];
+    snprintf(command, sizeof command,
+             "rm -f limited.key limited.pub; sed 's/name = .*/name = \"limited\"\\n    methods = \"%s\"/' "
+             "gateway.pub > new.pub"
+             " && mv new.pub allow/limited.pub",
+             methods);
+    shell(command);
+}
+
+Test(rpc_curve, a_certificate_may_say_what_its_owner_may_call)
+{
+    static const struct {
+        const char *methods;
+        enum busi_code code; /* of directory.GetBusiness */
+    } rows[] = {{"directory.GetBusiness", BUSI_OK},
+                {"auth.CheckToken, directory.GetBusiness", BUSI_OK},
+                {"directory.*", BUSI_OK},
+                {"*", BUSI_OK},
+                {"", BUSI_PERMISSION_DENIED},
+                {"auth.*", BUSI_PERMISSION_DENIED},
+                {"directory.GetBusines", BUSI_PERMISSION_DENIED},
+                {"directory.GetBusinessX", BUSI_PERMISSION_DENIED},
+                {"Directory.GetBusiness", BUSI_PERMISSION_DENIED}};
+    admit("");
+    struct busi_curve *curve = open_worker();
+    struct server *server = start_server("one", "*", curve, 8);
+    int calls = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        admit(rows[i].methods);
+        sleep_ms(250);
+        cr_expect_eq(call_with("gateway.key", "worker.pub", server, NULL, 0), rows[i].code, "%s",
+                     rows[i].methods);
+        calls += rows[i].code == BUSI_OK;
+    }
+    cr_expect_eq(server->calls, calls, "what is refused reaches no handler");
+    stop_server(&server);
+    busi_curve_close(&curve);
+}
+
+/* Connections stay; what may be done with them changes. */
+Test(rpc_curve, what_a_client_may_call_changes_while_it_is_connected)
+{
+    admit("directory.*");
+    struct busi_curve *curve = open_worker(), *own = open_key("gateway.key");
+    struct server *server = start_server("one", "*", curve, 8);
+    struct client *client = start_ready_client(server->endpoint, path("worker.pub").ptr, own, 8);
+    cr_expect_eq(get_business(client, 1, 1000, NULL), BUSI_OK);
+    admit("auth.*");
+    sleep_ms(2300);
+    cr_expect_eq(get_business(client, 1, 1000, NULL), BUSI_PERMISSION_DENIED);
+    admit("directory.GetBusiness");
+    sleep_ms(2300);
+    cr_expect_eq(get_business(client, 1, 1000, NULL), BUSI_OK);
+    shell("rm allow/limited.pub");
+    sleep_ms(2300);
+    cr_expect_eq(get_business(client, 1, 1000, NULL), BUSI_PERMISSION_DENIED, "its certificate is gone");
+    cr_expect_gt(busi_metric_get(BUSI_METRIC_rpc_denied), 0);
+    stop_client(&client);
+    busi_curve_close(&own);
+    stop_server(&server);
+    busi_curve_close(&curve);
+}
+
+/* ---- new keys ---- */
+
+struct caller_loop {
+    struct client *client;
+    atomic_bool stop;
+    atomic_int calls, failures;
+};
+
+static void *call_on(void *arg)
+{
+    struct caller_loop *loop = arg;
+    while (!loop->stop) {
+        loop->failures += get_business(loop->client, 1, 1000, NULL) != BUSI_OK;
+        loop->calls++;
+        sleep_ms(1);
+    }
+    return NULL;
+}
+
+Test(rpc_curve, our_key_changes_without_a_restart_and_without_a_failure)
+{
+    pthread_t thread;
+    cr_assert_eq(busi_curve_generate(folder, "later", NULL), 0);
+    shell("cp gateway.pub allow/ && cp gateway.key mine.key && chmod 600 mine.key");
+    struct busi_curve *curve = open_worker(), *own = open_key("mine.key");
+    struct server *server = start_server("one", "*", curve, 8);
+    struct caller_loop loop = {.client =
+                                   start_ready_client(server->endpoint, path("worker.pub").ptr, own, 8)};
+    cr_assert_eq(pthread_create(&thread, NULL, call_on, &loop), 0);
+    sleep_ms(100);
+    shell("cp later.key fresh && chmod 600 fresh && mv fresh mine.key");
+    sleep_ms(2500); /* the new one is not admitted yet: the old pipe goes on */
+    cr_expect_eq(loop.failures, 0);
+    shell("cp later.pub allow/");
+    sleep_ms(4000);
+    shell("rm allow/gateway.pub");
+    sleep_ms(2500);
+    loop.stop = true;
+    pthread_join(thread, NULL);
+    cr_expect_eq(loop.failures, 0, "%d of %d", loop.failures, loop.calls);
+    cr_expect_gt(loop.calls, 1000);
+    stop_client(&loop.client);
+    busi_curve_close(&own);
+    stop_server(&server);
+    busi_curve_close(&curve);
+}
+
+Test(rpc_curve, a_key_file_that_turns_into_nonsense_changes_nothing)
+{
+    shell("cp gateway.pub allow/ && cp gateway.key mine.key && chmod 600 mine.key");
+    struct busi_curve *own = open_key("mine.key");
+    cr_expect_eq(busi_curve_renew(own), 0);
+    shell("echo nonsense > mine.key");
+    cr_expect_eq(busi_curve_renew(own), 0);
+    shell("rm mine.key");
+    cr_expect_eq(busi_curve_renew(own), 0);
+    shell("cp stranger.key mine.key && chmod 600 mine.key");
+    cr_expect_eq(busi_curve_renew(own), 1);
+    busi_curve_close(&own);
+}
+
+/* A worker that has another key now: its callers have been given that one beside the old. */
+Test(rpc_curve, a_service_changes_its_key)
+{
+    cr_assert_eq(busi_curve_generate(folder, "later", NULL), 0);
+    shell("cp gateway.pub allow/");
+    struct busi_curve *curve = open_worker(), *own = open_key("gateway.key");
+    struct server *server = start_server("one", "*", curve, 8);
+    char port[8];
+    snprintf(port, sizeof port, "%s", strrchr(server->endpoint, ':') + 1);
+    struct client *client = start_ready_client(server->endpoint, path("worker.pub").ptr, own, 8);
+    cr_expect_eq(get_business(client, 1, 1000, NULL), BUSI_OK);
+    shell("cp later.pub worker.next.pub");
+    stop_server(&server);
+    busi_curve_close(&curve);
+    shell("cp later.key worker.key && chmod 600 worker.key");
+    curve = open_worker();
+    server = start_server("one", port, curve, 8);
+    enum busi_code code = BUSI_UNAVAILABLE;
+    for (int i = 0; i < 80 && code != BUSI_OK; i++) {
+        sleep_ms(100);
+        code = get_business(client, 1, 500, NULL);
+    }
+    cr_expect_eq(code, BUSI_OK);
+    stop_client(&client);
+    busi_curve_close(&own);
+    stop_server(&server);
+    busi_curve_close(&curve);
+}
+
+Test(rpc_curve, keys_are_made_for_methods)
+{
+    cr_expect_eq(busi_curve_generate(folder, "billing", "auth.CheckToken, auth.GetUser"), 0);
+    shell("grep -q 'methods = \"auth.CheckToken, auth.GetUser\"' billing.pub");
+    cr_expect_neq(busi_curve_generate(folder, "other", "auth.CheckTokens"), 0, "there is no such method");
+    cr_expect_neq(busi_curve_generate(folder, "other", "auth.CheckToken\"; x"), 0);
+    cr_expect_neq(access(path("other.pub").ptr, F_OK), 0);
 }
 
 /* czmq's own store aborts the process on the first of these. */
