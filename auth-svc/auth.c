@@ -103,6 +103,7 @@ static bool open_outbox(struct auth *auth, struct busi_loop *loop, const struct 
                                        .curve = options->curve,
                                        .mailer_endpoints = options->settings->mailer_endpoints,
                                        .curve_server_dir = options->settings->curve_server_dir,
+                                       .alone = options->alone,
                                    },
                                    error);
     return auth->outbox != NULL;
@@ -115,7 +116,8 @@ static bool open_hooks(struct auth *auth, struct busi_loop *loop, const struct a
                                  &(struct auth_hooks_options){.pg = auth->pg,
                                                               .fibers = options->fibers,
                                                               .curve = options->curve,
-                                                              .settings = options->settings},
+                                                              .settings = options->settings,
+                                                              .alone = options->alone},
                                  error);
     return auth->hooks != NULL;
 }

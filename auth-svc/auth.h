@@ -46,7 +46,8 @@ struct auth_options {
     const struct busi_settings *settings; /* borrowed while the service lives */
     struct busi_fibers *fibers;           /* the outbox runs on one */
     int64_t lease_ms;                     /* of gateways (feed.h); 0: the usual */
-    struct busi_curve *curve;             /* NULL: plain, for tests only */
+    struct busi_curve *curve;             /* NULL: plain, for tests only, or when it calls nobody */
+    bool alone;                           /* mails and events are written, and the service hands them over */
 };
 /* Connects in the background. NULL: could not, said why in the log. */
 [[nodiscard]] struct auth *auth_new(struct busi_loop *loop, const struct auth_options *options);

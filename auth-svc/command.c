@@ -19,7 +19,7 @@ enum {
 };
 
 struct command {
-    const struct busi_settings *settings; /* ours: without mails and hooks */
+    const struct busi_settings *settings; /* borrowed */
     enum auth_command_needs needs;
     int (*work)(struct auth *auth, void *arg);
     void *arg; /* of work */
@@ -77,7 +77,8 @@ static bool open_command(struct command *command)
     command->fibers = command->loop ? busi_fibers_new(command->loop, FIBERS, STACK_BYTES) : NULL;
     if (!command->fibers)
         return false;
-    const struct auth_options options = {.settings = command->settings, .fibers = command->fibers};
+    const struct auth_options options = {
+        .settings = command->settings, .fibers = command->fibers, .alone = true};
     command->auth = command->needs == AUTH_COMMAND_ALL ? auth_new(command->loop, &options)
                                                        : auth_new_database(command->loop, &options);
     return command->auth && busi_fiber_start(command->fibers, run, command);
@@ -86,15 +87,13 @@ static bool open_command(struct command *command)
 int auth_command_run(const struct busi_settings *settings, enum auth_command_needs needs,
                      int (*work)(struct auth *auth, void *arg), void *arg)
 {
-    struct busi_settings own = *settings;
     struct command command = {
-        .settings = &own, .needs = needs, .work = work, .arg = arg, .code = BUSI_EXIT_FAILED};
+        .settings = settings, .needs = needs, .work = work, .arg = arg, .code = BUSI_EXIT_FAILED};
     int code = check(settings, needs);
     if (code != BUSI_EXIT_FINE)
         return code;
     if (!busi_crypto_init())
         return BUSI_EXIT_FAILED;
-    own.mailer_endpoints = own.hook_subscribers = own.hooks = (struct busi_str){0};
     busi_log_init("auth-svc", BUSI_WARN);
     if (open_command(&command))
         busi_loop_run(command.loop);

@@ -5,7 +5,7 @@
 
 enum auth_command_needs {
     AUTH_COMMAND_DATABASE, /* of auth only pg, settings and token_hash_key are there: Redis may be away */
-    AUTH_COMMAND_ALL,      /* all but mails and hooks, which the service sees to when the rows are there */
+    AUTH_COMMAND_ALL,      /* all; mails and events are written, and the service hands them over */
 };
 /* Runs work on a fiber when the stores are there, and returns what it returns; or says on stderr why not, and
  * returns the exit code for that. */

@@ -78,8 +78,9 @@ static enum busi_code ask(struct auth_hooks *hooks, struct busi_call *call, cons
     struct busi_hook_reply reply = {0};
     int64_t until_ms = call->until_ms, soon_ms = busi_now_ms() + hook->deadline_ms;
     call->until_ms = soon_ms < until_ms ? soon_ms : until_ms;
-    enum busi_code code =
-        busi_rpc_hooks_handle(hooks->subscribers[hook->subscriber].client, call, event, &reply);
+    struct busi_rpc_client *client = hooks->subscribers[hook->subscriber].client;
+    enum busi_code code = client ? busi_rpc_hooks_handle(client, call, event, &reply)
+                                 : busi_call_fail(call, BUSI_UNAVAILABLE, "nobody is asked from here");
     call->until_ms = until_ms;
     if (code == BUSI_OK && !reply.veto &&
         (!fit(reply.claims, CLAIMS_MOST_BRACKETS) || !fit(reply.data, SIZE_MAX) ||
@@ -193,10 +194,11 @@ void auth_hooks_wake(struct auth_hooks *hooks)
 
 static bool heard(const struct auth_hooks *hooks, enum auth_event event)
 {
-    for (size_t i = 0; i < hooks->rules.n_hooks; i++)
-        if (hooks->rules.hooks[i].event == event &&
-            busi_rpc_client_ready(hooks->subscribers[hooks->rules.hooks[i].subscriber].client))
+    for (size_t i = 0; i < hooks->rules.n_hooks; i++) {
+        const struct busi_rpc_client *client = hooks->subscribers[hooks->rules.hooks[i].subscriber].client;
+        if (hooks->rules.hooks[i].event == event && client && busi_rpc_client_ready(client))
             return true;
+    }
     return false;
 }
 
@@ -269,7 +271,7 @@ struct auth_hooks *auth_hooks_new(struct busi_loop *loop, const struct auth_hook
     *error = auth_hook_rules_read(&hooks->rules, options->settings->hook_subscribers,
                                   options->settings->hooks, &culprit);
     bool good = !*error;
-    for (size_t i = 0; good && i < hooks->rules.n_subscribers; i++)
+    for (size_t i = 0; good && !options->alone && i < hooks->rules.n_subscribers; i++)
         good = open_subscriber(hooks, i, loop, options, error);
     if (!good)
         auth_hooks_free(&hooks);

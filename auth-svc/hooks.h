@@ -11,6 +11,7 @@ struct auth_hooks_options {
     struct busi_fibers *fibers;           /* borrowed: one is kept for each subscriber */
     struct busi_curve *curve;             /* borrowed; NULL: plain, for tests only */
     const struct busi_settings *settings; /* borrowed */
+    bool alone;                           /* writes what others tell, and calls nobody */
 };
 /* NULL and *error (static): the settings or a subscriber's certificate are unusable, or out of memory. */
 [[nodiscard]] struct auth_hooks *auth_hooks_new(struct busi_loop *loop,

@@ -182,9 +182,10 @@ static enum busi_code resolve(struct auth *self, struct busi_call *call, struct 
 static struct busi_str list_changes(struct busi_call *call, const struct change *change)
 {
     const struct busi_update_user_request *in = change->in;
-    return busi_arena_printf(&call->arena, "%s%s%s%s", in->email.ptr ? "email " : "",
-                             in->username.ptr ? "username " : "", in->password.ptr ? "password " : "",
-                             in->meta.ptr ? "meta " : "");
+    struct busi_str list = busi_arena_printf(
+        &call->arena, "%s%s%s%s", in->email.ptr ? ",email" : "", in->username.ptr ? ",username" : "",
+        in->password.ptr ? ",password" : "", in->meta.ptr ? ",meta" : "");
+    return list.len ? (struct busi_str){list.ptr + 1, list.len - 1} : list;
 }
 
 static enum busi_code apply(struct auth *self, struct busi_call *call, struct change *change,

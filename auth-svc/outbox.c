@@ -128,6 +128,8 @@ struct auth_outbox *auth_outbox_new(struct busi_loop *loop, const struct auth_ou
     if (!outbox)
         return NULL;
     outbox->pg = options->pg;
+    if (options->alone)
+        return outbox;
     if (options->mailer_endpoints.len == 0) {
         busi_log(BUSI_WARN, "mails_wait", BUSI_C("why", "BUSI_MAILER_ENDPOINTS is not set"));
         return outbox;

@@ -11,6 +11,7 @@ struct auth_outbox_options {
     struct busi_curve *curve;         /* borrowed; NULL: plain, for tests only */
     struct busi_str mailer_endpoints; /* empty: mails wait in the table */
     struct busi_str curve_server_dir; /* holds mailer-svc.pub */
+    bool alone;                       /* others hand over what is written here */
 };
 /* NULL and *error (static): endpoints or certificate are unusable, or out of memory. */
 [[nodiscard]] struct auth_outbox *

@@ -5,6 +5,7 @@
 #include "hook_rules.h"
 #include "import_command.h"
 #include "oidc_rules.h"
+#include "operator.h"
 #include "purge.h"
 #include "safety.h"
 
@@ -20,12 +21,39 @@ static const struct busi_endpoint endpoints[] = {
 };
 
 static const struct busi_command commands[] = {
-    {"migrate", "[--status]", "bring the schema up to date, or list what is pending", auth_migrate, false},
-    {"purge", NULL, "delete all that has expired, as serving does bit by bit", auth_purge, false},
-    {"audit", "[--user ID|NAME] [--event EVENT] [--failed] [--since 24h] [--follow] [--json] ...",
-     "show who did what to which account", auth_audit_command, false},
-    {"import-users", "[--dry-run] [--from-line N] [--csv] [--refused] [--allow-root] FILE|-",
-     "make accounts of NDJSON or CSV, with hashes of passwords", auth_import_command, false},
+    {.name = "migrate",
+     .arguments = "[--status]",
+     .help = "bring the schema up to date, or list what is pending",
+     .run = auth_migrate},
+    {.name = "create-root",
+     .arguments = "USERNAME [--email ADDRESS] [--password-file FILE] | USERNAME --grant",
+     .help = "make an account that may do everything",
+     .run = operator_create_root,
+     .details = OPERATOR_CREATE_ROOT_DETAILS},
+    {.name = "users",
+     .arguments = "list|show|block|unblock|delete|set-password|confirm ...",
+     .help = "look at accounts and change them; see users --help",
+     .parts = operator_users,
+     .n_parts = OPERATOR_USERS},
+    {.name = "roles",
+     .arguments = "list|create|delete|grant|revoke ...",
+     .help = "who may do what; see roles --help",
+     .parts = operator_roles,
+     .n_parts = OPERATOR_ROLES},
+    {.name = "sessions",
+     .arguments = "list|end|end-all ...",
+     .help = "where somebody is signed in; see sessions --help",
+     .parts = operator_sessions,
+     .n_parts = OPERATOR_SESSIONS},
+    {.name = "import-users",
+     .arguments = "[--dry-run] [--from-line N] [--csv] [--refused] [--allow-root] FILE|-",
+     .help = "make accounts of NDJSON or CSV, with hashes of passwords",
+     .run = auth_import_command},
+    {.name = "audit",
+     .arguments = "[--user ID|NAME] [--event EVENT] [--failed] [--since 24h] [--follow] [--json] ...",
+     .help = "show who did what to which account",
+     .run = auth_audit_command},
+    {.name = "purge", .help = "delete all that has expired, as serving does bit by bit", .run = auth_purge},
 };
 
 static bool need(struct busi_buf *errors, bool fine, const char *line)

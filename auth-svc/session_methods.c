@@ -154,38 +154,47 @@ enum busi_code auth_end_session(struct auth *self, struct busi_call *call,
         &(struct auth_deed){.event = AUTH_AUDIT_end_session, .door = busi_str_of(session.door->name)});
 }
 
-static enum busi_code raise_epoch(struct auth *self, struct busi_call *call,
-                                  const struct auth_session *session, int64_t *epoch)
+/* All of a user but the spared one (absent: none). The new epoch keeps out those that are being opened right
+ * now. NOT_FOUND: no such user. */
+static enum busi_code end_sessions(struct auth *self, struct busi_call *call, int64_t user_id,
+                                   struct busi_str spared, const struct auth_deed *deed, int64_t *ended)
 {
     struct busi_pg_result result;
-    const struct auth_deed deed = {.event = AUTH_AUDIT_end_sessions,
-                                   .actor_id = session->user_id,
-                                   .door = busi_str_of(session->door->name)};
-    const struct busi_str params[] = {busi_arena_int(&call->arena, session->user_id), session->id,
-                                      auth_audit_row(self, call, &deed)};
+    const struct busi_str params[] = {busi_arena_int(&call->arena, user_id), spared,
+                                      auth_audit_row(self, call, deed)};
     if (!params[0].ptr || !params[2].ptr)
         return auth_no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, AUTH_END_OTHER_SESSIONS, params, call->until_ms, &result);
     bool gone = result.rows == 0;
-    *epoch = busi_pg_int(&result, 0, 0);
+    int64_t epoch = busi_pg_int(&result, 0, 0);
     busi_pg_clear(&result);
     if (code == BUSI_UNKNOWN)
         return auth_database_lost(call, "the database went away; the sessions may live");
-    return code == BUSI_OK && gone ? auth_unauthorized(call) : code;
+    if (code == BUSI_OK && gone)
+        return busi_call_fail(call, BUSI_NOT_FOUND, "no such user");
+    return code == BUSI_OK ? auth_session_end_below(self, call, user_id, epoch, spared, ended) : code;
 }
 
-/* All but the one of this token. The new epoch keeps out those that are being opened right now. */
+enum busi_code auth_end_sessions(struct auth *self, struct busi_call *call,
+                                 const struct busi_user_id_request *in, struct busi_count_reply *out)
+{
+    const struct auth_deed deed = {.event = AUTH_AUDIT_end_sessions};
+    return end_sessions(self, call, in->user_id, (struct busi_str){0}, &deed, &out->count);
+}
+
+/* All but the one of this token. */
 enum busi_code auth_end_other_sessions(struct auth *self, struct busi_call *call,
                                        const struct busi_check_token_request *in,
                                        struct busi_count_reply *out)
 {
     struct auth_token token = {0};
     struct auth_session session = {0};
-    int64_t epoch = 0;
     enum busi_code code = admit(self, call, in->token, AUTH_TOKEN_ACCESS, &token, &session);
-    if (code == BUSI_OK)
-        code = raise_epoch(self, call, &session, &epoch);
-    if (code == BUSI_OK)
-        code = auth_session_end_below(self, call, session.user_id, epoch, session.id, &out->count);
-    return code;
+    if (code != BUSI_OK)
+        return code;
+    const struct auth_deed deed = {.event = AUTH_AUDIT_end_sessions,
+                                   .actor_id = session.user_id,
+                                   .door = busi_str_of(session.door->name)};
+    code = end_sessions(self, call, session.user_id, session.id, &deed, &out->count);
+    return code == BUSI_NOT_FOUND ? auth_unauthorized(call) : code;
 }

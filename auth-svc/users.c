@@ -135,3 +135,14 @@ enum busi_code auth_unblock_user(struct auth *self, struct busi_call *call,
 {
     return change(self, call, AUTH_UNBLOCK_USER, AUTH_AUDIT_unblock_user, in->user_id, &out->count);
 }
+
+/* What its own secret would do. */
+enum busi_code auth_confirm_user(struct auth *self, struct busi_call *call,
+                                 const struct busi_user_id_request *in, struct busi_count_reply *out)
+{
+    enum busi_code code =
+        change(self, call, AUTH_CONFIRM_USER, AUTH_AUDIT_confirm_email, in->user_id, &out->count);
+    if (code == BUSI_OK && out->count > 0)
+        code = auth_session_update_roles(self, call, in->user_id);
+    return code == BUSI_OK && out->count > 0 ? auth_session_update_account(self, call, in->user_id) : code;
+}

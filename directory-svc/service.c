@@ -12,9 +12,11 @@ static const struct busi_endpoint endpoints[] = {
 };
 
 static const struct busi_command commands[] = {
-    {"migrate", "[--status]", "bring the schema up to date, or list what is pending", directory_migrate,
-     false},
-    {"seed", NULL, "add the three example companies", directory_seed, false},
+    {.name = "migrate",
+     .arguments = "[--status]",
+     .help = "bring the schema up to date, or list what is pending",
+     .run = directory_migrate},
+    {.name = "seed", .help = "add the three example companies", .run = directory_seed},
 };
 
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)

@@ -210,8 +210,14 @@ static void stop(void *state)
 }
 
 static const struct busi_command commands[] = {
-    {"migrate", "[--status]", "bring the schema up to date, or list what is pending", mailer_migrate, false},
-    {"mails", MAILER_MAILS_USAGE, "list mails; try dead letters again, or forget them", mailer_mails, false},
+    {.name = "migrate",
+     .arguments = "[--status]",
+     .help = "bring the schema up to date, or list what is pending",
+     .run = mailer_migrate},
+    {.name = "mails",
+     .arguments = MAILER_MAILS_USAGE,
+     .help = "list mails; try dead letters again, or forget them",
+     .run = mailer_mails},
 };
 
 const struct busi_service mailer_service = {

@@ -73,11 +73,18 @@ static int gen_secret(const struct busi_settings *settings, int argc, char **arg
 }
 
 static const struct busi_command common_commands[] = {
-    {"gen-keys", "FOLDER NAME [METHODS]",
-     "make a CURVE key pair: NAME.key and NAME.pub; METHODS: all its owner may call, as 'auth.CheckToken, "
-     "directory.*'",
-     gen_keys, true},
-    {"gen-secret", "[--kid NAME] [BYTES]", "print a new random secret", gen_secret, true},
+    {.name = "gen-keys",
+     .arguments = "FOLDER NAME [METHODS]",
+     .help = "make a CURVE key pair: NAME.key and NAME.pub; METHODS: all its owner may call, as "
+             "'auth.CheckToken, "
+             "directory.*'",
+     .run = gen_keys,
+     .without_settings = true},
+    {.name = "gen-secret",
+     .arguments = "[--kid NAME] [BYTES]",
+     .help = "print a new random secret",
+     .run = gen_secret,
+     .without_settings = true},
 };
 enum { COMMON_COMMANDS = sizeof(common_commands) / sizeof(common_commands)[0] };
 
@@ -106,12 +113,27 @@ static int run_serve(struct order *order)
     return load(order, true) ? busi_serve(order->service, &order->settings) : BUSI_EXIT_CONFIG;
 }
 
-static int run_command(struct order *order)
+static bool asks_for_help(const struct order *order)
+{
+    return order->argc == 2 && strcmp(order->argv[1], "--help") == 0;
+}
+
+/* One line and what it does. above: of which command it is a part, or NULL. */
+static void print_usage(FILE *out, const struct busi_service *service, const struct busi_command *above,
+                        const struct busi_command *command)
+{
+    fprintf(out, "%s %s%s%s%s%s\n  %s\n", service->name, above ? above->name : "", above ? " " : "",
+            command->name, command->arguments ? " " : "", command->arguments ? command->arguments : "",
+            command->help);
+}
+
+static int run_one(struct order *order, const struct busi_command *above)
 {
     const struct busi_command *command = order->command;
-    if (order->argc == 2 && strcmp(order->argv[1], "--help") == 0) {
-        printf("%s %s%s%s\n  %s\n", order->service->name, command->name, command->arguments ? " " : "",
-               command->arguments ? command->arguments : "", command->help);
+    if (asks_for_help(order)) {
+        print_usage(stdout, order->service, above, command);
+        if (command->details)
+            fputs(command->details, stdout);
         return fflush(stdout) == 0 ? BUSI_EXIT_FINE : BUSI_EXIT_FAILED;
     }
     if (!command->arguments && order->argc > 1)
@@ -119,6 +141,26 @@ static int run_command(struct order *order)
     if (!command->without_settings && !load(order, false))
         return BUSI_EXIT_CONFIG;
     return command->run(command->without_settings ? NULL : &order->settings, order->argc, order->argv);
+}
+
+static int run_command(struct order *order)
+{
+    const struct busi_command *whole = order->command;
+    bool helped = asks_for_help(order);
+    if (!whole->parts)
+        return run_one(order, NULL);
+    for (size_t i = 0; i < whole->n_parts && order->argc > 1; i++)
+        if (strcmp(whole->parts[i].name, order->argv[1]) == 0) {
+            order->command = &whole->parts[i];
+            order->argc--;
+            order->argv++;
+            return run_one(order, whole);
+        }
+    if (order->argc > 1 && !helped)
+        fprintf(stderr, "%s %s has no part '%s', but\n", order->service->name, whole->name, order->argv[1]);
+    for (size_t i = 0; i < whole->n_parts; i++)
+        print_usage(helped ? stdout : stderr, order->service, whole, &whole->parts[i]);
+    return helped && fflush(stdout) == 0 ? BUSI_EXIT_FINE : BUSI_EXIT_USAGE;
 }
 
 static int run_check(struct order *order)

@@ -20,9 +20,12 @@ struct busi_command {
     const char *name;
     const char *arguments; /* for --help: "[--status]"; NULL: takes none and is given none */
     const char *help;      /* one line, at most 60 characters */
-    int (*run)(const struct busi_settings *settings, int argc, char **argv);
+    int (*run)(const struct busi_settings *settings, int argc, char **argv); /* NULL: it has parts */
     bool without_settings; /* runs even when a setting is wrong; settings is NULL then and always (gen-secret)
                             */
+    const char *details;   /* more for its own --help: whole lines; may be NULL */
+    const struct busi_command *parts; /* `auth-svc users list [args]`; argv[0] is "list". They have none */
+    size_t n_parts;
 };
 
 struct busi_service {

@@ -485,3 +485,61 @@ Test(managed_users, do_not_mail_one_address_after_the_other)
 {
     run_with(bounded, (const char *const[]){"BUSI_LIMIT_MAILS_ACCOUNT=2/1h", NULL});
 }
+
+/* ---- by those in charge ---- */
+
+static void sessions_ended(void)
+{
+    struct busi_count_reply out = {0};
+    struct busi_session_reply session;
+    struct busi_str one = bob(), two = signed_in("bob", PASSWORD);
+    int64_t id = user_of(one);
+    begin(&world.call);
+    cr_assert_eq(
+        auth_end_sessions(world.auth, &world.call, &(struct busi_user_id_request){.user_id = id}, &out),
+        BUSI_OK);
+    cr_assert_eq(out.count, 2);
+    cr_assert(!lives(one) && !lives(two));
+    cr_assert_eq(sign_in_as("bob", PASSWORD, &session), BUSI_OK);
+    cr_assert_eq(
+        admin_int("SELECT count(*) FROM auth.revocations WHERE epoch = 1 AND spared_session_id IS NULL"), 1);
+    cr_assert_eq(admin_int("SELECT count(*) FROM auth.audit WHERE event = 'end_sessions'"), 1);
+    begin(&world.call);
+    cr_assert_eq(
+        auth_end_sessions(world.auth, &world.call, &(struct busi_user_id_request){.user_id = 99}, &out),
+        BUSI_NOT_FOUND);
+}
+
+Test(managed_users, lose_every_session_when_somebody_says_so)
+{
+    run(sessions_ended);
+}
+
+static void confirmed_by_hand(void)
+{
+    struct busi_count_reply out = {0};
+    struct busi_session_reply session;
+    struct busi_principal who;
+    struct busi_str token = bob(), secret = admin_text(SECRET);
+    int64_t id = user_of(token);
+    admin("INSERT INTO auth.users_roles SELECT users.id, roles.id FROM auth.users, auth.roles"
+          " WHERE name = 'unconfirmed'");
+    begin(&world.call);
+    cr_assert_eq(
+        auth_confirm_user(world.auth, &world.call, &(struct busi_user_id_request){.user_id = id}, &out),
+        BUSI_OK);
+    cr_assert_eq(out.count, 1);
+    cr_assert_eq(check(token, &who), BUSI_OK);
+    cr_assert(who.email_confirmed && IS(who.roles, "guest"));
+    cr_assert_eq(confirm(secret, &session), BUSI_NOT_FOUND); /* of no use any more */
+    begin(&world.call);
+    cr_assert_eq(
+        auth_confirm_user(world.auth, &world.call, &(struct busi_user_id_request){.user_id = 99}, &out),
+        BUSI_OK);
+    cr_assert_eq(out.count, 0);
+}
+
+Test(managed_users, are_confirmed_when_somebody_says_so)
+{
+    run(confirmed_by_hand);
+}

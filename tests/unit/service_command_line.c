@@ -98,3 +98,22 @@ Test(command_line, gen_secret_prints_one_that_is_never_the_same)
     cr_expect_eq(run(ARGUMENTS("gen-secret", "32")), BUSI_EXIT_FINE);
     cr_expect_str_neq(contents("out"), first);
 }
+
+Test(command_line, commands_may_have_parts)
+{
+    cr_expect_eq(run(ARGUMENTS("parts", "big", "a", "--b")), 7);
+    cr_expect_str_eq(contents("out"), "big,a,--b,4000\n");
+    cr_expect_eq(run(ARGUMENTS("parts", "small")), 8);
+    cr_expect_eq(run(ARGUMENTS("parts", "small", "more")), BUSI_EXIT_USAGE);
+    cr_expect_eq(run(ARGUMENTS("parts", "big", "--help")), BUSI_EXIT_FINE);
+    cr_expect_str_eq(contents("out"), "toy parts big [WORDS]\n  print them\n    and more\n");
+    cr_expect_eq(run(ARGUMENTS("parts", "--help")), BUSI_EXIT_FINE);
+    cr_expect_str_eq(contents("out"),
+                     "toy parts big [WORDS]\n  print them\ntoy parts small\n  needs no settings\n");
+    cr_expect_eq(run(ARGUMENTS("parts")), BUSI_EXIT_USAGE);
+    expect_in("err", "toy parts small\n");
+    cr_expect_eq(run(ARGUMENTS("parts", "medium")), BUSI_EXIT_USAGE);
+    expect_in("err", "toy parts has no part 'medium', but\n");
+    cr_expect_eq(run(ARGUMENTS("--help")), BUSI_EXIT_FINE);
+    expect_in("out", "parts big|small ...\n");
+}

@@ -85,9 +85,19 @@ static inline int toy_plain(const struct busi_settings *settings, int argc, char
     return settings ? 1 : 8;
 }
 
+static const struct busi_command toy_parts[] = {
+    {.name = "big",
+     .arguments = "[WORDS]",
+     .help = "print them",
+     .run = toy_echo,
+     .details = "    and more\n"},
+    {.name = "small", .help = "needs no settings", .run = toy_plain, .without_settings = true},
+};
+
 static const struct busi_command toy_commands[] = {
-    {"echo", "[WORDS]", "print the words and the port", toy_echo, false},
-    {"plain", NULL, "needs no settings", toy_plain, true},
+    {.name = "echo", .arguments = "[WORDS]", .help = "print the words and the port", .run = toy_echo},
+    {.name = "plain", .help = "needs no settings", .run = toy_plain, .without_settings = true},
+    {.name = "parts", .arguments = "big|small ...", .help = "has two", .parts = toy_parts, .n_parts = 2},
 };
 
 static const struct busi_service toy_service = {
@@ -95,7 +105,7 @@ static const struct busi_service toy_service = {
     .summary = "does as it is told",
     .user = BUSI_USER_G,
     .commands = toy_commands,
-    .n_commands = 2,
+    .n_commands = 3,
     .check = toy_check,
     .start = toy_start,
     .ready = toy_ready,
