@@ -55,10 +55,10 @@ extern const struct busi_command operator_users[OPERATOR_USERS];
 extern const struct busi_command operator_roles[OPERATOR_ROLES];
 extern const struct busi_command operator_sessions[OPERATOR_SESSIONS];
 #define OPERATOR_CREATE_ROOT_DETAILS                                                                         \
-    "    The password is asked for twice, or is the first line of FILE, or of stdin when that is no "        \
-    "terminal or\n"                                                                                          \
-    "    FILE is -. It has at least 12 characters. --grant gives the role root to an account that is "       \
-    "there.\n"
+    "    The password is asked for twice, or is the first line of the file F, or of stdin when that is no\n" \
+    "    terminal or F is -. It has at least 12 characters. --grant gives the role root to an account that " \
+    "is\n"                                                                                                   \
+    "    there and leaves it as it is otherwise.\n"
 int operator_create_root(const struct busi_settings *settings, int argc, char **argv);
 /* Of operator_users: in users_command.c and users_change_command.c. */
 int operator_list_users(const struct busi_settings *settings, int argc, char **argv);

@@ -1,6 +1,7 @@
 #include "mails.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/table.h"
 #include "service/service.h"
 #include "statements.h"
 #include "store/pg.h"
@@ -100,7 +101,7 @@ static const char *const names[COLUMNS] = {"id",       "kind",        "recipient
                                            "attempts", "age_seconds", "reason"};
 static const bool is_number[COLUMNS] = {[0] = true, [4] = true, [5] = true};
 
-static void add_age(struct busi_buf *out, int64_t seconds)
+static struct busi_str age(struct busi_arena *arena, int64_t seconds)
 {
     static const struct {
         int64_t seconds;
@@ -109,50 +110,25 @@ static void add_age(struct busi_buf *out, int64_t seconds)
     size_t i = 0;
     while (i < 3 && seconds < 2 * units[i].seconds)
         i++;
-    busi_buf_printf(out, "%" PRId64 "%c", seconds / units[i].seconds, units[i].unit);
-}
-
-/* What a terminal may be shown: nothing that moves its cursor. */
-static void add_text(struct busi_buf *out, struct busi_str text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        busi_buf_char(out, (unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f ? '?' : text.ptr[i]);
-}
-
-static void add_cell(struct busi_buf *out, const struct busi_pg_result *result, int row, int column)
-{
-    if (row < 0)
-        busi_buf_str(out, busi_str_of(heads[column]));
-    else if (column == 5)
-        add_age(out, busi_pg_int(result, row, column));
-    else if (is_number[column])
-        busi_buf_int(out, busi_pg_int(result, row, column));
-    else
-        add_text(out, busi_pg_value(result, row, column));
+    return busi_arena_printf(arena, "%" PRId64 "%c", seconds / units[i].seconds, units[i].unit);
 }
 
 static void add_table(struct busi_buf *out, const struct busi_pg_result *result)
 {
-    size_t widths[COLUMNS] = {0};
-    for (int row = -1; row < result->rows; row++)
-        for (int column = 0; column < COLUMNS; column++) {
-            size_t before = out->len;
-            add_cell(out, result, row, column);
-            if (out->len - before > widths[column])
-                widths[column] = out->len - before;
-        }
-    busi_buf_clear(out);
-    for (int row = -1; row < result->rows; row++) {
-        for (int column = 0; column < COLUMNS; column++) {
-            size_t before = out->len;
-            add_cell(out, result, row, column);
-            for (size_t n = out->len - before; n < widths[column] + 2; n++)
-                busi_buf_char(out, ' ');
-        }
-        while (out->len > 0 && out->ptr[out->len - 1] == ' ')
-            out->len--;
-        busi_buf_char(out, '\n');
-    }
+    struct busi_arena arena;
+    struct busi_table table;
+    busi_arena_init(&arena, OUTPUT_MAX_BYTES);
+    busi_table_init(&table, heads, COLUMNS);
+    for (int row = 0; row < result->rows; row++)
+        for (int column = 0; column < COLUMNS; column++)
+            busi_table_add(&table, column == 5 ? age(&arena, busi_pg_int(result, row, column))
+                                   : is_number[column]
+                                       ? busi_arena_int(&arena, busi_pg_int(result, row, column))
+                                       : busi_pg_value(result, row, column));
+    busi_table_write(&table, out);
+    out->failed |= table.failed;
+    busi_table_fini(&table);
+    busi_arena_fini(&arena);
 }
 
 static void add_lines(struct busi_buf *out, const struct busi_pg_result *result)

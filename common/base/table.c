@@ -27,7 +27,7 @@ void busi_table_add(struct busi_table *table, struct busi_str text)
         }
     }
     if (!table->failed)
-        table->cells[table->n_cells++] = text.ptr ? text : BUSI_STR("-");
+        table->cells[table->n_cells++] = text.len > 0 ? text : BUSI_STR("-");
 }
 
 /* C1 control characters, as two bytes of UTF-8, are some terminals' escape as well. */

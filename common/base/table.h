@@ -14,7 +14,7 @@ struct busi_table {
 };
 void busi_table_init(struct busi_table *table, const char *const *heads, size_t n_columns);
 void busi_table_fini(struct busi_table *table);
-/* The next cell; after the last of a row the next row begins. An absent text is shown as "-". */
+/* The next cell; after the last of a row the next row begins. One that is absent or empty is shown as "-". */
 void busi_table_add(struct busi_table *table, struct busi_str text);
 /* What would move a terminal's cursor is shown as '?'. */
 void busi_table_write(const struct busi_table *table, struct busi_buf *out);

@@ -75,9 +75,9 @@ static int gen_secret(const struct busi_settings *settings, int argc, char **arg
 static const struct busi_command common_commands[] = {
     {.name = "gen-keys",
      .arguments = "FOLDER NAME [METHODS]",
-     .help = "make a CURVE key pair: NAME.key and NAME.pub; METHODS: all its owner may call, as "
-             "'auth.CheckToken, "
-             "directory.*'",
+     .help = "make a CURVE key pair: NAME.key and NAME.pub",
+     .details =
+         "    METHODS: all that its owner may call, as 'auth.CheckToken, directory.*'; else everything\n",
      .run = gen_keys,
      .without_settings = true},
     {.name = "gen-secret",
