@@ -1,0 +1,67 @@
+"""A client of the internal protocol, written from proto/README.md alone. Needs pyzmq and msgpack.
+
+    auth = Client("tcp://127.0.0.1:5001", "gateway.key", "auth-svc.pub")
+    session = auth.call("auth.SignIn", {1: "busi", 2: "ada@example.com", 3: "correct horse"})
+"""
+import itertools
+import time
+
+import msgpack
+import zmq
+import zmq.auth
+
+CODES = {0: "OK", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND", 6: "ALREADY_EXISTS", 7: "PERMISSION_DENIED",
+         8: "RESOURCE_EXHAUSTED", 10: "ABORTED", 12: "UNIMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE", 16: "UNAUTHENTICATED"}
+VERSION, METHOD, ID, BUDGET_MS, REQUEST_ID, TRACEPARENT, USER_ID, IDEMPOTENCY_KEY, BODY = range(1, 10)
+CODE, MESSAGE, VIOLATIONS, RETRY_AFTER_MS, DRAINING = range(10, 15)
+REMOTE_ADDR, USER_AGENT, LANGUAGE, QUOTA = range(15, 19)
+
+
+class RpcError(Exception):
+    def __init__(self, code, message="", violations=(), retry_after_ms=0, quota=None):
+        super().__init__(f"{CODES.get(code, code)} {message}".strip())
+        self.code, self.message, self.retry_after_ms = CODES.get(code, str(code)), message, retry_after_ms
+        self.quota = quota and (quota[1], quota[2], quota[3], quota[4])  # (limit, window_ms, remaining, reset_ms)
+        self.violations = [(v[1], v[2], v.get(3)) for v in violations]  # (field, rule, limit)
+
+
+class Client:
+    """One worker. Not for use by several threads at once."""
+
+    def __init__(self, endpoint, own_certificate, server_certificate):
+        self.socket = zmq.Context.instance().socket(zmq.DEALER)
+        self.socket.linger = 0
+        self.socket.setsockopt(zmq.IMMEDIATE, 1)  # no queue for a worker that is not there
+        self.socket.setsockopt(zmq.HEARTBEAT_IVL, 500)
+        self.socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 1500)
+        if own_certificate:
+            self.socket.curve_publickey, self.socket.curve_secretkey = zmq.auth.load_certificate(str(own_certificate))
+            self.socket.curve_serverkey, _ = zmq.auth.load_certificate(str(server_certificate))
+        self.socket.connect(endpoint)
+        self.ids = itertools.count(1)
+        self.draining = False  # the worker asked for no new calls
+
+    def call(self, method, body=None, timeout_ms=2000, user_id=0, request_id=None, idempotency_key=None, remote_addr=None):
+        """The reply's body, a dict by field number; RpcError otherwise."""
+        number, until = next(self.ids), time.monotonic() + timeout_ms / 1000
+        request = {VERSION: 1, METHOD: method, ID: number, BUDGET_MS: timeout_ms, REQUEST_ID: request_id,
+                   USER_ID: user_id or None, IDEMPOTENCY_KEY: idempotency_key, REMOTE_ADDR: remote_addr, BODY: body or {}}
+        frame = msgpack.packb({key: value for key, value in request.items() if value is not None})
+        if not self.socket.poll(timeout_ms, zmq.POLLOUT):
+            raise RpcError(14, "no worker")
+        self.socket.send(frame)
+        while (left := until - time.monotonic()) > 0 and self.socket.poll(left * 1000):
+            reply = msgpack.unpackb(self.socket.recv(), strict_map_key=False)
+            if reply[VERSION] != 1:
+                continue
+            if reply[ID] == 0:
+                self.draining = reply[DRAINING]
+            if reply[ID] == number:  # else the late answer of an earlier call
+                if reply[CODE] == 0:
+                    return reply[BODY]
+                raise RpcError(reply[CODE], reply.get(MESSAGE, ""), reply.get(VIOLATIONS, ()), reply.get(RETRY_AFTER_MS, 0),
+                               reply.get(QUOTA))
+        raise RpcError(4, "no answer in time")
+
+    def close(self):
+        self.socket.close()
