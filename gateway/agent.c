@@ -9,9 +9,9 @@ struct word {
 
 /* Those that say to be others, too, come before these. */
 static const struct word browsers[] = {
-    {"Edg", "Edge"},         {"OPR/", "Opera"},     {"SamsungBrowser/", "Samsung Internet"},
-    {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"},
-    {"Chrome/", "Chrome"},   {"Safari/", "Safari"}};
+    {"Edg", "Edge"},        {"OPR/", "Opera"},     {"SamsungBrowser/", "Samsung Internet"},
+    {"Firefox", "Firefox"}, {"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"},
+    {"Chrome/", "Chrome"},  {"Safari/", "Safari"}};
 static const struct word systems[] = {{"Windows", "Windows"}, {"Android", "Android"}, {"iPhone", "iPhone"},
                                       {"iPad", "iPad"},       {"Mac OS X", "macOS"},  {"CrOS", "ChromeOS"},
                                       {"Linux", "Linux"}};
@@ -24,18 +24,22 @@ static const char *find(struct busi_str text, const struct word *words, size_t n
     return NULL;
 }
 
+/* Those that say Mozilla are browsers, also where their name is cut off. */
+static void name_browser(char out[AGENT_NAME_BYTES], struct busi_str user_agent)
+{
+    const char *browser = find(user_agent, browsers, sizeof browsers / sizeof browsers[0]);
+    const char *system = find(user_agent, systems, sizeof systems / sizeof systems[0]);
+    snprintf(out, AGENT_NAME_BYTES, "%s%s%s", browser ? browser : "Browser", system ? ", " : "",
+             system ? system : "");
+}
+
 void agent_name(char out[AGENT_NAME_BYTES], struct busi_str user_agent)
 {
-    const char *browser = NULL, *system = NULL;
     out[0] = '\0';
     if (user_agent.len == 0)
         return;
     if (busi_str_starts(user_agent, BUSI_STR("Mozilla/"))) {
-        browser = find(user_agent, browsers, sizeof browsers / sizeof browsers[0]);
-        system = find(user_agent, systems, sizeof systems / sizeof systems[0]);
-    }
-    if (browser) {
-        snprintf(out, AGENT_NAME_BYTES, "%s%s%s", browser, system ? ", " : "", system ? system : "");
+        name_browser(out, user_agent);
         return;
     }
     const char *blank = memchr(user_agent.ptr, ' ', user_agent.len);

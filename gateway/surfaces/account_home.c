@@ -16,22 +16,25 @@ enum { SESSIONS_MOST = 100, LIST_MOST_BYTES = 128 * 1024 };
 
 /* ---- who ---- */
 
-/* False: nobody, who is sent to sign in first, or it cannot be told. */
+/* Whoever signs in comes back. */
+static void ask_to_sign_in(struct exchange *x)
+{
+    struct busi_arena *arena = &x->request->call.arena;
+    struct busi_str prefix = x->gateway->site->account;
+    struct busi_str home = busi_arena_printf(arena, "%.*s/account", BUSI_ARG(prefix));
+    struct busi_str onward = page_form_onward(x, home, false);
+    exchange_redirect(x, busi_arena_printf(arena, "%.*s/sign-in%.*s", BUSI_ARG(prefix), BUSI_ARG(onward)));
+}
+
+/* False: nobody, or it cannot be told; and that is answered. */
 static bool known(struct exchange *x, struct busi_principal *who)
 {
-    struct busi_str prefix = x->gateway->site->account;
     enum busi_code code = page_session_who(x, who);
-    if (code == BUSI_OK)
-        return true;
-    if (code != BUSI_UNAUTHENTICATED) {
+    if (code == BUSI_UNAUTHENTICATED)
+        ask_to_sign_in(x);
+    else if (code != BUSI_OK)
         exchange_fail(x, code);
-        return false;
-    }
-    struct busi_str home = busi_arena_printf(&x->request->call.arena, "%.*s/account", BUSI_ARG(prefix));
-    struct busi_str onward = page_form_onward(x, home, false);
-    exchange_redirect(x, busi_arena_printf(&x->request->call.arena, "%.*s/sign-in%.*s", BUSI_ARG(prefix),
-                                           BUSI_ARG(onward)));
-    return false;
+    return code == BUSI_OK;
 }
 
 /* ---- sessions ---- */
@@ -98,19 +101,21 @@ static struct busi_str notice_of(const struct exchange *x)
     return (struct busi_str){0};
 }
 
-struct faults {
-    struct busi_str old; /* why the present password was refused; absent when it was not */
-    bool chosen;         /* what was refused of the new one is in the call */
-};
+/* Why the present password was refused; absent when it was not. */
+static struct busi_str fault_of_present(struct exchange *x)
+{
+    bool wrong = page_form_fault(x, "password").len > 0;
+    return busi_str_of(wrong ? page_text(PAGE_TEXT_change_wrong, x->response->language) : NULL);
+}
 
-static void show(struct exchange *x, int status, const struct busi_principal *who,
-                 const struct faults *faults)
+/* With what was wrong with the form, if anything was. */
+static void show(struct exchange *x, int status, const struct busi_principal *who)
 {
     struct busi_call *call = &x->request->call;
     struct busi_list_sessions_reply list = {0};
     const struct busi_user_id_request whose = {.user_id = who->user_id};
-    struct busi_str fault = faults->chosen ? page_form_fault(x, "new_password") : (struct busi_str){0};
-    struct busi_str confirm = faults->chosen ? page_form_fault(x, "password_confirm") : (struct busi_str){0};
+    struct busi_str present = fault_of_present(x), chosen = page_form_fault(x, "new_password"),
+                    again = page_form_fault(x, "password_confirm");
     enum busi_code code = busi_rpc_auth_list_sessions(x->gateway->rpc, call, &whose, &list);
     struct busi_buf sessions;
     if (code != BUSI_OK) {
@@ -126,9 +131,9 @@ static void show(struct exchange *x, int status, const struct busi_principal *wh
         VALUE("roles", who->roles),
         {.name = BUSI_STR("sessions"), .value = {sessions.ptr, sessions.len}, .markup = true},
         VALUE("others", busi_str_of(list.sessions.n > 1 ? "yes" : NULL)),
-        VALUE("old_fault", faults->old),
-        VALUE("password_fault", fault),
-        VALUE("confirm_fault", confirm)};
+        VALUE("old_fault", present),
+        VALUE("password_fault", chosen),
+        VALUE("confirm_fault", again)};
     if (fits)
         page_write(x->response, status, PAGE_account, values, sizeof values / sizeof values[0]);
     else
@@ -140,7 +145,7 @@ void on_account_show(struct exchange *x)
 {
     struct busi_principal who = {0};
     if (known(x, &who))
-        show(x, 200, &who, &(struct faults){0});
+        show(x, 200, &who);
 }
 
 static void go_home(struct exchange *x, const char *done)
@@ -209,13 +214,12 @@ void on_account_change_password(struct exchange *x)
     enum busi_code code = BUSI_INVALID_ARGUMENT;
     if (fields_fine(&fields, call))
         code = busi_rpc_auth_change_password(x->gateway->rpc, call, &request, &count);
-    const char *wrong = page_text(PAGE_TEXT_change_wrong, x->response->language);
     if (code == BUSI_OK)
         go_home(x, "password");
     else if (call->n_violations)
-        show(x, 400, &who, &(struct faults){.chosen = true});
+        show(x, 400, &who);
     else if (exchange_is_verdict(code))
-        show(x, 400, &who, &(struct faults){.old = busi_str_of(wrong)});
+        ask_to_sign_in(x); /* the session has ended meanwhile */
     else
         exchange_fail(x, code);
 }

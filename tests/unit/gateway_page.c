@@ -259,7 +259,8 @@ Test(agent, as_people_call_them)
          "Safari, iPhone"},
         {"Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/120.0.0.0 Mobile Safari/537.36",
          "Chrome, Android"},
-        {"Mozilla/5.0 (compatible)", "Mozilla/5.0"},
+        {"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like ", "Browser, Linux"},
+        {"Mozilla/5.0 (compatible)", "Browser"},
         {"curl/7.88.1", "curl/7.88.1"},
         {"Python/3.11 aiohttp/3.8", "Python/3.11"},
         {"", ""}};
