@@ -15,7 +15,7 @@ static struct busi_str typed_email(const struct exchange *x)
 }
 
 /* Links to the OpenID providers there are, as markup: their names are words. None when that cannot be told.
- */
+ * What the call told of the form is forgotten by it. */
 static struct busi_str providers(struct exchange *x, struct busi_str onward)
 {
     struct busi_call *call = &x->request->call;
@@ -47,15 +47,17 @@ void account_forms_sign_in(struct exchange *x, int status, const struct account_
 void account_forms_register(struct exchange *x, int status, const struct account_form *form)
 {
     struct busi_str onward = page_form_onward(x, form->return_to, false);
+    struct busi_str email = page_form_fault(x, "email"), password = page_form_fault(x, "password"),
+                    again = page_form_fault(x, "password_confirm");
     const struct busi_template_value values[] = {
         VALUE("email", typed_email(x)),
         VALUE("alert", busi_str_of(form->alert)),
         VALUE("return_to", form->return_to),
         VALUE("onward", onward),
         {.name = BUSI_STR("providers"), .value = providers(x, onward), .markup = true},
-        VALUE("email_fault", page_form_fault(x, "email")),
-        VALUE("password_fault", page_form_fault(x, "password")),
-        VALUE("confirm_fault", page_form_fault(x, "password_confirm"))};
+        VALUE("email_fault", email),
+        VALUE("password_fault", password),
+        VALUE("confirm_fault", again)};
     page_write(x->response, status, PAGE_register, values, sizeof values / sizeof values[0]);
 }
 

@@ -2,7 +2,7 @@
 import base64, http.server, os, pathlib, threading, urllib.parse
 from house import HOST, PORT, URL, VAR
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException
+from selenium.common.exceptions import NoSuchElementException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.remote.remote_connection import RemoteConnection
 from selenium.webdriver.common.by import By
@@ -65,18 +65,16 @@ class Browser:
             field.send_keys(value)
         return self
 
-    def press(self, name):
-        """The button or link of this name; returns when the page it leads to is there."""
+    def press(self, name=None):
+        """The button or link of this name, or the first button; returns when the page it leads to is there."""
         before = self.driver.find_element(By.TAG_NAME, "html")
-        for kind in ("button", "a"):
-            found = [at for at in self.driver.find_elements(By.TAG_NAME, kind) if at.text == name]
-            if found:
-                found[0].click()
-                break
-        else:
+        there = self.driver.find_elements(By.TAG_NAME, "button") + self.driver.find_elements(By.TAG_NAME, "a")
+        found = [at for at in there if name in (None, at.text)]
+        if not found:
             raise NoSuchElementException(f"no '{name}' on: {self.text}")
-        WebDriverWait(self.driver, 15).until(lambda driver: driver.find_element(By.TAG_NAME, "html") != before
-                                             and driver.execute_script("return document.readyState") == "complete")
+        found[0].click()
+        wait = WebDriverWait(self.driver, 15, poll_frequency=0.05, ignored_exceptions=[WebDriverException])
+        wait.until(lambda driver: driver.find_element(By.TAG_NAME, "html") != before and driver.execute_script("return document.readyState") == "complete")
         return self
 
     def cookie(self):
