@@ -7,7 +7,7 @@
 
 enum { USUAL = 100, FILTERS = 10, LIMIT = FILTERS, OFFSET, PARAMS };
 
-/* By what a list may be sorted, upwards; downwards is the statement behind. */
+/* By what a list may be sorted: the first of its four statements. */
 static const struct {
     const char *name;
     enum auth_statement statement;
@@ -22,7 +22,7 @@ static enum busi_code find_order(struct busi_call *call, const struct busi_list_
     struct busi_str name = in->order.ptr ? in->order : busi_str_of(orders[0].name);
     for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
         if (busi_str_eq(name, busi_str_of(orders[i].name))) {
-            *statement = orders[i].statement + in->descending;
+            *statement = orders[i].statement + in->descending + 2 * (in->role.ptr != NULL);
             return BUSI_OK;
         }
     busi_call_refuse(call, "order", BUSI_RULE_INVALID, 0);
@@ -115,7 +115,8 @@ enum busi_code auth_count_users(struct auth *self, struct busi_call *call,
     enum busi_code code = read_filters(call, in, params);
     if (code != BUSI_OK)
         return code;
-    code = busi_pg_run(self->pg, AUTH_COUNT_USERS, params, call->until_ms, &result);
+    code = busi_pg_run(self->pg, in->role.ptr ? AUTH_COUNT_USERS_OF_ROLE : AUTH_COUNT_USERS, params,
+                       call->until_ms, &result);
     out->count = busi_pg_int(&result, 0, 0);
     busi_pg_clear(&result);
     return code;
