@@ -53,6 +53,20 @@ enum busi_code auth_account_find_by_id(struct auth *self, struct busi_call *call
     return auth_account_find(self, call, AUTH_FIND_BY_ID, key, account);
 }
 
+enum busi_code auth_account_find_by_secret(struct auth *self, struct busi_call *call,
+                                           enum auth_one_time_kind kind, struct busi_str hash,
+                                           struct auth_account *account)
+{
+    struct busi_pg_result result;
+    const struct busi_str params[] = {hash, auth_one_time_name(kind)};
+    *account = (struct auth_account){0};
+    enum busi_code code = busi_pg_run(self->pg, AUTH_FIND_SECRET, params, call->until_ms, &result);
+    if (code == BUSI_OK && !auth_account_read(&call->arena, &result, account))
+        code = auth_no_memory(call);
+    busi_pg_clear(&result);
+    return code;
+}
+
 /* The database names one of two that may be taken, the account that has the other is looked up. */
 enum busi_code auth_account_refuse_taken(struct auth *self, struct busi_call *call,
                                          const struct auth_account_keys *keys, int64_t user_id,

@@ -29,6 +29,11 @@ enum { AUTH_ACCOUNT_COLUMNS = 11 };
                                                struct auth_account *account);
 [[nodiscard]] enum busi_code auth_account_find_by_id(struct auth *self, struct busi_call *call, int64_t id,
                                                      struct auth_account *account);
+/* By one of its secrets, while that is good; id 0 also when the account is blocked. hash:
+ * auth_one_time_hash()'s. */
+[[nodiscard]] enum busi_code auth_account_find_by_secret(struct auth *self, struct busi_call *call,
+                                                         enum auth_one_time_kind kind, struct busi_str hash,
+                                                         struct auth_account *account);
 
 /* What an account is found by; each may be absent. */
 struct auth_account_keys {

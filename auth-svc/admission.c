@@ -45,6 +45,19 @@ static enum busi_code told_or_ended(struct auth *self, struct busi_call *call, s
     return code;
 }
 
+enum busi_code auth_admission_ask(struct auth *self, struct busi_call *call,
+                                  const struct auth_account *account, const struct auth_door *door,
+                                  struct auth_hook_answer *added)
+{
+    struct busi_str name = busi_str_of(door->name);
+    enum busi_code code = auth_hooks_ask(self->hooks, call, AUTH_EVENT_before_login, account, name, added);
+    if (code == BUSI_PERMISSION_DENIED)
+        auth_audit_failed(
+            self, call,
+            &(struct auth_deed){.event = AUTH_AUDIT_sign_in, .user_id = account->id, .door = name}, "hook");
+    return code;
+}
+
 enum busi_code auth_admit_asked(struct auth *self, struct busi_call *call, struct auth_account *account,
                                 const struct auth_door *door, const struct auth_hook_answer *added,
                                 struct busi_session_reply *out)
@@ -61,13 +74,6 @@ enum busi_code auth_admit(struct auth *self, struct busi_call *call, struct auth
                           const struct auth_door *door, struct busi_session_reply *out)
 {
     struct auth_hook_answer added;
-    enum busi_code code =
-        auth_hooks_ask(self->hooks, call, AUTH_EVENT_before_login, account, busi_str_of(door->name), &added);
-    if (code == BUSI_PERMISSION_DENIED)
-        auth_audit_failed(self, call,
-                          &(struct auth_deed){.event = AUTH_AUDIT_sign_in,
-                                              .user_id = account->id,
-                                              .door = busi_str_of(door->name)},
-                          "hook");
+    enum busi_code code = auth_admission_ask(self, call, account, door, &added);
     return code == BUSI_OK ? auth_admit_asked(self, call, account, door, &added, out) : code;
 }

@@ -41,8 +41,9 @@ struct auth_hook_answer {
 [[nodiscard]] enum busi_code auth_hooks_tell(struct auth_hooks *hooks, struct busi_call *call,
                                              enum auth_event event, int64_t user_id, struct busi_str door);
 void auth_hooks_wake(struct auth_hooks *hooks);
-/* sign_in_failed, of an account or (user_id 0) of none. Anybody can make as many as he wants: those past a number
- * a second are not told, nor those that no subscriber is there to hear. What happens is no failure of the call's. */
+/* sign_in_failed, of an account or (user_id 0) of none. Anybody can make as many as he wants: those past a
+ * number a second are not told, nor those that no subscriber is there to hear. What happens is no failure of
+ * the call's. */
 void auth_hooks_tell_failure(struct auth_hooks *hooks, struct busi_call *call, int64_t user_id,
                              struct busi_str door);
 

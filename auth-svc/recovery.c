@@ -145,7 +145,7 @@ enum busi_code auth_finish_reset(struct auth *self, struct busi_call *call,
     if (code == BUSI_OK)
         code = check_reset(self, call, door, in, &account);
     if (code == BUSI_OK && in->sign_in)
-        code = auth_hooks_ask(self->hooks, call, AUTH_EVENT_before_login, &account, in->door, &added);
+        code = auth_admission_ask(self, call, &account, door, &added);
     if (code == BUSI_OK)
         code = reset(self, call, hash, in, &account);
     if (code == BUSI_OK)

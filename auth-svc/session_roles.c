@@ -1,6 +1,7 @@
 /* A change of roles does not end sessions: their records are rewritten, upwards only in the account's version
  * of its roles. docs/sessions.md says why none that was taken away comes back. */
 #include "answers.h"
+#include "base/roles.h"
 #include "feed.h"
 #include "session_index.h"
 #include "session_store.h"
@@ -93,4 +94,12 @@ enum busi_code auth_session_update_roles(struct auth *self, struct busi_call *ca
     if (code == BUSI_OK && found)
         code = auth_index_visit(self, call, user_id, raise_some, &having);
     return code == BUSI_OK ? auth_feed_settle(self, call, &told) : code;
+}
+
+enum busi_code auth_session_welcome(struct auth *self, struct busi_call *call,
+                                    const struct auth_account *account)
+{
+    return busi_roles_have(account->roles, BUSI_STR("unconfirmed"))
+               ? auth_session_update_roles(self, call, account->id)
+               : BUSI_OK;
 }

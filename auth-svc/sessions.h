@@ -73,6 +73,10 @@ auth_session_rewrite(struct auth *self, struct busi_call *call, struct auth_sess
  * gateway goes by other roles. May be asked again after a failure. */
 [[nodiscard]] enum busi_code auth_session_update_roles(struct auth *self, struct busi_call *call,
                                                        int64_t user_id);
+/* The same where the address of this account has been confirmed, which has taken the role unconfirmed from
+ * it; it is as it was until then. */
+[[nodiscard]] enum busi_code auth_session_welcome(struct auth *self, struct busi_call *call,
+                                                  const struct auth_account *account);
 /* These roles, for those who answer nobody: gateways are told, and not waited for. */
 [[nodiscard]] enum busi_code auth_session_tell_roles(struct auth *self, struct busi_call *call,
                                                      int64_t user_id, struct busi_str roles, int64_t version);
