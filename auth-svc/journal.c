@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "retired_roles.h"
 #include "safety.h"
+#include "session_index.h"
 #include "session_store.h"
 #include "sessions.h"
 #include <stdlib.h>
@@ -77,10 +78,11 @@ static bool write_mark(struct auth_journal *journal, struct busi_call *call, int
 
 /* ---- telling again ---- */
 
+enum { ID, USER_ID, SESSION_ID, EPOCH, SPARED, OF_ROLES, ROLES, ROLES_VERSION };
+
 static bool tell(struct auth_journal *journal, struct busi_call *call, const struct busi_pg_result *result,
                  int row)
 {
-    enum { ID, USER_ID, SESSION_ID, EPOCH, SPARED, OF_ROLES, ROLES, ROLES_VERSION };
     int64_t user_id = busi_pg_int(result, row, USER_ID);
     struct busi_str session_id = busi_pg_value(result, row, SESSION_ID),
                     roles = busi_pg_value(result, row, ROLES);
@@ -91,6 +93,21 @@ static bool tell(struct auth_journal *journal, struct busi_call *call, const str
         return auth_session_tell(journal->auth, call, session_id, user_id) == BUSI_OK;
     return auth_session_tell_below(journal->auth, call, user_id, busi_pg_int(result, row, EPOCH),
                                    busi_pg_value(result, row, SPARED)) == BUSI_OK;
+}
+
+/* When a role goes that many had, most of them have no session: these are passed over, many at once. */
+static bool tell_some(struct auth_journal *journal, struct busi_call *call,
+                      const struct busi_pg_result *result, int from, int n)
+{
+    int64_t users[AUTH_LOADED_AT_ONCE];
+    bool idle[AUTH_LOADED_AT_ONCE];
+    for (int i = 0; i < n; i++)
+        users[i] = busi_pg_int(result, from + i, USER_ID);
+    bool good = auth_index_idle(journal->auth, call, users, (size_t)n, idle) == BUSI_OK;
+    for (int i = 0; i < n && good; i++)
+        if (!busi_pg_int(result, from + i, OF_ROLES) || !idle[i])
+            good = tell(journal, call, result, from + i);
+    return good;
 }
 
 /* One batch after *mark, which moves on. False: a store is away. */
@@ -104,8 +121,10 @@ static bool tell_batch(struct auth_journal *journal, int64_t *mark, int64_t age_
                                       busi_arena_int(&call.arena, BATCH)};
     bool good =
         busi_pg_run(journal->auth->pg, AUTH_LIST_REVOCATIONS, params, call.until_ms, &result) == BUSI_OK;
-    for (int row = 0; good && row < result.rows; row++)
-        good = tell(journal, &call, &result, row);
+    for (int row = 0, n; good && row < result.rows; row += n) {
+        n = result.rows - row < AUTH_LOADED_AT_ONCE ? result.rows - row : AUTH_LOADED_AT_ONCE;
+        good = tell_some(journal, &call, &result, row, n);
+    }
     *told = good ? result.rows : 0;
     if (*told > 0)
         *mark = busi_pg_int(&result, *told - 1, 0);
@@ -114,17 +133,17 @@ static bool tell_batch(struct auth_journal *journal, int64_t *mark, int64_t age_
     return good;
 }
 
-/* All after mark that are at least so old; *mark becomes the last told. */
-static bool tell_all(struct auth_journal *journal, int64_t *mark, int64_t age_s)
+/* All after mark; *mark becomes the last told. */
+static bool tell_all(struct auth_journal *journal, int64_t *mark)
 {
     int told = BATCH;
     int64_t sum = 0, since_ms = busi_now_ms();
     while (told == BATCH) {
-        if (journal->stopping || !tell_batch(journal, mark, age_s, &told))
+        if (journal->stopping || !tell_batch(journal, mark, 0, &told))
             return false;
         sum += told;
     }
-    if (age_s == 0 && sum > 0)
+    if (sum > 0)
         busi_log(BUSI_INFO, "revocations_told_again", BUSI_I("number", sum),
                  BUSI_I("took_ms", busi_now_ms() - since_ms));
     return true;
@@ -140,7 +159,7 @@ bool auth_journal_tell(struct auth_journal *journal)
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
     bool good = last_of(journal, &call, &last, &settled) && read_mark(journal, &call, last, &mark) &&
-                tell_all(journal, &mark, 0);
+                tell_all(journal, &mark);
     busi_call_fini(&call);
     return good && auth_store_knows(journal->auth) && generation == journal->auth->redis_told;
 }
@@ -172,28 +191,31 @@ static void apply(struct auth_journal *journal)
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
     bool good = auth_safety_look(&journal->safety, journal->auth, &call) && start_of(journal, &call, &mark) &&
-                auth_retired_roles_note(journal->auth, &call) == BUSI_OK && tell_all(journal, &mark, 0);
+                auth_retired_roles_note(journal->auth, &call) == BUSI_OK && tell_all(journal, &mark);
     busi_call_fini(&call);
     if (good && generation == busi_redis_generation(journal->auth->redis))
         journal->auth->redis_told = generation;
 }
 
-/* Tells the settled ones once more, which heals what failed half-way, and moves the mark behind them. */
+/* Tells the settled ones once more, which heals what failed half-way, and moves the mark behind them: a batch
+ * at a time, for the connection is to be watched meanwhile. */
 static void advance(struct auth_journal *journal)
 {
     struct busi_call call;
     int64_t mark = 0, before, last, settled;
+    int told = 0;
     uint64_t generation = journal->auth->redis_told;
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
     bool good = last_of(journal, &call, &last, &settled) && read_mark(journal, &call, last, &mark);
     before = mark;
+    good = good && tell_batch(journal, &mark, journal->settled_s, &told);
+    call.until_ms = busi_now_ms() + STEP_MS;
     /* In a Redis other than the one that was told, the mark would lie. */
-    if (good && tell_all(journal, &mark, journal->settled_s) && mark != before &&
-        auth_store_knows(journal->auth) && generation == journal->auth->redis_told)
-        (void)!write_mark(journal, &call, mark);
+    if (good && mark != before && auth_store_knows(journal->auth) && generation == journal->auth->redis_told)
+        good = write_mark(journal, &call, mark);
     busi_call_fini(&call);
-    journal->advance_ms = busi_now_ms() + ADVANCE_MS;
+    journal->advance_ms = busi_now_ms() + (good && told == BATCH ? 0 : ADVANCE_MS);
 }
 
 /* What was safe may have been configured otherwise. Not to get an answer says nothing: then the connection
@@ -226,7 +248,7 @@ static void work(void *arg)
             apply(journal);
         else if (busi_now_ms() >= journal->advance_ms)
             advance(journal);
-        if (!journal->stopping)
+        if (!journal->stopping && (!auth_store_knows(journal->auth) || busi_now_ms() < journal->advance_ms))
             rest(journal);
     }
     journal->stopped = true;

@@ -160,8 +160,10 @@ static bool finish(struct auth_retired_roles *retired, struct busi_call *call, s
     struct busi_redis_reply reply;
     struct busi_pg_result result;
     const struct busi_str argv[] = {RETIRED, name, id};
-    if (!auth_journal_tell(auth->journal) ||
-        auth_store_script(auth, call, auth_strike_retired_lua, 1, 3, argv, &reply) != BUSI_OK)
+    if (!auth_journal_tell(auth->journal))
+        return false;
+    call->until_ms = busi_now_ms() + STEP_MS; /* that may have taken long */
+    if (auth_store_script(auth, call, auth_strike_retired_lua, 1, 3, argv, &reply) != BUSI_OK)
         return false;
     bool done = busi_pg_run(auth->pg, AUTH_DELETE_RETIRED, &id, call->until_ms, &result) == BUSI_OK;
     if (done && result.affected > 0)

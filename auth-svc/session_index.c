@@ -64,6 +64,25 @@ enum busi_code auth_index_remove(struct auth *self, struct busi_call *call, int6
     return auth_store_run_all(self, call, commands, 2);
 }
 
+enum busi_code auth_index_idle(struct auth *self, struct busi_call *call, const int64_t *user_ids, size_t n,
+                               bool *idle)
+{
+    struct busi_redis_command commands[AUTH_LOADED_AT_ONCE];
+    struct busi_str words[AUTH_LOADED_AT_ONCE][3];
+    for (size_t i = 0; i < n; i++) {
+        words[i][0] = BUSI_STR("EXISTS");
+        words[i][1] = ending_key(call, user_ids[i]);
+        words[i][2] = endless_key(call, user_ids[i]);
+        if (!words[i][1].ptr || !words[i][2].ptr)
+            return auth_no_memory(call);
+        commands[i] = (struct busi_redis_command){.argc = 3, .argv = words[i]};
+    }
+    enum busi_code code = auth_store_run_all(self, call, commands, n);
+    for (size_t i = 0; i < n && code == BUSI_OK; i++)
+        idle[i] = commands[i].reply.type == BUSI_REDIS_INT && commands[i].reply.number == 0;
+    return code;
+}
+
 enum busi_code auth_index_newest(struct auth *self, struct busi_call *call, int64_t user_id,
                                  struct busi_redis_reply newest[2])
 {

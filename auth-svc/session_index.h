@@ -16,6 +16,10 @@
 [[nodiscard]] enum busi_code auth_index_remove(struct auth *self, struct busi_call *call, int64_t user_id,
                                                const struct busi_str *ids, size_t n);
 
+/* Which of these users have no session, at most AUTH_LOADED_AT_ONCE of them. */
+[[nodiscard]] enum busi_code auth_index_idle(struct auth *self, struct busi_call *call,
+                                             const int64_t *user_ids, size_t n, bool *idle);
+
 /* The ids of at most AUTH_NEWEST_MOST sessions with an end (newest[0]) and without (newest[1]), the newest
  * first as far as the order of the sets tells. */
 enum { AUTH_NEWEST_MOST = 1000 };

@@ -16,8 +16,8 @@ def free_port():
 class Gateway:
     """A gateway of the stack, or a further one."""
 
-    def __init__(self, port=None):
-        self.port, self.process = port or free_port(), None
+    def __init__(self, port=None, **settings):
+        self.port, self.process, self.settings = port or free_port(), None, settings
         self.side = stack.port("gateway-health") if port else free_port()
 
     def start(self):
@@ -25,7 +25,7 @@ class Gateway:
         text = (stack.VAR / "config/gateway.conf").read_text()
         text = re.sub(r"^http_port.*", f"http_port = {self.port}", text, flags=re.M)
         conf.write_text(re.sub(r"^health_bind.*", f"health_bind = 127.0.0.1:{self.side}", text, flags=re.M))
-        env = {name: value for name, value in os.environ.items() if not name.startswith("BUSI_")}
+        env = {name: value for name, value in os.environ.items() if not name.startswith("BUSI_")} | self.settings
         log = open(stack.VAR / "logs/gateway-more.log", "a")
         self.process = subprocess.Popen([os.environ["BUSI_TEST_BIN"] + "/gateway", "--config", conf], env=env, stderr=log)
         stack.wait_until(self.serves, 10, "the second gateway serves")
