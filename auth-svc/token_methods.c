@@ -1,6 +1,7 @@
 /* The handlers that give further tokens: auth.RenewToken, auth.ExchangeToken, auth.IssueToken. */
 #include "account.h"
 #include "answers.h"
+#include "audit.h"
 #include "base/log.h"
 #include "hooks.h"
 #include "json_object.h"
@@ -177,6 +178,19 @@ enum busi_code auth_exchange_token(struct auth *self, struct busi_call *call,
 
 /* ---- a session for somebody ---- */
 
+/* A session that was given away is in the audit log, or has not begun. */
+static enum busi_code audited_or_ended(struct auth *self, struct busi_call *call,
+                                       const struct busi_session_reply *session, struct busi_str door)
+{
+    const struct auth_session begun = {.id = session->session_id, .user_id = session->user_id};
+    enum busi_code code = auth_audit(
+        self, call,
+        &(struct auth_deed){.event = AUTH_AUDIT_issue_token, .user_id = session->user_id, .door = door});
+    if (code != BUSI_OK && auth_session_revoke(self, call, &begun) != BUSI_OK)
+        busi_log(BUSI_WARN, "session_left_behind", BUSI_I("user_id", session->user_id));
+    return code;
+}
+
 enum busi_code auth_issue_token(struct auth *self, struct busi_call *call,
                                 const struct busi_issue_token_request *in, struct busi_session_reply *out)
 {
@@ -203,6 +217,8 @@ enum busi_code auth_issue_token(struct auth *self, struct busi_call *call,
     if (account.blocked)
         return busi_call_fail(call, BUSI_PERMISSION_DENIED, "the account is blocked");
     code = auth_session_open_for(self, call, &account, door, &added, lifetime_s, out);
+    if (code == BUSI_OK)
+        code = audited_or_ended(self, call, out, in->door);
     if (code == BUSI_OK)
         busi_log(BUSI_INFO, "token_issued", BUSI_I("user_id", account.id), BUSI_C("door", door->name),
                  BUSI_S("request_id", call->request_id));

@@ -1,5 +1,6 @@
 /* auth.ListUserExtra and its like: further things known of accounts, which mean nothing to us. */
 #include "answers.h"
+#include "audit.h"
 #include "base/text.h"
 #include "managed_user.h"
 #include "rpc/forms.h"
@@ -38,16 +39,21 @@ static enum busi_code write(struct auth *self, struct busi_call *call, enum auth
                             const struct busi_user_extra_request *in, int64_t *met)
 {
     enum { ACCOUNTS, MET };
-    enum { TYPE = NAMED, VALUE, MOST };
+    enum { TYPE = NAMED, SECOND };
     struct busi_pg_result result;
-    struct busi_str params[MOST + 1];
-    if (!auth_named_user(call, in->user_id, in->name, params))
+    struct busi_str params[SECOND + 3];
+    size_t n = SECOND;
+    const struct auth_deed deed = {.event = AUTH_AUDIT_update_user, .detail = BUSI_STR("extra")};
+    struct busi_str row = auth_audit_row(self, call, &deed),
+                    most = busi_arena_int(&call->arena, AUTH_EXTRAS_MOST);
+    if (!auth_named_user(call, in->user_id, in->name, params) || !row.ptr || !most.ptr)
         return auth_no_memory(call);
     params[TYPE] = in->type;
-    params[VALUE] = in->value;
-    params[MOST] = busi_arena_int(&call->arena, AUTH_EXTRAS_MOST);
-    if (!params[MOST].ptr)
-        return auth_no_memory(call);
+    if (statement != AUTH_DELETE_USER_EXTRA)
+        params[n++] = in->value;
+    if (statement == AUTH_CREATE_USER_EXTRA)
+        params[n++] = most;
+    params[n] = row;
     enum busi_code code = busi_pg_run(self->pg, statement, params, call->until_ms, &result);
     int64_t accounts = busi_pg_int(&result, 0, ACCOUNTS);
     *met = busi_pg_int(&result, 0, MET);
