@@ -1,6 +1,9 @@
 #include "ash_outcome.h"
 #include "ash_page.h"
 #include "ash_shape.h"
+#include "rpc/forms.h"
+
+enum { NAME_MOST = 64 }; /* bytes: call.h */
 
 bool ash_for_people(const struct exchange *x)
 {
@@ -12,10 +15,16 @@ struct busi_str ash_door(const struct exchange *x)
     return ash_for_people(x) ? BUSI_STR("ash_page") : BUSI_STR("ash");
 }
 
+/* A strategy's name may be part of the path: one that no envelope may carry is left out. */
+static struct busi_str as_told(struct busi_str name)
+{
+    return name.len <= NAME_MOST && busi_form_id(name) ? name : (struct busi_str){0};
+}
+
 bool ash_begin(struct exchange *x, const struct ash_activity *activity)
 {
-    x->request->call.origin.strategy = activity->strategy;
-    x->request->call.origin.phase = activity->phase;
+    x->request->call.origin.strategy = as_told(activity->strategy);
+    x->request->call.origin.phase = as_told(activity->phase);
     return !ash_for_people(x) || ash_page_begin(x);
 }
 

@@ -5,9 +5,11 @@ import stack
 from test_revocation import sign_out
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "wire"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import house, mails
 from subscriber import Subscriber
 
-EVENT, USER, DOOR, EMAIL, ADDRESS = 1, 3, 4, 5, 10
+EVENT, USER, DOOR, EMAIL, ADDRESS, STRATEGY, PHASE = 1, 3, 4, 5, 10, 12, 13
 VETO, CLAIMS, DATA = 1, 2, 3
 
 
@@ -23,11 +25,15 @@ class Risk:
 
     def handle(self, event, key):
         with self.lock:
-            self.heard.append((event[EVENT], event.get(EMAIL), key, event.get(ADDRESS)))
+            self.heard.append((event[EVENT], event.get(EMAIL), key, event.get(ADDRESS), (event.get(STRATEGY), event.get(PHASE))))
         return self.reply if event[EVENT] in ("after_register", "before_login") else {}
 
     def of(self, email, name):
-        return [key for event, about, key, _ in self.heard if event == name and about == email]
+        return [key for event, about, key, *_ in self.heard if event == name and about == email]
+
+    def activities(self, email, name):
+        """(strategy, phase) of each; email None: of nobody we know."""
+        return [activity for event, about, _, _, activity in self.heard if event == name and about == email]
 
     def away(self):
         """Context of a time in which nobody answers at its address."""
@@ -59,7 +65,7 @@ def risk():
 def whole_stack(risk):
     """The workers are told of the subscriber once, instead of being whole again for every test."""
     stack.local("up", BUSI_HOOK_SUBSCRIBERS=f"risk={risk.server.endpoint}",
-                BUSI_HOOKS="before_login=risk closed 1s; after_register=risk open 1s; after_login=risk; after_sign_out=risk")
+                BUSI_HOOKS="before_login=risk closed 1s; after_register=risk open 1s; after_login=risk; after_sign_out=risk; sign_in_failed=risk")
     yield
     stack.local("up")
 
@@ -84,7 +90,7 @@ def test_a_life_is_heard(risk):
     assert status == 201
     assert len(risk.of(email, "after_register")) == len(risk.of(email, "before_login")) == 1
     stack.wait_until(lambda: len(risk.of(email, "after_login")) == 1, 5, "after_login is told")
-    assert all(address == "127.0.0.1" for _, about, _, address in risk.heard if about == email)
+    assert all(address == "127.0.0.1" for _, about, _, address, _ in risk.heard if about == email)
     assert all(len(key) == 36 for key in risk.of(email, "after_login"))
 
 
@@ -127,3 +133,71 @@ def test_away_a_closed_hook_refuses_an_open_one_passes_and_what_is_told_waits(ri
         assert not risk.of(email, "after_sign_out")
     stack.wait_until(lambda: risk.of(email, "after_sign_out"), 30, "what happened meanwhile is told")
     assert sign_in(late)[0] == 201
+
+
+# ---- what of a surface's strategies it was ----
+def ash(phase, **user):
+    status, _, body = stack.request("POST", f"/auth/user/{phase}", {"user": user})
+    return status, body
+
+
+def register(email):
+    status, body = ash("password/register", email=email, password=stack.PASSWORD, password_confirmation=stack.PASSWORD)
+    assert status == 200, body
+    return body["authentication"]["bearer"]
+
+
+FAILED = (401, {"authentication": {"status": "failed"}})
+
+
+def test_the_strategy_and_its_phase_are_told(risk):
+    email = new_email()
+    register(email)
+    assert ash("password/sign_in", email=email, password=stack.PASSWORD)[0] == 200
+    assert risk.activities(email, "after_register") == [("password", "register")]
+    assert risk.activities(email, "before_login") == [("password", "sign_in")]
+    stack.wait_until(lambda: risk.activities(email, "after_login") == [("password", "sign_in")], 5, "after_login is told")
+    assert sign_in(email)[0] == 201
+    assert risk.activities(email, "before_login")[1:] == [(None, None)]  # busi has no strategies
+
+
+def test_a_veto_holds_whatever_signs_in_and_uses_up_nothing(risk):
+    email = new_email()
+    register(email)
+    for phase in ("password/reset_request", "magic_link/request"):
+        assert ash(phase, email=email)[0] == 200
+    confirm, link, reset = mails.confirm_id(email), mails.magic_link(email), mails.password_id(email)
+    ways = {("password", "sign_in"): lambda: ash("password/sign_in", email=email, password=stack.PASSWORD),
+            ("confirm", "confirm"): lambda: stack.request("GET", f"/auth/user/confirm?confirm={confirm}")[::2],
+            ("magic_link", "sign_in"): lambda: stack.request("GET", f"/auth/user/magic_link?token={link}")[::2],
+            ("password", "reset"): lambda: ash("password/reset", reset_token=reset, password="another password", password_confirmation="another password")}
+    for activity, way in ways.items():
+        risk.reply = {VETO: True}
+        assert way() == FAILED, activity
+        assert risk.activities(email, "before_login")[-1] == activity
+        risk.reply = {CLAIMS: '{"tenant":"north"}'}
+        status, body = way()
+        assert status == 200, (activity, body)
+        assert json.loads(base64.urlsafe_b64decode(body["authentication"]["bearer"].split(".")[1] + "=="))["tenant"] == "north"
+
+
+def test_a_failed_sign_in_is_told(risk):
+    email = new_email()
+    register(email)
+    assert ash("password/sign_in", email=email, password="wrong password") == FAILED
+    stack.wait_until(lambda: risk.activities(email, "sign_in_failed") == [("password", "sign_in")], 5, "it is told")
+    before = len(risk.activities(None, "sign_in_failed"))
+    assert ash("password/sign_in", email=new_email(), password="wrong password") == FAILED
+    assert stack.request("GET", "/auth/user/magic_link?token=" + "x" * 48)[::2] == FAILED
+    stack.wait_until(lambda: len(risk.activities(None, "sign_in_failed")) == before + 2, 5, "nobody's are told, too")
+    assert risk.activities(None, "sign_in_failed")[-1] == ("magic_link", "sign_in")
+
+
+def test_of_many_failures_some_are_told(risk):
+    """As many as somebody wants to make: they are bounded, and what nobody is there to hear is not kept."""
+    with risk.away():
+        time.sleep(3)
+        for _ in range(3):
+            assert ash("password/sign_in", email=new_email(), password="wrong password")[0] in (401,)
+        waiting = house.sql("SELECT count(*) FROM auth.events WHERE event = 'sign_in_failed'")
+        assert waiting == "0", waiting
