@@ -35,12 +35,34 @@ static struct busi_str sign(struct busi_arena *arena, struct busi_str payload)
     return (struct busi_str){text, len};
 }
 
+/* What is added is said, but for names of ours, and read again. */
+static void check_more(struct busi_arena *arena, const struct busi_jwt_key *key, struct busi_str more)
+{
+    struct busi_jwt_claims read, claims = {.jti = BUSI_STR("j"),
+                                           .subject = BUSI_STR("7"),
+                                           .type = BUSI_STR("access"),
+                                           .session_id = BUSI_STR("s"),
+                                           .not_before = NOW,
+                                           .issued_at = NOW,
+                                           .expires_at = NOW + 1,
+                                           .more = more};
+    struct busi_str token = busi_jwt_sign(arena, key, &claims);
+    if (!token.ptr || busi_jwt_verify(arena, key, token, NOW, &read) != BUSI_JWT_OK)
+        return; /* no object, or too deep beside ours */
+    require(busi_str_eq(read.session_id, claims.session_id) && busi_str_eq(read.subject, claims.subject) &&
+            busi_str_eq(read.type, claims.type) && !read.purpose.ptr && !read.name.ptr);
+    struct busi_str said = busi_jwt_more(arena, token);
+    claims.more = said.ptr ? said : (struct busi_str){0};
+    require(busi_str_eq(busi_jwt_sign(arena, key, &claims), token));
+}
+
 /* What was accepted can be said again and means the same. */
 static void check_again(struct busi_arena *arena, const struct busi_jwt_key *key,
                         const struct busi_jwt_claims *claims)
 {
     struct busi_jwt_claims again;
-    struct busi_str token = busi_jwt_sign(arena, key, claims);
+    struct busi_str token = busi_jwt_sign(arena, key, claims), more = busi_jwt_more(arena, token);
+    require(!more.ptr || more.len > 2);
     require(token.ptr && busi_jwt_verify(arena, key, token, NOW, &again) == BUSI_JWT_OK);
     require(busi_str_eq(claims->jti, again.jti) && busi_str_eq(claims->subject, again.subject) &&
             busi_str_eq(claims->type, again.type) && busi_str_eq(claims->session_id, again.session_id));
@@ -62,7 +84,9 @@ static void check_readers(struct busi_arena *arena, struct busi_str json)
     require(busi_jwt_payload_read_any(arena, json, &any));
     require(same(own.issuer, any.issuer) && same(own.audience, any.audience) &&
             same(own.claims.jti, any.claims.jti) && same(own.claims.subject, any.claims.subject) &&
-            same(own.claims.type, any.claims.type) && same(own.claims.session_id, any.claims.session_id));
+            same(own.claims.type, any.claims.type) && same(own.claims.session_id, any.claims.session_id) &&
+            same(own.claims.purpose, any.claims.purpose) && same(own.claims.name, any.claims.name) &&
+            same(own.role, any.role));
     require(own.claims.issued_at == any.claims.issued_at && own.claims.not_before == any.claims.not_before &&
             own.claims.expires_at == any.claims.expires_at);
 }
@@ -81,6 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     busi_arena_init(&arena, 1 << 20);
     bool signed_here = data[0] % 2 == 1 && rest.len <= MOST_PAYLOAD_BYTES;
     check_readers(&arena, rest);
+    if (data[0] % 4 == 2 && rest.len < 600)
+        check_more(&arena, &key, rest);
     enum busi_jwt_verdict verdict =
         busi_jwt_verify(&arena, &key, signed_here ? sign(&arena, rest) : rest, NOW, &claims);
     if (verdict == BUSI_JWT_INVALID)
