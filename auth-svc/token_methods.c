@@ -144,12 +144,12 @@ enum busi_code auth_renew_token(struct auth *self, struct busi_call *call,
 }
 
 /* Whether a comma separated list has this name. */
-static bool lists(struct busi_str list, const char *name)
+static bool lists(struct busi_str list, struct busi_str name)
 {
     while (list.len > 0) {
         const char *comma = memchr(list.ptr, ',', list.len);
         struct busi_str one = {list.ptr, comma ? (size_t)(comma - list.ptr) : list.len};
-        if (busi_str_eq(one, busi_str_of(name)))
+        if (busi_str_eq(one, name))
             return true;
         list.ptr += one.len + (comma != NULL);
         list.len -= one.len + (comma != NULL);
@@ -170,7 +170,7 @@ enum busi_code auth_exchange_token(struct auth *self, struct busi_call *call,
     enum busi_code code = admit(self, call, in->token, &further.used, &session);
     if (code != BUSI_OK)
         return code;
-    if (!lists(in->from, further.used.profile->name) || to->door != session.door)
+    if (!lists(in->from, busi_str_of(further.used.profile->name)) || to->door != session.door)
         return wrong_type(call);
     further.next.profile = to;
     return give(self, call, in->token, &further, &session, to->lifetime_s, out);
