@@ -95,7 +95,8 @@ static bool tell(struct auth_journal *journal, struct busi_call *call, const str
                                    busi_pg_value(result, row, SPARED)) == BUSI_OK;
 }
 
-/* When a role goes that many had, most of them have no session: these are passed over, many at once. */
+/* When a role goes that many had, or many accounts go, most of them have no session: these are passed over,
+ * many at once. */
 static bool tell_some(struct auth_journal *journal, struct busi_call *call,
                       const struct busi_pg_result *result, int from, int n)
 {
@@ -105,7 +106,7 @@ static bool tell_some(struct auth_journal *journal, struct busi_call *call,
         users[i] = busi_pg_int(result, from + i, USER_ID);
     bool good = auth_index_idle(journal->auth, call, users, (size_t)n, idle) == BUSI_OK;
     for (int i = 0; i < n && good; i++)
-        if (!busi_pg_int(result, from + i, OF_ROLES) || !idle[i])
+        if (busi_pg_value(result, from + i, SESSION_ID).ptr || !idle[i])
             good = tell(journal, call, result, from + i);
     return good;
 }

@@ -114,6 +114,8 @@ static enum busi_code give(struct auth *self, struct busi_call *call, struct bus
     if (code != BUSI_OK)
         return code;
     session->claims = busi_jwt_more(&call->arena, text);
+    if (session->roles_version == further->account.roles_version)
+        session->roles = further->account.roles; /* without those being taken away (retired_roles.h) */
     return hand_out(call, session, further, out);
 }
 

@@ -93,6 +93,38 @@ Test(record, layout_is_fixed)
     cr_assert_arr_eq(record.ptr, head, sizeof(head) - 1);
 }
 
+/* Who never had a role costs nothing; who has none any more still says which change was the last. */
+Test(record, roles_stand_only_where_there_were_any)
+{
+    struct auth_session read, with = session;
+    struct busi_str without = write_record(&session);
+    with.roles = BUSI_STR("admin,guest");
+    with.roles_version = 7;
+    struct busi_str record = write_record(&with);
+    cr_assert_eq(record.len, without.len + 4 + 2 + with.roles.len);
+    cr_assert(read_as(record, session.id, session.token_id, &read));
+    expect_same(&read, &session);
+    cr_assert(read.roles_version == 7 && busi_str_eq(read.roles, with.roles));
+    with.roles = BUSI_STR("");
+    cr_assert(read_as(write_record(&with), session.id, session.token_id, &read));
+    cr_assert(read.roles_version == 7 && read.roles.len == 0);
+    cr_assert(read_as(without, session.id, session.token_id, &read));
+    cr_assert(read.roles_version == 0 && read.roles.len == 0);
+}
+
+/* A record that was read without its token is as good for it when it is written again. */
+Test(record, written_again_it_is_bound_as_before)
+{
+    struct auth_session read, again;
+    cr_assert(read_as(write_record(&session), session.id, (struct busi_str){0}, &read));
+    read.roles = BUSI_STR("admin");
+    read.roles_version = 1;
+    struct busi_str record = write_record(&read);
+    cr_assert(read_as(record, session.id, session.token_id, &again));
+    cr_assert(busi_str_eq(again.roles, read.roles));
+    cr_assert_not(read_as(record, session.id, BUSI_STR("another"), &again));
+}
+
 static void expect_no_record(struct busi_str record, struct busi_str id, struct busi_str token_id)
 {
     struct auth_session read, untouched = {.id = id, .token_id = token_id};
