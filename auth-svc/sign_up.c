@@ -49,7 +49,8 @@ static enum busi_code create(struct auth *self, struct busi_call *call, const st
         busi_arena_int(&call->arena, auth_hooks_patience_ms(self->hooks, AUTH_EVENT_after_register)),
         auth_audit_row(self, call, &(struct auth_deed){.event = AUTH_AUDIT_sign_up, .door = in->door}),
         in->link,
-        door->new_role};
+        door->new_role,
+        in->name};
     if (!params[10].ptr || !params[11].ptr)
         return auth_no_memory(call);
     const struct auth_account_keys keys = {draft->email_key, draft->username.key};

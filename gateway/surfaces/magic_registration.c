@@ -1,15 +1,13 @@
 /* New accounts with double opt-in: `unconfirmed` until the mail is, then `guest`. What somebody could learn
  * about others is the same answer for addresses there are and addresses there are not; user names are public
  * here. */
-#include "base/code.h"
-#include "base/log.h"
 #include "fields.h"
 #include "gateway.h"
 #include "magic_arguments.h"
 #include "magic_auth.h"
 #include "magic_shape.h"
 
-enum { LINK_MOST = 2048 }; /* bytes */
+enum { LINK_MOST = 2048, NAME_MOST = 1024 }; /* bytes */
 
 /* Of the page that mails shall lead to; absent when none was named. False: answered. */
 static bool take_link(struct exchange *x, struct busi_str *link)
@@ -54,6 +52,11 @@ static bool take_extra(struct exchange *x, struct busi_str *name, struct busi_st
         }
         *(is_name ? name : email) = at->text;
     }
+    if (name->len > NAME_MOST) {
+        magic_refuse(x, 400, BUSI_STR("name"), "Not a valid string of at most %d in length for [name]",
+                     NAME_MOST);
+        return false;
+    }
     return true;
 }
 
@@ -66,20 +69,6 @@ static bool is_taken(const struct busi_call *call, const char *field)
     return false;
 }
 
-/* The account stands already: without its name it is as good. */
-static void keep_name(struct exchange *x, int64_t user_id, struct busi_str name)
-{
-    const struct busi_user_extra_request request = {
-        .user_id = user_id, .type = BUSI_STR("name"), .value = name};
-    struct busi_empty nothing = {0};
-    enum busi_code code = BUSI_OK;
-    if (user_id != 0 && name.len > 0)
-        code = busi_rpc_auth_create_user_extra(x->gateway->rpc, &x->request->call, &request, &nothing);
-    if (code != BUSI_OK)
-        busi_log(BUSI_WARN, "name_not_kept", BUSI_I("user_id", user_id),
-                 BUSI_C("code", busi_code_name((int)code)));
-}
-
 void on_magic_register(struct exchange *x)
 {
     struct busi_call *call = &x->request->call;
@@ -88,18 +77,15 @@ void on_magic_register(struct exchange *x)
                                            .password = magic_text(x, "password"),
                                            .discreet = true};
     struct busi_session_reply session = {0};
-    struct busi_str name;
-    if (!take_extra(x, &name, &request.email) || !take_link(x, &request.link))
+    if (!take_extra(x, &request.name, &request.email) || !take_link(x, &request.link))
         return;
     enum busi_code code = busi_rpc_auth_sign_up(x->gateway->rpc, call, &request, &session);
-    if (code == BUSI_OK) {
-        keep_name(x, session.user_id, name);
+    if (code == BUSI_OK)
         magic_answer(x, 200, "confirm-email-address-email-sent");
-    } else if (is_taken(call, "username")) {
+    else if (is_taken(call, "username"))
         magic_answer(x, 200, "already-registered");
-    } else {
+    else
         magic_fail(x, code);
-    }
 }
 
 /* ---- confirming ---- */

@@ -250,6 +250,7 @@ def test_register_signs_nobody_in():
     ({"extra": {"email": "x"}}, "'x' is not a valid email address", "email"),
     ({"extra": {"email": ["x"]}}, "Not a valid string for [email]", "email"),
     ({"extra": {"email": "a@b.de", "role": "root"}}, "Unsupported extra field 'role' supplied to endpoint", "role"),
+    ({"extra": {"email": "a@b.de", "name": "x" * 1025}}, "Not a valid string of at most 1024 in length for [name]", "name"),
     ({"extra": "x"}, "Not a valid object for [extra]", "extra"),
     ({"role": "root"}, "I don't know how to handle the 'role' argument", "role"),
     ({"frontendUrl": "https://evil.example.org/"}, "'https://evil.example.org/' is not a valid URL for [frontendUrl]", "frontendUrl"),

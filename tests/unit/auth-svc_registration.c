@@ -12,6 +12,7 @@ static enum busi_code enrol(const char *username, const char *email, struct busi
                                             .email = busi_str_of(email),
                                             .username = busi_str_of(username),
                                             .password = BUSI_STR("correct horse battery"),
+                                            .name = BUSI_STR("Ann Ä."),
                                             .link = BUSI_STR(LINK),
                                             .discreet = true};
     *out = (struct busi_session_reply){.expires_at = 1};
@@ -32,6 +33,7 @@ static void no_session_begins(void)
     cr_assert_gt(session.user_id, 0);
     cr_assert_eq(session.access_token.len + session.session_id.len, 0);
     cr_assert_eq(session.expires_at, 0);
+    cr_assert(busi_str_eq(admin_text("SELECT type || value FROM auth.users_extra"), BUSI_STR("nameAnn Ä.")));
     struct busi_list_sessions_reply sessions = {0};
     begin(&world.call);
     cr_assert_eq(auth_list_sessions(world.auth, &world.call,
