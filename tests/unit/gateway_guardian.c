@@ -1,5 +1,5 @@
-#include "surfaces/guardian_shape.h"
 #include "params.h"
+#include "surfaces/guardian_shape.h"
 #include <criterion/criterion.h>
 
 static struct busi_arena arena;
