@@ -117,5 +117,6 @@ void page_write(struct http_response *response, int status, enum page_id page,
     http_add_header(response, "Content-Language", busi_str_of(tags[response->language]));
     http_add_header(response, "Referrer-Policy", BUSI_STR("strict-origin"));
     http_add_header(response, "X-Frame-Options", BUSI_STR("DENY"));
+    http_add_header(response, "Cross-Origin-Opener-Policy", BUSI_STR("same-origin"));
     http_add_header(response, "X-Robots-Tag", BUSI_STR("noindex"));
 }

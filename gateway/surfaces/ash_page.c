@@ -90,7 +90,8 @@ static void succeed(struct exchange *x, const struct busi_session_reply *session
     exchange_redirect(x, target.ptr ? target : site->home);
 }
 
-static void show_form(struct exchange *x, const struct ash_activity *activity)
+/* A hook's refusal, or a provider's, is not the password's fault. */
+static void show_form(struct exchange *x, const struct ash_activity *activity, enum busi_code reason)
 {
     size_t language = x->response->language;
     struct account_form form = {0};
@@ -102,14 +103,14 @@ static void show_form(struct exchange *x, const struct ash_activity *activity)
         form.alert = page_text(text, language);
         account_forms_register(x, 401, &form);
     } else {
-        enum page_text text =
-            is(activity, "password", "sign_in") ? PAGE_TEXT_sign_in_failed : PAGE_TEXT_sign_in_refused;
+        bool wrong = is(activity, "password", "sign_in") && reason != BUSI_PERMISSION_DENIED;
+        enum page_text text = wrong ? PAGE_TEXT_sign_in_failed : PAGE_TEXT_sign_in_refused;
         form.alert = page_text(text, language);
         account_forms_sign_in(x, 401, &form);
     }
 }
 
-static void fail(struct exchange *x, const struct ash_activity *activity)
+static void fail(struct exchange *x, const struct ash_activity *activity, enum busi_code reason)
 {
     if (is(activity, "password", "reset_request"))
         account_forms_ask(x, 401, PAGE_ask_reset);
@@ -122,7 +123,7 @@ static void fail(struct exchange *x, const struct ash_activity *activity)
     else if (is(activity, "password", "reset"))
         page_write(x->response, 401, PAGE_reset_failed, NULL, 0);
     else
-        show_form(x, activity);
+        show_form(x, activity, reason);
     http_add_header(x->response, "WWW-Authenticate", BUSI_STR("Bearer"));
 }
 
@@ -132,5 +133,5 @@ void ash_page_answer(struct exchange *x, const struct ash_activity *activity,
     if (outcome->result == ASH_SUCCESS)
         succeed(x, outcome->session, outcome->return_to);
     else if (outcome->result == ASH_FAILURE)
-        fail(x, activity);
+        fail(x, activity, outcome->reason);
 }

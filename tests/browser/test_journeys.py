@@ -186,6 +186,18 @@ def test_no_site_frames_a_page(browser, stranger):
     browser.driver.switch_to.default_content()
 
 
+def test_who_opens_a_page_keeps_no_hand_on_it(browser, stranger):
+    browser.go(stranger.put("/open", f"<h1>Open</h1><script>shown = open('{URL}/sign-in')</script>"))
+    own = browser.driver.current_window_handle
+    WebDriverWait(browser.driver, 10).until(lambda driver: len(driver.window_handles) == 2 and driver.execute_script("return shown.closed"))
+    for handle in browser.driver.window_handles:
+        if handle != own:
+            browser.driver.switch_to.window(handle)
+            assert browser.driver.execute_script("return opener") is None
+            browser.driver.close()
+    browser.driver.switch_to.window(own)
+
+
 def test_what_is_typed_stays_text(browser):
     browser.go("/sign-in")
     browser.driver.execute_script("document.getElementById('email').type = 'text'")

@@ -24,7 +24,7 @@ def expect_page(answer, status, title=None):
     headers, text = answer.headers, answer.raw.decode()
     assert headers["content-type"] == "text/html; charset=utf-8", answer
     assert headers["cache-control"] == "no-store" and headers["referrer-policy"] == "strict-origin" and headers["x-robots-tag"] == "noindex", answer
-    assert headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "DENY", answer
+    assert headers["cross-origin-opener-policy"] == "same-origin" and headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "DENY", answer
     style = base64.b64encode(hashlib.sha256(re.search("<style>(.*)</style>", text, re.S).group(1).encode()).digest()).decode()
     assert headers["content-security-policy"] == (f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; "
                                                   "frame-ancestors 'none'; base-uri 'none'"), answer

@@ -349,7 +349,7 @@ Test(page, every_page_in_every_language)
             cr_expect_null(strstr(response.body.ptr, "<&>"));
             cr_expect_null(strstr(response.body.ptr, "<script"));
             cr_expect(strstr(response.body.ptr, "<p class=\"brand\">Ann &amp; Co</p>"));
-            cr_expect_eq(response.n_headers, 5u);
+            cr_expect_eq(response.n_headers, 6u);
             busi_buf_fini(&response.body);
         }
     page_site_free(&site);
