@@ -3,7 +3,7 @@
  * there is one if and only if it happened. No secret and no name that was typed goes in: people type
  * passwords where names belong. Loop thread only; functions that return a code suspend the fiber. */
 #pragma once
-#include "limits.h"
+#include "limiter.h"
 #include "loop/fiber.h"
 
 enum auth_audit_event {

@@ -5,7 +5,7 @@
 #include "feed.h"
 #include "hooks.h"
 #include "journal.h"
-#include "limits.h"
+#include "limiter.h"
 #include "mail_requests.h"
 #include "oidc.h"
 #include "outbox.h"

@@ -5,7 +5,7 @@
 #include "audit.h"
 #include "base/log.h"
 #include "hooks.h"
-#include "limits.h"
+#include "limiter.h"
 #include "sessions.h"
 
 static enum busi_code unknown(struct auth *self, struct busi_call *call, const struct auth_deed *deed)

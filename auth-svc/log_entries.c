@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "email.h"
 #include "json_object.h"
-#include "limits.h"
+#include "limiter.h"
 
 enum { USUAL = 50, TEXT_MOST_BYTES = 8192, FILTERS = 2 };
 

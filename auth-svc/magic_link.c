@@ -5,7 +5,7 @@
 #include "answers.h"
 #include "audit.h"
 #include "hooks.h"
-#include "limits.h"
+#include "limiter.h"
 #include "sessions.h"
 
 /* ---- signing in ---- */

@@ -3,7 +3,7 @@
 #include "account.h"
 #include "answers.h"
 #include "crypto/secret.h"
-#include "limits.h"
+#include "limiter.h"
 #include "outbox.h"
 #include "relay.h"
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "email.h"
 #include "hooks.h"
-#include "limits.h"
+#include "limiter.h"
 #include "managed_user.h"
 #include "new_user.h"
 #include "outbox.h"

@@ -1,7 +1,7 @@
 /* auth.NameTaken: for surfaces whose clients were always told. */
 #include "account.h"
 #include "answers.h"
-#include "limits.h"
+#include "limiter.h"
 
 /* Count 1: an account has this user name or e-mail. */
 enum busi_code auth_name_taken(struct auth *self, struct busi_call *call,

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "crypto/secret.h"
 #include "identities.h"
-#include "limits.h"
+#include "limiter.h"
 #include "loop/offload.h"
 #include "oidc_provider.h"
 #include "oidc_state.h"

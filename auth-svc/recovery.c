@@ -6,7 +6,7 @@
 #include "audit.h"
 #include "base/log.h"
 #include "hooks.h"
-#include "limits.h"
+#include "limiter.h"
 #include "new_user.h"
 #include "outbox.h"
 #include "passwords.h"

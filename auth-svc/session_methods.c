@@ -1,7 +1,7 @@
 /* The handlers that take a token or name a session. */
 #include "answers.h"
 #include "audit.h"
-#include "limits.h"
+#include "limiter.h"
 #include "session_index.h"
 #include "sessions.h"
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "email.h"
 #include "hooks.h"
-#include "limits.h"
+#include "limiter.h"
 #include "mail_requests.h"
 #include "new_user.h"
 #include "outbox.h"

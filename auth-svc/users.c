@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "hooks.h"
-#include "limits.h"
+#include "limiter.h"
 #include "passwords.h"
 #include "sessions.h"
 

@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "limiter.h"
 #include "account.h"
 #include "audit.h"
 #include "base/address.h"
