@@ -43,9 +43,25 @@ static bool put_key(struct busi_call *call, struct busi_str name, struct busi_st
     return !name.ptr || param->ptr;
 }
 
+/* Its id as a parameter; "0" when there is none of that name, which nobody has. */
+static enum busi_code find_role(struct auth *self, struct busi_call *call, struct busi_str name,
+                                struct busi_str *param)
+{
+    struct busi_pg_result result;
+    if (!name.ptr)
+        return BUSI_OK;
+    struct busi_str key = auth_name_key(&call->arena, name);
+    if (!key.ptr)
+        return auth_no_memory(call);
+    enum busi_code code = busi_pg_run(self->pg, AUTH_FIND_ROLE, &key, call->until_ms, &result);
+    *param = busi_arena_int(&call->arena, busi_pg_int(&result, 0, 0));
+    busi_pg_clear(&result);
+    return code != BUSI_OK || param->ptr ? code : auth_no_memory(call);
+}
+
 /* The parameters of WANTED. A name that is nobody's finds nobody: "" is no key. */
-static enum busi_code read_filters(struct busi_call *call, const struct busi_list_users_request *in,
-                                   struct busi_str params[FILTERS])
+static enum busi_code read_filters(struct auth *self, struct busi_call *call,
+                                   const struct busi_list_users_request *in, struct busi_str params[FILTERS])
 {
     enum { USERNAME, USERNAME_LIKE, EMAIL, EMAIL_LIKE, ID, ROLE, FROM, UNTIL, BLOCKED, UNCONFIRMED };
     struct auth_username username = {0};
@@ -56,13 +72,14 @@ static enum busi_code read_filters(struct busi_call *call, const struct busi_lis
             auth_username_read(&call->arena, in->username, &username) ? username.key : BUSI_STR("");
     params[BLOCKED] = in->blocked ? BUSI_STR("true") : BUSI_STR("false");
     params[UNCONFIRMED] = in->unconfirmed ? BUSI_STR("true") : BUSI_STR("false");
-    if (!put_key(call, in->email, &params[EMAIL]) || !put_key(call, in->role, &params[ROLE]) ||
-        !put_number(call, in->user_id, &params[ID]) || !put_number(call, in->created_from, &params[FROM]) ||
+    if (!put_key(call, in->email, &params[EMAIL]) || !put_number(call, in->user_id, &params[ID]) ||
+        !put_number(call, in->created_from, &params[FROM]) ||
         !put_number(call, in->created_until, &params[UNTIL]))
         return auth_no_memory(call);
     enum busi_code code = auth_like_pattern(call, "username_like", in->username_like, &params[USERNAME_LIKE]);
-    return code == BUSI_OK ? auth_like_pattern(call, "email_like", in->email_like, &params[EMAIL_LIKE])
-                           : code;
+    if (code == BUSI_OK)
+        code = auth_like_pattern(call, "email_like", in->email_like, &params[EMAIL_LIKE]);
+    return code == BUSI_OK ? find_role(self, call, in->role, &params[ROLE]) : code;
 }
 
 /* One more was asked for than is wanted: it says that there is more. */
@@ -92,7 +109,7 @@ enum busi_code auth_list_users(struct auth *self, struct busi_call *call,
     int64_t limit = in->limit ? in->limit : USUAL;
     enum busi_code code = find_order(call, in, &statement);
     if (code == BUSI_OK)
-        code = read_filters(call, in, params);
+        code = read_filters(self, call, in, params);
     if (code == BUSI_OK)
         code = auth_list_bounds(call, in->limit, USUAL, in->offset, params + LIMIT);
     if (code != BUSI_OK)
@@ -112,7 +129,7 @@ enum busi_code auth_count_users(struct auth *self, struct busi_call *call,
 {
     struct busi_pg_result result;
     struct busi_str params[FILTERS];
-    enum busi_code code = read_filters(call, in, params);
+    enum busi_code code = read_filters(self, call, in, params);
     if (code != BUSI_OK)
         return code;
     code = busi_pg_run(self->pg, in->role.ptr ? AUTH_COUNT_USERS_OF_ROLE : AUTH_COUNT_USERS, params,
