@@ -1,13 +1,36 @@
 #include "listing.h"
 #include "answers.h"
+#include "email.h"
 
-enum { USUAL = 100 };
-
-bool auth_listing_page(struct busi_arena *arena, int64_t limit, int64_t offset, struct busi_str params[2])
+enum busi_code auth_listing_page(struct busi_call *call, int64_t limit, int64_t offset,
+                                 struct busi_str params[2])
 {
-    params[0] = busi_arena_int(arena, limit ? limit : USUAL);
-    params[1] = busi_arena_int(arena, offset);
-    return params[0].ptr && params[1].ptr;
+    if (limit < 0)
+        busi_call_refuse(call, "limit", BUSI_RULE_INVALID, 0);
+    if (offset < 0)
+        busi_call_refuse(call, "offset", BUSI_RULE_INVALID, 0);
+    if (limit < 0 || offset < 0)
+        return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the list is not valid");
+    params[0] = busi_arena_int(&call->arena, limit ? limit : AUTH_LISTING_USUAL);
+    params[1] = busi_arena_int(&call->arena, offset);
+    return params[0].ptr && params[1].ptr ? BUSI_OK : auth_no_memory(call);
+}
+
+enum busi_code auth_listing_pattern(struct busi_call *call, const char *field, struct busi_str pattern,
+                                    struct busi_str *param)
+{
+    size_t escapes = 0;
+    *param = (struct busi_str){0};
+    if (!pattern.ptr)
+        return BUSI_OK;
+    while (escapes < pattern.len && pattern.ptr[pattern.len - 1 - escapes] == '\\')
+        escapes++;
+    if (escapes % 2 != 0) {
+        busi_call_refuse(call, field, BUSI_RULE_FORMAT, 0);
+        return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the pattern is not valid");
+    }
+    *param = auth_name_key(&call->arena, pattern);
+    return param->ptr ? BUSI_OK : auth_no_memory(call);
 }
 
 enum busi_code auth_listing_read(struct busi_call *call, const struct busi_pg_result *result,
@@ -22,4 +45,14 @@ enum busi_code auth_listing_read(struct busi_call *call, const struct busi_pg_re
     *items = list;
     *n = (size_t)result->rows;
     return BUSI_OK;
+}
+
+enum busi_code auth_listing_count(struct auth *self, struct busi_call *call, enum auth_statement statement,
+                                  const struct busi_str *params, struct busi_count_reply *out)
+{
+    struct busi_pg_result result;
+    enum busi_code code = busi_pg_run(self->pg, statement, params, call->until_ms, &result);
+    out->count = busi_pg_int(&result, 0, 0);
+    busi_pg_clear(&result);
+    return code;
 }

@@ -5,6 +5,7 @@
 #include "email.h"
 #include "json_object.h"
 #include "limiter.h"
+#include "listing.h"
 
 enum { USUAL = 50, TEXT_MOST_BYTES = 8192, FILTERS = 2 };
 
@@ -87,25 +88,13 @@ static enum busi_code read_filters(struct busi_call *call, const struct busi_lis
     return in->query.len == 0 || params[QUERY].ptr ? BUSI_OK : auth_no_memory(call);
 }
 
-static enum busi_code read_entries(struct busi_call *call, const struct busi_pg_result *result,
-                                   struct busi_list_log_reply *out)
-{
-    out->entries.n = (size_t)result->rows;
-    out->entries.items = busi_arena_array(&call->arena, out->entries.n, sizeof(*out->entries.items));
-    if (!out->entries.items)
-        return auth_no_memory(call);
-    for (size_t i = 0; i < out->entries.n; i++)
-        if (!busi_pg_message(result, (int)i, busi_desc_log_entry(), &out->entries.items[i], &call->arena))
-            return auth_no_memory(call);
-    return BUSI_OK;
-}
-
 enum busi_code auth_list_log(struct auth *self, struct busi_call *call,
                              const struct busi_list_log_request *in, struct busi_list_log_reply *out)
 {
     enum { FROM = FILTERS, LIMIT, PARAMS };
     struct busi_pg_result result;
     struct busi_str params[PARAMS] = {0};
+    void *items;
     if (in->limit < 0) {
         busi_call_refuse(call, "limit", BUSI_RULE_INVALID, 0);
         return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the list is not valid");
@@ -120,7 +109,9 @@ enum busi_code auth_list_log(struct auth *self, struct busi_call *call,
         return auth_no_memory(call);
     code = busi_pg_run(self->pg, AUTH_LIST_LOG, params, call->until_ms, &result);
     if (code == BUSI_OK)
-        code = read_entries(call, &result, out);
+        code = auth_listing_read(call, &result, busi_desc_log_entry(), &items, &out->entries.n);
+    if (code == BUSI_OK)
+        out->entries.items = items;
     busi_pg_clear(&result);
     return code;
 }
@@ -128,13 +119,7 @@ enum busi_code auth_list_log(struct auth *self, struct busi_call *call,
 enum busi_code auth_count_log(struct auth *self, struct busi_call *call,
                               const struct busi_list_log_request *in, struct busi_count_reply *out)
 {
-    struct busi_pg_result result;
     struct busi_str params[FILTERS];
     enum busi_code code = read_filters(call, in, params);
-    if (code != BUSI_OK)
-        return code;
-    code = busi_pg_run(self->pg, AUTH_COUNT_LOG, params, call->until_ms, &result);
-    out->count = busi_pg_int(&result, 0, 0);
-    busi_pg_clear(&result);
-    return code;
+    return code == BUSI_OK ? auth_listing_count(self, call, AUTH_COUNT_LOG, params, out) : code;
 }

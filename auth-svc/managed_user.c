@@ -2,7 +2,6 @@
 #include "account.h"
 #include "answers.h"
 #include "base/buf.h"
-#include "email.h"
 
 enum {
     CHUNK = 100,                         /* accounts whose extras are read at once */
@@ -106,7 +105,7 @@ enum busi_code auth_managed_users_complete(struct auth *self, struct busi_call *
     return BUSI_OK;
 }
 
-/* ---- what lists and names have in common ---- */
+/* ---- names ---- */
 
 bool auth_named_user(struct busi_call *call, int64_t user_id, struct busi_str name, struct busi_str params[3])
 {
@@ -128,35 +127,4 @@ bool auth_named_user(struct busi_call *call, int64_t user_id, struct busi_str na
 enum busi_code auth_no_such_user(struct busi_call *call)
 {
     return busi_call_fail(call, BUSI_NOT_FOUND, "no such user");
-}
-
-enum busi_code auth_list_bounds(struct busi_call *call, int64_t limit, int64_t usual, int64_t offset,
-                                struct busi_str params[2])
-{
-    if (limit < 0)
-        busi_call_refuse(call, "limit", BUSI_RULE_INVALID, 0);
-    if (offset < 0)
-        busi_call_refuse(call, "offset", BUSI_RULE_INVALID, 0);
-    if (limit < 0 || offset < 0)
-        return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the list is not valid");
-    params[0] = busi_arena_int(&call->arena, limit ? limit : usual);
-    params[1] = busi_arena_int(&call->arena, offset);
-    return params[0].ptr && params[1].ptr ? BUSI_OK : auth_no_memory(call);
-}
-
-enum busi_code auth_like_pattern(struct busi_call *call, const char *field, struct busi_str pattern,
-                                 struct busi_str *param)
-{
-    size_t escapes = 0;
-    *param = (struct busi_str){0};
-    if (!pattern.ptr)
-        return BUSI_OK;
-    while (escapes < pattern.len && pattern.ptr[pattern.len - 1 - escapes] == '\\')
-        escapes++;
-    if (escapes % 2 != 0) {
-        busi_call_refuse(call, field, BUSI_RULE_FORMAT, 0);
-        return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the pattern is not valid");
-    }
-    *param = auth_name_key(&call->arena, pattern);
-    return param->ptr ? BUSI_OK : auth_no_memory(call);
 }

@@ -19,11 +19,3 @@ enum { AUTH_EXTRAS_MOST = 32, AUTH_EXTRA_MOST_BYTES = 1024 }; /* of one account,
                                    struct busi_str params[3]);
 /* "no such user" */
 [[nodiscard]] enum busi_code auth_no_such_user(struct busi_call *call);
-
-/* What a list is asked for: 0 is `usual`. INVALID_ARGUMENT with a violation: less than that. */
-[[nodiscard]] enum busi_code auth_list_bounds(struct busi_call *call, int64_t limit, int64_t usual,
-                                              int64_t offset, struct busi_str params[2]);
-/* A pattern of SQL's LIKE as it meets names and texts in lower case; absent when absent. INVALID_ARGUMENT
- * with a violation of that field: it escapes nothing at its end. */
-[[nodiscard]] enum busi_code auth_like_pattern(struct busi_call *call, const char *field,
-                                               struct busi_str pattern, struct busi_str *param);

@@ -47,6 +47,9 @@ int operator_print_lines(const struct busi_desc *desc, const void *messages, siz
 /* Writes out and releases the table. */
 int operator_print_table(struct busi_table *table);
 
+/* For --help: how USER is meant. */
+#define OPERATOR_NAMING "    USER is an id, a user name or an e-mail; a user name of digits is name:123.\n"
+
 /* ---- the commands: parts of `auth-svc users`, `roles`, `sessions`, and create-root ---- */
 #define OPERATOR_USERS 7
 #define OPERATOR_ROLES 5

@@ -33,10 +33,12 @@ enum busi_code auth_list_roles(struct auth *self, struct busi_call *call,
     struct busi_pg_result result;
     struct busi_str params[5] = {[2] = in->descending ? BUSI_STR("t") : BUSI_STR("f")};
     void *items;
-    if (!filter(&call->arena, in, params) ||
-        !auth_listing_page(&call->arena, in->limit, in->offset, params + 3))
+    if (!filter(&call->arena, in, params))
         return auth_no_memory(call);
-    enum busi_code code = busi_pg_run(self->pg, AUTH_LIST_ROLES, params, call->until_ms, &result);
+    enum busi_code code = auth_listing_page(call, in->limit, in->offset, params + 3);
+    if (code != BUSI_OK)
+        return code;
+    code = busi_pg_run(self->pg, AUTH_LIST_ROLES, params, call->until_ms, &result);
     if (code == BUSI_OK)
         code = auth_listing_read(call, &result, busi_desc_role(), &items, &out->roles.n);
     if (code == BUSI_OK)

@@ -182,8 +182,7 @@ static int revoke_role(const struct busi_settings *settings, int argc, char **ar
     return change(settings, argc, argv, true);
 }
 
-#define AT_ONCE                                                                                              \
-    "    It is in force at once, in sessions that are open, too. USER is an id, a user name or an e-mail.\n"
+#define AT_ONCE "    It is in force at once, in sessions that are open, too.\n" OPERATOR_NAMING
 
 const struct busi_command operator_roles[OPERATOR_ROLES] = {
     {.name = "list",

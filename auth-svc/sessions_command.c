@@ -116,22 +116,20 @@ static int end_sessions(const struct busi_settings *settings, int argc, char **a
                : BUSI_EXIT_USAGE;
 }
 
-#define NAMING "    USER is an id, a user name or an e-mail; a user name of digits is name:123.\n"
-
 const struct busi_command operator_sessions[OPERATOR_SESSIONS] = {
     {.name = "list",
      .arguments = "USER [--json]",
      .help = "list where somebody is signed in, the newest first",
      .run = list_sessions,
-     .details = NAMING},
+     .details = OPERATOR_NAMING},
     {.name = "end",
      .arguments = "USER SESSION",
      .help = "end one session: its tokens are worth nothing at once",
      .run = end_session,
-     .details = NAMING},
+     .details = OPERATOR_NAMING},
     {.name = "end-all",
      .arguments = "USER",
      .help = "end every session of an account",
      .run = end_sessions,
-     .details = NAMING},
+     .details = OPERATOR_NAMING},
 };

@@ -2,10 +2,11 @@
 #include "answers.h"
 #include "audit.h"
 #include "base/text.h"
+#include "listing.h"
 #include "managed_user.h"
 #include "rpc/forms.h"
 
-enum { USUAL = 100, TYPE_MOST_BYTES = 64, NAMED = 3, FILTERS = 6, PARAMS = 8 };
+enum { TYPE_MOST_BYTES = 64, NAMED = 3, FILTERS = 6, PARAMS = 8 };
 
 static void refuse_type(struct busi_call *call, struct busi_str type)
 {
@@ -102,20 +103,7 @@ static enum busi_code read_filters(struct busi_call *call, const struct busi_lis
         return auth_no_memory(call);
     params[TYPE] = in->type;
     params[VALUE] = in->value;
-    return auth_like_pattern(call, "value_like", in->value_like, &params[VALUE_LIKE]);
-}
-
-static enum busi_code read_extras(struct busi_call *call, const struct busi_pg_result *result,
-                                  struct busi_list_user_extra_reply *out)
-{
-    out->extras.n = (size_t)result->rows;
-    out->extras.items = busi_arena_array(&call->arena, out->extras.n, sizeof(*out->extras.items));
-    if (!out->extras.items)
-        return auth_no_memory(call);
-    for (size_t i = 0; i < out->extras.n; i++)
-        if (!busi_pg_message(result, (int)i, busi_desc_user_extra(), &out->extras.items[i], &call->arena))
-            return auth_no_memory(call);
-    return BUSI_OK;
+    return auth_listing_pattern(call, "value_like", in->value_like, &params[VALUE_LIKE]);
 }
 
 enum busi_code auth_list_user_extra(struct auth *self, struct busi_call *call,
@@ -124,15 +112,18 @@ enum busi_code auth_list_user_extra(struct auth *self, struct busi_call *call,
 {
     struct busi_pg_result result;
     struct busi_str params[PARAMS];
+    void *items;
     enum auth_statement statement = in->descending ? AUTH_LIST_USER_EXTRA_DOWN : AUTH_LIST_USER_EXTRA;
     enum busi_code code = read_filters(call, in, params);
     if (code == BUSI_OK)
-        code = auth_list_bounds(call, in->limit, USUAL, in->offset, params + FILTERS);
+        code = auth_listing_page(call, in->limit, in->offset, params + FILTERS);
     if (code != BUSI_OK)
         return code;
     code = busi_pg_run(self->pg, statement, params, call->until_ms, &result);
     if (code == BUSI_OK)
-        code = read_extras(call, &result, out);
+        code = auth_listing_read(call, &result, busi_desc_user_extra(), &items, &out->extras.n);
+    if (code == BUSI_OK)
+        out->extras.items = items;
     busi_pg_clear(&result);
     return code;
 }
@@ -141,13 +132,7 @@ enum busi_code auth_count_user_extra(struct auth *self, struct busi_call *call,
                                      const struct busi_list_user_extra_request *in,
                                      struct busi_count_reply *out)
 {
-    struct busi_pg_result result;
     struct busi_str params[FILTERS];
     enum busi_code code = read_filters(call, in, params);
-    if (code != BUSI_OK)
-        return code;
-    code = busi_pg_run(self->pg, AUTH_COUNT_USER_EXTRA, params, call->until_ms, &result);
-    out->count = busi_pg_int(&result, 0, 0);
-    busi_pg_clear(&result);
-    return code;
+    return code == BUSI_OK ? auth_listing_count(self, call, AUTH_COUNT_USER_EXTRA, params, out) : code;
 }

@@ -2,10 +2,11 @@
 #include "account.h"
 #include "answers.h"
 #include "email.h"
+#include "listing.h"
 #include "managed_user.h"
 #include "username.h"
 
-enum { USUAL = 100, FILTERS = 10, LIMIT = FILTERS, OFFSET, PARAMS };
+enum { FILTERS = 10, LIMIT = FILTERS, OFFSET, PARAMS };
 
 /* By what a list may be sorted: the first of its four statements. */
 static const struct {
@@ -76,9 +77,10 @@ static enum busi_code read_filters(struct auth *self, struct busi_call *call,
         !put_number(call, in->created_from, &params[FROM]) ||
         !put_number(call, in->created_until, &params[UNTIL]))
         return auth_no_memory(call);
-    enum busi_code code = auth_like_pattern(call, "username_like", in->username_like, &params[USERNAME_LIKE]);
+    enum busi_code code =
+        auth_listing_pattern(call, "username_like", in->username_like, &params[USERNAME_LIKE]);
     if (code == BUSI_OK)
-        code = auth_like_pattern(call, "email_like", in->email_like, &params[EMAIL_LIKE]);
+        code = auth_listing_pattern(call, "email_like", in->email_like, &params[EMAIL_LIKE]);
     return code == BUSI_OK ? find_role(self, call, in->role, &params[ROLE]) : code;
 }
 
@@ -106,12 +108,12 @@ enum busi_code auth_list_users(struct auth *self, struct busi_call *call,
     struct busi_pg_result result;
     struct busi_str params[PARAMS];
     enum auth_statement statement;
-    int64_t limit = in->limit ? in->limit : USUAL;
+    int64_t limit = in->limit ? in->limit : AUTH_LISTING_USUAL;
     enum busi_code code = find_order(call, in, &statement);
     if (code == BUSI_OK)
         code = read_filters(self, call, in, params);
     if (code == BUSI_OK)
-        code = auth_list_bounds(call, in->limit, USUAL, in->offset, params + LIMIT);
+        code = auth_listing_page(call, in->limit, in->offset, params + LIMIT);
     if (code != BUSI_OK)
         return code;
     params[LIMIT] = busi_arena_int(&call->arena, limit + 1);
@@ -127,14 +129,8 @@ enum busi_code auth_list_users(struct auth *self, struct busi_call *call,
 enum busi_code auth_count_users(struct auth *self, struct busi_call *call,
                                 const struct busi_list_users_request *in, struct busi_count_reply *out)
 {
-    struct busi_pg_result result;
     struct busi_str params[FILTERS];
+    enum auth_statement statement = in->role.ptr ? AUTH_COUNT_USERS_OF_ROLE : AUTH_COUNT_USERS;
     enum busi_code code = read_filters(self, call, in, params);
-    if (code != BUSI_OK)
-        return code;
-    code = busi_pg_run(self->pg, in->role.ptr ? AUTH_COUNT_USERS_OF_ROLE : AUTH_COUNT_USERS, params,
-                       call->until_ms, &result);
-    out->count = busi_pg_int(&result, 0, 0);
-    busi_pg_clear(&result);
-    return code;
+    return code == BUSI_OK ? auth_listing_count(self, call, statement, params, out) : code;
 }

@@ -95,10 +95,12 @@ enum busi_code auth_list_user_roles(struct auth *self, struct busi_call *call,
     struct busi_pg_result result;
     struct busi_str params[NAMED + 2];
     void *items;
-    if (!name(&call->arena, in->role, in->user_id, in->name, params) ||
-        !auth_listing_page(&call->arena, in->limit, in->offset, params + NAMED))
+    if (!name(&call->arena, in->role, in->user_id, in->name, params))
         return auth_no_memory(call);
-    enum busi_code code = busi_pg_run(self->pg, AUTH_LIST_USER_ROLES, params, call->until_ms, &result);
+    enum busi_code code = auth_listing_page(call, in->limit, in->offset, params + NAMED);
+    if (code != BUSI_OK)
+        return code;
+    code = busi_pg_run(self->pg, AUTH_LIST_USER_ROLES, params, call->until_ms, &result);
     if (code == BUSI_OK)
         code = auth_listing_read(call, &result, busi_desc_user_role(), &items, &out->grants.n);
     if (code == BUSI_OK)
@@ -111,12 +113,8 @@ enum busi_code auth_count_user_roles(struct auth *self, struct busi_call *call,
                                      const struct busi_list_user_roles_request *in,
                                      struct busi_count_reply *out)
 {
-    struct busi_pg_result result;
     struct busi_str params[NAMED];
     if (!name(&call->arena, in->role, in->user_id, in->name, params))
         return auth_no_memory(call);
-    enum busi_code code = busi_pg_run(self->pg, AUTH_COUNT_USER_ROLES, params, call->until_ms, &result);
-    out->count = busi_pg_int(&result, 0, 0);
-    busi_pg_clear(&result);
-    return code;
+    return auth_listing_count(self, call, AUTH_COUNT_USER_ROLES, params, out);
 }

@@ -165,8 +165,6 @@ static int change_password(const struct busi_settings *settings, int argc, char 
     return exit;
 }
 
-#define NAMING "    USER is an id, a user name or an e-mail; a user name of digits is name:123.\n"
-
 const struct busi_command operator_users[OPERATOR_USERS] = {
     {.name = "list",
      .arguments = "[FILTER...] [--order COLUMN] [--descending] [--limit N] [--offset N] [--json]",
@@ -184,32 +182,32 @@ const struct busi_command operator_users[OPERATOR_USERS] = {
      .arguments = "USER [--json]",
      .help = "show all that is known of an account",
      .run = operator_show_user,
-     .details = NAMING},
+     .details = OPERATOR_NAMING},
     {.name = "block",
      .arguments = "USER",
      .help = "let it sign in no more, and end its sessions",
      .run = block,
-     .details = NAMING},
+     .details = OPERATOR_NAMING},
     {.name = "unblock",
      .arguments = "USER",
      .help = "let it sign in again",
      .run = unblock,
-     .details = NAMING},
+     .details = OPERATOR_NAMING},
     {.name = "delete",
      .arguments = "USER [--yes]",
      .help = "delete it for good, and end its sessions",
      .run = delete,
-     .details = NAMING "    Asks at a terminal; elsewhere --yes must be said.\n"},
+     .details = OPERATOR_NAMING "    Asks at a terminal; elsewhere --yes must be said.\n"},
     {.name = "set-password",
      .arguments = "USER [--password-file FILE]",
      .help = "give it a password, end its sessions and mail it a notice",
      .run = change_password,
-     .details = NAMING
+     .details = OPERATOR_NAMING
      "    The password is asked for twice, or is the first line of FILE, or of stdin when that is no\n"
      "    terminal or FILE is -. It has at least 12 characters.\n"},
     {.name = "confirm",
      .arguments = "USER",
      .help = "take its e-mail address for confirmed",
      .run = confirm,
-     .details = NAMING},
+     .details = OPERATOR_NAMING},
 };
