@@ -327,15 +327,27 @@ static void follow_keys(struct busi_rpc_client *client, int64_t now_ms)
     }
 }
 
+/* Somebody is there whom the names mean. */
+static bool has_named(const struct target *target)
+{
+    for (const struct busi_worker *worker = target->workers; worker; worker = worker->next)
+        if (!worker->retired && busi_worker_alive(worker))
+            return true;
+    return false;
+}
+
+/* One that has lost its name is closed when it is idle, but not before another can take its calls: better
+ * yesterday's workers than none. */
 static void tick_target(struct busi_rpc_client *client, struct target *target, int64_t now_ms)
 {
     size_t alive = 0;
+    const bool named = has_named(target);
     for (struct busi_worker **at = &target->workers; *at;) {
         struct busi_worker *worker = *at;
         busi_worker_tick(worker, now_ms);
-        if (busi_worker_lost(worker))
+        if (busi_worker_leaves(worker))
             busi_resolver_hurry(client->resolver);
-        if (worker->retired && worker->in_flight == 0) {
+        if (worker->retired && worker->in_flight == 0 && (named || !worker->up)) {
             *at = worker->next;
             busi_worker_close(&worker);
             continue;

@@ -130,6 +130,13 @@ static void ping(struct busi_worker *worker, int64_t now_ms)
     busi_buf_fini(&buf);
 }
 
+/* Who takes its place has a name already, or will have in a moment. */
+static void set_draining(struct busi_worker *worker, bool draining)
+{
+    worker->leaves |= draining && !worker->draining;
+    worker->draining = draining;
+}
+
 static void take_pong(struct busi_worker *worker, const struct busi_reply_head *head)
 {
     struct busi_health_reply health = {0};
@@ -151,14 +158,14 @@ static void take_pong(struct busi_worker *worker, const struct busi_reply_head *
     worker->heard = true;
     worker->missed = 0;
     worker->ready = health.ready;
-    worker->draining = health.draining;
+    set_draining(worker, health.draining);
 }
 
 static void go_down(struct busi_worker *worker)
 {
     if (worker->up)
         note_state(worker, "worker_down");
-    worker->lost |= worker->up;
+    worker->leaves |= worker->up;
     worker->up = worker->heard = worker->draining = false;
     worker->missed = 0;
     lose_all(worker);
@@ -192,11 +199,13 @@ void busi_worker_tick(struct busi_worker *worker, int64_t now_ms)
 
 bool busi_worker_alive(const struct busi_worker *worker)
 {
-    return worker->up && worker->heard && !worker->retired;
+    return worker->up && worker->heard;
 }
 
 int busi_worker_rank(const struct busi_worker *worker, int64_t now_ms)
 {
+    if (worker->retired)
+        return 4;
     if (worker->draining)
         return 3;
     bool slow =
@@ -206,11 +215,11 @@ int busi_worker_rank(const struct busi_worker *worker, int64_t now_ms)
     return worker->ready ? 0 : 1;
 }
 
-bool busi_worker_lost(struct busi_worker *worker)
+bool busi_worker_leaves(struct busi_worker *worker)
 {
-    bool lost = worker->lost;
-    worker->lost = false;
-    return lost;
+    bool leaves = worker->leaves;
+    worker->leaves = false;
+    return leaves;
 }
 
 /* ---- what comes in ---- */
@@ -225,7 +234,7 @@ static void take_reply(struct busi_worker *worker, struct busi_frame *frame)
         return;
     }
     if (head.id == 0) {
-        worker->draining = head.draining;
+        set_draining(worker, head.draining);
         return;
     }
     if ((head.id & UINT16_MAX) == 0) {

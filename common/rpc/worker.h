@@ -18,18 +18,18 @@ struct busi_worker {
     bool heard;                           /* has answered a ping since it is up */
     bool ready;                           /* says its dependencies are there */
     bool draining;                        /* says it will stop */
-    bool retired;                         /* its name no longer has this address: closed when idle */
-    uint64_t keys;                        /* ours it was opened with: busi_curve_renew() */
-    bool next_key;                        /* was opened with the service's next key */
-    int64_t opened_ms;                    /* when */
-    bool refused;                         /* has refused us since it was last up; the log says it once */
-    bool lost;                            /* went down since busi_worker_lost() was last asked */
-    unsigned missed;                      /* pings in a row without an answer */
-    uint64_t ping;                        /* number of the last ping */
-    uint64_t pong;                        /* last answered */
-    int64_t ping_ms;                      /* when the last ping was sent */
-    int64_t ticked_ms;                    /* last busi_worker_tick() */
-    int64_t heard_ms;                     /* last reply of any kind */
+    bool retired;      /* its name no longer has this address: closed when idle and not needed */
+    uint64_t keys;     /* ours it was opened with: busi_curve_renew() */
+    bool next_key;     /* was opened with the service's next key */
+    int64_t opened_ms; /* when */
+    bool refused;      /* has refused us since it was last up; the log says it once */
+    bool leaves;       /* what busi_worker_leaves() will say */
+    unsigned missed;   /* pings in a row without an answer */
+    uint64_t ping;     /* number of the last ping */
+    uint64_t pong;     /* last answered */
+    int64_t ping_ms;   /* when the last ping was sent */
+    int64_t ticked_ms; /* last busi_worker_tick() */
+    int64_t heard_ms;  /* last reply of any kind */
 };
 
 struct busi_worker_options {
@@ -56,8 +56,9 @@ void busi_worker_forget(struct busi_pending *pending);
 void busi_worker_tick(struct busi_worker *worker, int64_t now_ms);
 /* Answers pings now. */
 bool busi_worker_alive(const struct busi_worker *worker);
-/* 0 the best; those that answer late, say they are not ready or are about to stop come after. */
-enum { BUSI_WORKER_RANKS = 4 };
+/* 0 the best; those that answer late, say they are not ready, are about to stop or have lost their name come
+ * after. */
+enum { BUSI_WORKER_RANKS = 5 };
 int busi_worker_rank(const struct busi_worker *worker, int64_t now_ms);
-/* Did it go down since the last question? */
-bool busi_worker_lost(struct busi_worker *worker);
+/* Did it go down, or say that it will, since the last question? */
+bool busi_worker_leaves(struct busi_worker *worker);

@@ -41,15 +41,13 @@ static void look(void *arg)
         busi_loop_stop(drain->loop);
 }
 
-static void refuse_new_work(void *arg)
+static void end_work(void *arg)
 {
     struct busi_drain *drain = arg;
     drain->timer = NULL;
     drain->until_ms = busi_now_ms() + drain->settings->drain_ms;
     if (drain->service->drain)
         drain->service->drain(drain->state);
-    if (drain->server)
-        busi_rpc_server_drain(drain->server);
     look(drain);
 }
 
@@ -58,7 +56,9 @@ bool busi_drain_begin(struct busi_drain *drain)
     atomic_store_explicit(&drain->begun, true, memory_order_relaxed);
     busi_log(BUSI_INFO, "draining", BUSI_I("in_flight", in_flight(drain)),
              BUSI_I("delay_ms", drain->settings->drain_delay_ms));
-    drain->timer = busi_loop_after(drain->loop, drain->settings->drain_delay_ms, refuse_new_work, drain);
+    if (drain->server) /* at once: callers look for others while this one still serves */
+        busi_rpc_server_drain(drain->server);
+    drain->timer = busi_loop_after(drain->loop, drain->settings->drain_delay_ms, end_work, drain);
     if (!drain->timer)
         busi_loop_stop(drain->loop);
     return drain->timer != NULL;

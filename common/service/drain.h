@@ -1,5 +1,6 @@
-/* From the first SIGTERM to the loop's stop: not ready at once, a pause for balancers to notice, no new work,
- * wait until nothing is in flight. Loop thread only, but for busi_drain_begun(). */
+/* From the first SIGTERM to the loop's stop: not ready and callers told at once, a pause for balancers and
+ * callers to find others, no new work, wait until nothing is in flight. Loop thread only, but for
+ * busi_drain_begun(). */
 #pragma once
 #include "service/service.h"
 #include <stdatomic.h>
