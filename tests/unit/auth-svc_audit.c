@@ -47,15 +47,18 @@ static void a_life(void)
     cr_assert_eq(
         auth_unblock_user(world.auth, &world.call, &(struct busi_user_id_request){.user_id = bob}, &count),
         BUSI_OK);
+    begin(&world.call);
+    struct busi_issue_token_request issue = {.door = DOOR, .user_id = bob};
+    cr_assert_eq(auth_issue_token(world.auth, &world.call, &issue, &session), BUSI_OK);
     cr_assert_eq(delete_user(bob, &count.count), BUSI_OK);
     cr_assert_eq(delete_user(bob, &count.count), BUSI_OK); /* nobody to delete */
     cr_assert_str_eq(
         log_of("true"),
-        "sign_up ok, confirm_email ok, sign_in failed wrong_password, sign_in ok, sign_in ok,"
+        "sign_up ok, confirm_email ok, sign_in ok, sign_in failed wrong_password, sign_in ok, sign_in ok,"
         " end_sessions ok, sign_out ok, reset_password ok, block_user ok, sign_in failed blocked,"
-        " unblock_user ok, delete_user ok");
+        " unblock_user ok, issue_token ok, delete_user ok");
     cr_assert_eq(rows("user_id IS NULL"), 0);
-    cr_assert_eq(rows("door = 'accesspass'"), 9);
+    cr_assert_eq(rows("door = 'accesspass'"), 11);
 }
 
 Test(audit, an_account_s_life_is_in_it)
