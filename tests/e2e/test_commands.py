@@ -65,6 +65,12 @@ def account(email):
     return json.loads(auth_svc("users", "show", email, "--json")[0])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def somebody_else_is_root():
+    """The last one cannot be taken away."""
+    auth_svc("create-root", new_name(), input=LONG)
+
+
 # ---- the first root ----
 def sign_in_at_magic(username, password):
     answer = get(f"/magic/system/auth/authenticate?username={username}&password={password.replace(' ', '%20')}")
