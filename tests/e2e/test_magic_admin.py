@@ -354,7 +354,7 @@ def test_audit_log(root, ann):
     authenticate(bob.name, "wrong password 12")
     expect_result(call("POST", ADMIN + "users_roles", root, user=bob.name, role="admin"), "success", 201)
     entries = rows("/magic/system/audit/list", root, **{"user.eq": bob.name})
-    assert [entry["event"] for entry in entries if entry["outcome"] == "ok"] == ["grant_role", "confirm_email", "sign_up"]
+    assert [entry["event"] for entry in entries if entry["outcome"] == "ok"] == ["grant_role", "sign_in", "confirm_email", "sign_up"]
     assert [entry["event"] for entry in entries if entry["outcome"] == "failed"] == ["sign_in"]
     granted, first = entries[0], entries[-1]
     assert granted["detail"] == "admin" and granted["actor_id"] and granted["actor"] == "gateway"
