@@ -217,7 +217,7 @@ static void admit(const char *methods)
              "gateway.pub > new.pub"
              " && mv new.pub allow/limited.pub",
              methods);
-    shell(command);
+    shell("%s", command);
 }
 
 Test(rpc_curve, a_certificate_may_say_what_its_owner_may_call)
