@@ -53,6 +53,8 @@ static void print_row(struct busi_buf *line, const struct busi_audit_entry *entr
     busi_buf_printf(line, "%-16.*s  %-10.*s  %-15.*s  %.*s%s%.*s", BUSI_ARG(entry->actor),
                     BUSI_ARG(entry->door), BUSI_ARG(entry->remote_addr), BUSI_ARG(entry->detail),
                     entry->name_hash.ptr && entry->detail.ptr ? " " : "", BUSI_ARG(entry->name_hash));
+    while (line->len > 0 && line->ptr[line->len - 1] == ' ')
+        line->len--;
 }
 
 static bool print_entry(const struct busi_audit_entry *entry, bool json)
