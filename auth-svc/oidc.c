@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 enum {
-    THREADS = 4, /* visits to providers at once */
+    THREADS = 4, /* visits to one provider at once */
     WAIT_MOST_MS = 2000,
     QUEUE_MOST = 256,
     GUESS_MS = 200,       /* of a visit, until the first has been measured */
@@ -18,33 +18,42 @@ enum {
     CODE_MOST = 2048,
 };
 
+/* One for each rule. */
+struct place {
+    struct auth_oidc_provider *provider; /* owned */
+    struct busi_offload *offload;        /* owned; its own: one that is slow keeps nobody from the others */
+    struct busi_str name;                /* borrowed */
+};
+
 struct auth_oidc {
-    struct busi_offload *offload; /* owned; NULL: there are no providers */
+    bool begun; /* the web, for there are providers */
     struct auth_oidc_web web;
     struct auth_oidc_rules rules;
-    struct auth_oidc_provider *providers[AUTH_OIDC_PROVIDERS_MOST]; /* owned; one for each rule */
-    struct busi_str key;                                            /* of cookies; borrowed */
+    struct place places[AUTH_OIDC_PROVIDERS_MOST];
+    struct busi_str key; /* of cookies; borrowed */
 };
+
+static bool open_place(struct auth_oidc *oidc, struct busi_loop *loop, size_t i)
+{
+    const struct busi_offload_options options = {.name = "oidc",
+                                                 .threads = THREADS,
+                                                 .max_wait_ms = WAIT_MOST_MS,
+                                                 .max_queue = QUEUE_MOST,
+                                                 .guess_ms = GUESS_MS};
+    struct place *place = &oidc->places[i];
+    place->name = oidc->rules.list[i].name;
+    place->offload = busi_offload_new(loop, &options);
+    place->provider = auth_oidc_provider_new(&oidc->rules.list[i], &oidc->web);
+    return place->offload && place->provider;
+}
 
 static bool open_providers(struct auth_oidc *oidc, struct busi_loop *loop)
 {
-    if (!auth_oidc_web_begin())
-        return false;
-    oidc->offload = busi_offload_new(loop, &(struct busi_offload_options){.name = "oidc",
-                                                                          .threads = THREADS,
-                                                                          .max_wait_ms = WAIT_MOST_MS,
-                                                                          .max_queue = QUEUE_MOST,
-                                                                          .guess_ms = GUESS_MS});
-    if (!oidc->offload) {
-        auth_oidc_web_end();
-        return false;
-    }
-    for (size_t i = 0; i < oidc->rules.n; i++) {
-        oidc->providers[i] = auth_oidc_provider_new(&oidc->rules.list[i], &oidc->web);
-        if (!oidc->providers[i])
-            return false;
-    }
-    return true;
+    oidc->begun = auth_oidc_web_begin();
+    bool fine = oidc->begun;
+    for (size_t i = 0; i < oidc->rules.n && fine; i++)
+        fine = open_place(oidc, loop, i);
+    return fine;
 }
 
 struct auth_oidc *auth_oidc_new(struct busi_loop *loop, const struct busi_settings *settings,
@@ -74,32 +83,29 @@ void auth_oidc_free(struct auth_oidc **oidc)
     struct auth_oidc *gone = *oidc;
     if (!gone)
         return;
-    if (gone->offload) {
-        busi_offload_free(&gone->offload);
-        auth_oidc_web_end();
+    for (size_t i = 0; i < gone->rules.n; i++) {
+        busi_offload_free(&gone->places[i].offload);
+        auth_oidc_provider_free(&gone->places[i].provider);
     }
-    for (size_t i = 0; i < gone->rules.n; i++)
-        auth_oidc_provider_free(&gone->providers[i]);
+    if (gone->begun)
+        auth_oidc_web_end();
     free(gone);
     *oidc = NULL;
 }
 
 /* NULL: there is none of this name. */
-static struct auth_oidc_provider *find(struct auth_oidc *oidc, struct busi_str name,
-                                       struct busi_str *own_name)
+static const struct place *find(const struct auth_oidc *oidc, struct busi_str name)
 {
     for (size_t i = 0; i < oidc->rules.n; i++)
-        if (busi_str_eq(oidc->rules.list[i].name, name)) {
-            *own_name = oidc->rules.list[i].name;
-            return oidc->providers[i];
-        }
+        if (busi_str_eq(oidc->places[i].name, name))
+            return &oidc->places[i];
     return NULL;
 }
 
 /* ---- on a thread ---- */
 
 struct job {
-    struct auth_oidc_provider *provider;
+    const struct place *place;
     const struct auth_oidc_state *state;
     struct auth_oidc_visit visit;
     struct busi_str code; /* absent: it is the first half */
@@ -112,26 +118,25 @@ static void work(void *arg, void *nothing)
 {
     struct job *job = arg;
     (void)nothing;
-    job->outcome =
-        job->code.ptr
-            ? auth_oidc_provider_redeem(job->provider, &job->visit, job->state, job->code, &job->identity)
-            : auth_oidc_provider_location(job->provider, &job->visit, job->state, &job->location);
+    job->outcome = job->code.ptr ? auth_oidc_provider_redeem(job->place->provider, &job->visit, job->state,
+                                                             job->code, &job->identity)
+                                 : auth_oidc_provider_location(job->place->provider, &job->visit, job->state,
+                                                               &job->location);
 }
 
 /* The call's arena is the thread's while the fiber waits. */
-static enum busi_code visit(struct auth_oidc *oidc, struct busi_call *call, struct busi_str name,
-                            struct busi_str redirect_uri, struct job *job)
+static enum busi_code visit(struct busi_call *call, struct busi_str redirect_uri, struct job *job)
 {
     job->visit = (struct auth_oidc_visit){
         .arena = &call->arena, .redirect_uri = redirect_uri, .until_ms = call->until_ms - ANSWER_LEFT_MS};
     enum busi_code code =
-        busi_offload_run(oidc->offload, work, job, job->visit.until_ms, &call->retry_after_ms);
+        busi_offload_run(job->place->offload, work, job, job->visit.until_ms, &call->retry_after_ms);
     if (code != BUSI_OK)
         return busi_call_fail(call, code, "too many wait for providers");
     if (job->outcome == AUTH_OIDC_DONE)
         return BUSI_OK;
     busi_log(job->outcome == AUTH_OIDC_AWAY ? BUSI_WARN : BUSI_INFO, "provider_failed",
-             BUSI_S("provider", name), BUSI_C("step", job->visit.reason.step),
+             BUSI_S("provider", job->place->name), BUSI_C("step", job->visit.reason.step),
              BUSI_C("reason", job->visit.reason.text), BUSI_S("request_id", call->request_id));
     if (job->outcome == AUTH_OIDC_REFUSED)
         return auth_unauthorized(call);
@@ -161,14 +166,13 @@ enum busi_code auth_start_provider(struct auth *self, struct busi_call *call,
                                    struct busi_start_provider_reply *out)
 {
     struct auth_oidc_state state;
-    struct busi_str name = {0};
-    struct job job = {.provider = find(self->oidc, in->provider, &name), .state = &state};
-    if (!job.provider)
+    struct job job = {.place = find(self->oidc, in->provider), .state = &state};
+    if (!job.place)
         return busi_call_fail(call, BUSI_NOT_FOUND, "there is no such provider");
-    if (!auth_oidc_state_make(&call->arena, self->oidc->key, name, in->return_to, busi_wall_us() / 1000000,
-                              &state, &out->cookie))
+    if (!auth_oidc_state_make(&call->arena, self->oidc->key, job.place->name, in->return_to,
+                              busi_wall_us() / 1000000, &state, &out->cookie))
         return auth_no_memory(call);
-    enum busi_code code = visit(self->oidc, call, name, in->redirect_uri, &job);
+    enum busi_code code = visit(call, in->redirect_uri, &job);
     out->location = job.location;
     out->cookie_lifetime = AUTH_OIDC_STATE_S;
     return code;
@@ -179,15 +183,14 @@ enum busi_code auth_finish_provider(struct auth *self, struct busi_call *call,
                                     struct busi_finish_provider_reply *out)
 {
     struct auth_oidc_state state = {0};
-    struct busi_str name = {0};
     const struct auth_door *door = auth_door_find(self->doors, in->door);
-    struct job job = {.provider = find(self->oidc, in->provider, &name), .state = &state, .code = in->code};
+    struct job job = {.place = find(self->oidc, in->provider), .state = &state, .code = in->code};
     if (!door)
         return auth_no_such_door(call);
-    if (!job.provider)
+    if (!job.place)
         return busi_call_fail(call, BUSI_NOT_FOUND, "there is no such provider");
-    const struct auth_oidc_rule *rule = auth_oidc_provider_rule(job.provider);
-    if (!auth_oidc_state_read(&call->arena, self->oidc->key, name, in->cookie, in->state,
+    const struct auth_oidc_rule *rule = auth_oidc_provider_rule(job.place->provider);
+    if (!auth_oidc_state_read(&call->arena, self->oidc->key, job.place->name, in->cookie, in->state,
                               busi_wall_us() / 1000000, &state) ||
         !in->code.ptr || in->code.len < 1 || in->code.len > CODE_MOST ||
         (in->issuer.ptr && !busi_str_eq(in->issuer, rule->issuer))) /* RFC 9207: another's answer */
@@ -197,7 +200,7 @@ enum busi_code auth_finish_provider(struct auth *self, struct busi_call *call,
     if (code == BUSI_OK)
         code = auth_limit(self, call, AUTH_LIMIT_finish_provider, (struct busi_str){0});
     if (code == BUSI_OK)
-        code = visit(self->oidc, call, name, in->redirect_uri, &job);
+        code = visit(call, in->redirect_uri, &job);
     if (code == BUSI_OK)
         code = auth_identity_sign_in(self, call, rule, &job.identity, door, out->session);
     out->return_to = state.return_to;

@@ -144,9 +144,16 @@ def provider():
     provider.stop()
 
 
+@pytest.fixture(scope="module")
+def silent():
+    """A provider that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as listening:
+        yield f"silent=http://127.0.0.1:{listening.getsockname()[1]} busi"
+
+
 @pytest.fixture(scope="module", autouse=True)
-def whole_stack(provider):
-    stack.local("up", BUSI_OIDC_PROVIDERS=f"{NAME}={provider.issuer} busi", BUSI_OIDC_SECRETS=f"{NAME} {SECRET}",
+def whole_stack(provider, silent):
+    stack.local("up", BUSI_OIDC_PROVIDERS=f"{NAME}={provider.issuer} busi; {silent}", BUSI_OIDC_SECRETS=f"{NAME} {SECRET}",
                 BUSI_OIDC_ANYWHERE="on", BUSI_LIMIT_SECRETS_NETWORK="off")
     yield
     stack.local("up")
@@ -263,6 +270,18 @@ def test_a_provider_that_is_away_is_told_from_one_that_says_no(provider):
     finally:
         provider.start()
     bearer_of(sign_in(new_email()))
+
+
+def test_who_waits_for_one_keeps_nobody_from_another():
+    threads = [threading.Thread(target=Browser().ask, args=("GET", ours("/auth/user/silent"))) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    begun = time.monotonic()
+    bearer_of(sign_in(new_email()))
+    assert time.monotonic() - begun < 2 and any(thread.is_alive() for thread in threads)
+    for thread in threads:
+        thread.join()
 
 
 PAGE = {"accept": "text/html"}
