@@ -237,6 +237,17 @@ bool magic_arguments_check(struct exchange *x)
 
 /* ---- links ---- */
 
+/* How many characters at the URL's begin are a dot to browsers: they take "%2e" for one. */
+static size_t dot(struct busi_str url)
+{
+    const struct busi_str encoded = BUSI_STR("%2e");
+    if (url.len > 0 && url.ptr[0] == '.')
+        return 1;
+    return url.len >= encoded.len && busi_str_ieq((struct busi_str){url.ptr, encoded.len}, encoded)
+               ? encoded.len
+               : 0;
+}
+
 /* Of characters that cannot end it, and no way up. */
 static bool is_plain(struct busi_str url)
 {
@@ -244,7 +255,8 @@ static bool is_plain(struct busi_str url)
         char c = url.ptr[i];
         if (c <= ' ' || c > '~' || strchr("\"'<>\\^`{|}?#", c))
             return false;
-        if (c == '.' && i + 1 < url.len && url.ptr[i + 1] == '.')
+        size_t first = dot((struct busi_str){url.ptr + i, url.len - i});
+        if (first && dot((struct busi_str){url.ptr + i + first, url.len - i - first}))
             return false;
     }
     return url.len > 0 && url.len <= URL_MOST;

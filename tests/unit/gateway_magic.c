@@ -235,6 +235,10 @@ Test(magic, links_lead_to_pages_of_the_list)
     cr_assert(allowed("https://b.example.com/welcome/de", list));
     cr_assert_not(allowed("https://b.example.com/welcomes", list));
     cr_assert_not(allowed("https://b.example.com/welcome/../x", list));
+    cr_assert_not(allowed("https://b.example.com/welcome/%2e%2E/x", list));
+    cr_assert_not(allowed("https://b.example.com/welcome/.%2e/x", list));
+    cr_assert_not(allowed("https://b.example.com/welcome/%2e./x", list));
+    cr_assert(allowed("https://b.example.com/welcome/%2f.x/a.b", list));
     cr_assert_not(allowed("https://accounts.example.com/", list));
     cr_assert_not(allowed("https://app.example.com/?a=b", list));
     cr_assert_not(allowed("https://app.example.com/#", list));
