@@ -120,7 +120,15 @@ static enum busi_code find_spared(struct auth *self, struct busi_call *call, str
     return code;
 }
 
-/* A mail to an address that somebody names, and a hash, are what others must not be made to pay for. */
+/* A name that is refused is somebody else's. */
+static bool names_anew(const struct change *change)
+{
+    const struct busi_str name = change->in->username;
+    return name.len > 0 && !busi_str_eq(name, change->before.username);
+}
+
+/* A mail to an address that somebody names, and a hash, are what others must not be made to pay for; nor
+ * shall anybody learn who has an account by trying name after name. */
 static enum busi_code charge(struct auth *self, struct busi_call *call, const struct change *change)
 {
     struct busi_str name = busi_arena_int(&call->arena, change->in->user_id);
@@ -131,6 +139,8 @@ static enum busi_code charge(struct auth *self, struct busi_call *call, const st
         code = auth_limit(self, call, AUTH_LIMIT_change_password, name);
     if (code == BUSI_OK && change->email_key.ptr)
         code = auth_limit(self, call, AUTH_LIMIT_change_email, name);
+    if (code == BUSI_OK && names_anew(change))
+        code = auth_limit(self, call, AUTH_LIMIT_change_username, name);
     return code;
 }
 

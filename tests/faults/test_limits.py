@@ -1,5 +1,5 @@
 """Small limits in the running house: whoever tries too often is told so, before anything is hashed, and when to come back."""
-import itertools, re, sys, time
+import itertools, json, re, sys, time
 import pytest
 import stack
 from test_overload import burst
@@ -10,7 +10,8 @@ from client import Client, RpcError  # noqa: E402
 ACCOUNT, NETWORK, WORKERS = 6, 20, 2  # tries; auth-svc replicas
 SMALL = {"BUSI_LIMIT_SIGN_IN_ACCOUNT": f"{ACCOUNT}/1m", "BUSI_LIMIT_SIGN_IN_NETWORK": f"{NETWORK}/10s", "BUSI_LIMIT_KNOWN": "1h",
          "BUSI_LIMIT_SIGN_IN_PAIR": "8/1m", "BUSI_LIMIT_MAILS_ACCOUNT": "5/10m", "BUSI_LIMIT_SECRETS_NETWORK": "7/1m",
-         "BUSI_LIMIT_REFRESH_NETWORK": "9/1m", "BUSI_LIMIT_SIGN_UP_NETWORK": "4/1m", "BUSI_TRUSTED_PROXIES": "127.0.0.1"}
+         "BUSI_LIMIT_REFRESH_NETWORK": "9/1m", "BUSI_LIMIT_SIGN_UP_NETWORK": "4/1m", "BUSI_LIMIT_NAMES_NETWORK": "5/1m",
+         "BUSI_LIMIT_CHANGE_PASSWORD_ACCOUNT": "3/1m", "BUSI_TRUSTED_PROXIES": "127.0.0.1"}
 numbers = itertools.count(1)
 
 
@@ -125,6 +126,53 @@ def test_guesses_of_one_network_are_limited(method, path, body, headers, tries):
     answers = [stack.ask(method, path, body, headers) for _ in range(tries + 3)]
     assert [a[0] for a in answers[tries:]] == [429] * 3 and 429 not in [a[0] for a in answers[:tries]], answers
     assert answers[-1][2] == {"error": "too many requests"} and answers[-1][1]["cache-control"] == "no-store"
+
+
+GUARDIAN, ASH = {"status": "too many requests"}, {"authentication": {"status": "failed"}}
+MAGIC = {"message": "Too many requests"}
+X, LONG = "x" * 48, "correct horse battery"
+BOTH = {"password": LONG, "password_confirmation": LONG}
+
+
+@pytest.mark.parametrize("method, path, body, tries, refusal", [
+    ("POST", "/api/users", {"email": "taken@example.com", "password": LONG}, 4, GUARDIAN),
+    ("POST", "/api/users/sign_in", {"email": "EMAIL", "password": "guess"}, ACCOUNT, GUARDIAN),
+    ("POST", "/auth/user/password/register", {"user": {"email": "taken@example.com"} | BOTH}, 4, ASH),
+    ("POST", "/auth/user/password/sign_in", {"user": {"email": "EMAIL", "password": "guess"}}, ACCOUNT, ASH),
+    ("POST", "/auth/user/password/reset_request", {"user": {"email": "EMAIL"}}, 5, ASH),
+    ("POST", "/auth/user/password/reset", {"user": {"reset_token": X} | BOTH}, 7, ASH),
+    ("GET", "/auth/user/password/sign_in_with_token?token=" + X, None, 7, ASH),
+    ("POST", "/auth/user/magic_link/request", {"user": {"email": "EMAIL"}}, 5, ASH),
+    ("GET", "/auth/user/magic_link?token=" + X, None, 7, ASH),
+    ("GET", "/auth/user/confirm?confirm=" + X, None, 7, ASH),
+    ("GET", "/magic/system/auth/authenticate?username=EMAIL&password=guess", None, ACCOUNT, MAGIC),
+    ("POST", "/magic/system/auth/register", {"username": "somebody", "password": LONG, "extra": {"email": "taken@example.com"}}, 4, MAGIC),
+    ("POST", "/magic/system/auth/verify-email", {"username": "somebody", "token": X}, 7, MAGIC),
+    ("POST", "/magic/system/auth/resend-confirm", {"username": "EMAIL"}, 5, MAGIC),
+    ("POST", "/magic/system/auth/send-reset-password-link", {"username": "EMAIL"}, 5, MAGIC)])
+def test_every_door_is_limited(method, path, body, tries, refusal):
+    email = f"limits-{time.time_ns()}@example.com"
+    headers = {"content-type": "application/json", "x-forwarded-for": new_address()}
+    body = json.loads(json.dumps(body).replace("EMAIL", email))
+    answers = [stack.ask(method, path.replace("EMAIL", email), body, headers) for _ in range(tries + 2)]
+    assert [a[0] == 429 for a in answers] == [False] * tries + [True] * 2, answers
+    assert all(a[2] == refusal and int(a[1]["retry-after"]) > 0 and a[1]["cache-control"] == "no-store" for a in answers[tries:]), answers
+
+
+@pytest.mark.parametrize("path, body, tries", [
+    ("/magic/system/auth/verify-password?password=guess", None, 3), ("PASSWORD", {"password": LONG}, 3),
+    ("/magic/system/auth/change-password", {"password": LONG}, 3), ("NAME", {"username": "taken"}, 5)])
+def test_what_an_account_may_ask_is_limited(path, body, tries):
+    address = {"x-forwarded-for": new_address()}
+    signed_up = stack.ask("POST", "/api/users", {"email": f"limits-{time.time_ns()}@example.com", "password": stack.PASSWORD}, address |
+                          {"content-type": "application/json"})
+    assert signed_up[0] == 201, signed_up
+    headers = address | {"content-type": "application/json", "authorization": "Bearer " + signed_up[2]["token"]}
+    method = "GET" if body is None else "PUT"
+    path = signed_up[1]["location"] if path in ("PASSWORD", "NAME") else path
+    answers = [stack.ask(method, path, body and {name: value + (str(time.time_ns())[-9:] if name == "username" else "")
+                                                 for name, value in body.items()}, headers) for _ in range(tries + 2)]
+    assert [a[0] == 429 for a in answers] == [False] * tries + [True] * 2, answers
 
 
 def test_an_account_there_is_and_one_there_is_not_look_alike(email):
