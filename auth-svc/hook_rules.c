@@ -1,5 +1,6 @@
 #include "hook_rules.h"
 #include "rpc/client.h"
+#include "rpc/endpoints.h"
 #include "service/setting_type.h"
 #include "setting_words.h"
 
@@ -43,7 +44,7 @@ static const char *read_subscriber(struct auth_hook_rules *rules, struct busi_st
     struct busi_str name, endpoints;
     if (!auth_words_cut(text, &name, &endpoints) || !auth_words_name(name, AUTH_SUBSCRIBER_NAME_MOST))
         return "is not of the form name=host:port,host:port";
-    if (!busi_rpc_endpoints_valid(endpoints))
+    if (!busi_endpoints_valid(endpoints))
         return "must name workers, as name=host:port,host:port";
     if (find_subscriber(rules, name) < rules->n_subscribers)
         return "is there twice";

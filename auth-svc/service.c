@@ -7,6 +7,7 @@
 #include "oidc_rules.h"
 #include "operator.h"
 #include "purge.h"
+#include "rpc/endpoints.h"
 #include "safety.h"
 
 enum { TOKEN_HASH_KEY_LEAST_BYTES = 32 };
@@ -124,9 +125,9 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     fine &= !fault;
     fine &= need(errors, auth_safety_word_valid(settings->redis_persistence),
                  "BUSI_REDIS_PERSISTENCE: must be required or any\n");
-    fine &= need(errors,
-                 settings->mailer_endpoints.len == 0 || busi_rpc_endpoints_valid(settings->mailer_endpoints),
-                 "BUSI_MAILER_ENDPOINTS: must name workers, as host:port,host:port\n");
+    fine &=
+        need(errors, settings->mailer_endpoints.len == 0 || busi_endpoints_valid(settings->mailer_endpoints),
+             "BUSI_MAILER_ENDPOINTS: must name workers, as host:port,host:port\n");
     fine &= auth_doors_check(settings, errors);
     fine &= need(
         errors, !auth_key_fault(settings->token_hash_key, TOKEN_HASH_KEY_LEAST_BYTES),

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "pipeline.h"
+#include "rpc/endpoints.h"
 #include "surfaces/magic_arguments.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +99,7 @@ static int run_routes(const struct busi_settings *settings, int argc, char **arg
 
 static bool check_endpoints(struct busi_str value, const char *name, struct busi_buf *errors)
 {
-    bool valid = busi_rpc_endpoints_valid(value);
+    bool valid = busi_endpoints_valid(value);
     if (!valid)
         busi_buf_printf(errors, "%s: must name at least one worker, as host:port,host:port\n", name);
     return valid;

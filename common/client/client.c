@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "client/busi.h"
 #include "loop/loop.h"
+#include "rpc/endpoints.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -60,7 +61,7 @@ static const char *open_all(struct busi_client *client, const struct busi_client
     if (n == 0)
         return "no service is named";
     for (size_t i = 0; i < n; i++)
-        if (!busi_rpc_endpoints_valid(targets[i].endpoints))
+        if (!busi_endpoints_valid(targets[i].endpoints))
             return "a service's endpoints are not of the form host:port,host:port";
     client->curve = busi_curve_open(busi_str_of(options->key_file ? options->key_file : ""), &error);
     if (!client->curve)

@@ -9,11 +9,9 @@
 struct busi_rpc_client;
 struct busi_rpc_target {
     const char *service;       /* "auth", as in the method rows */
-    struct busi_str endpoints; /* "host:port,host:port" */
+    struct busi_str endpoints; /* "host:port,host:port": rpc/endpoints.h */
     struct busi_str key_file;  /* the service's public certificate */
 };
-/* "host:port,host:port", as busi_rpc_client_new() takes it: at least one, ports 1..65535. Any thread. */
-bool busi_rpc_endpoints_valid(struct busi_str endpoints);
 struct busi_rpc_client_options {
     const struct busi_rpc_target *targets;
     size_t n_targets;

@@ -198,7 +198,7 @@ static enum busi_code ask(struct attempt *a)
     int64_t left_ms = a->until_ms - busi_now_ms();
     if (left_ms <= 0)
         return too_late(a->call);
-    void *target = busi_rpc_client_target(a->client, a->method->service);
+    struct busi_target *target = busi_rpc_client_target(a->client, a->method->service);
     if (!target)
         return busi_call_fail(a->call, BUSI_UNIMPLEMENTED, "this service is not configured");
     struct busi_pending *pending = busi_pending_take(busi_rpc_client_pool(a->client));

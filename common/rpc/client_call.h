@@ -1,11 +1,12 @@
-/* Between client.c (workers, choice) and client_call.c (what a caller does). Private to the RPC client. */
+/* Between client.c (the choice of a worker) and client_call.c (what a caller does). Private to the RPC
+ * client. */
 #pragma once
 #include "rpc/client.h"
 #include "rpc/pending.h"
 
 struct busi_pendings *busi_rpc_client_pool(struct busi_rpc_client *client);
 /* The target serving "auth"; NULL: not configured. */
-void *busi_rpc_client_target(struct busi_rpc_client *client, const char *service);
+struct busi_target *busi_rpc_client_target(struct busi_rpc_client *client, const char *service);
 /* A call under way keeps the client's memory, even after busi_rpc_client_free(). */
 void busi_rpc_client_enter(struct busi_rpc_client *client);
 void busi_rpc_client_leave(struct busi_rpc_client *client);

@@ -6,6 +6,7 @@
 #include "rpc/link.h"
 #include <stdatomic.h>
 
+struct busi_target;
 struct busi_worker;
 
 enum busi_verdict {
@@ -23,7 +24,7 @@ struct busi_pending {
     uint32_t number;             /* place in the pool */
     uint64_t generation;         /* how often taken */
     struct busi_fiber *fiber;    /* waits for it; NULL: a thread does */
-    void *target;                /* whom to ask: struct target of client.c */
+    struct busi_target *target;  /* whom to ask: client_workers.h */
     struct busi_frame frame;     /* the request until it is sent, then the answer */
     int64_t until_ms;            /* nobody waits longer */
     bool idempotent;             /* may be sent twice */
