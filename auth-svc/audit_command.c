@@ -18,6 +18,13 @@ enum {
     LINE_MOST_BYTES = 16 * 1024
 };
 
+const char auth_audit_details[] =
+    "    Shows the newest 50, or all --since; --follow goes on with what comes. EVENT is one of\n"
+#define AUDIT(event) "      " #event "\n"
+#include "audit.def"
+#undef AUDIT
+    ;
+
 struct wish {
     struct busi_list_audit_request request;
     int64_t left; /* rows that may still be shown */
@@ -185,9 +192,7 @@ int auth_audit_command(const struct busi_settings *settings, int argc, char **ar
 {
     struct wish wish = {0};
     if (!read_wish(&wish, argc, argv)) {
-        fputs("usage: audit [--user ID|NAME] [--by ID] [--event EVENT] [--failed] [--since 24h] [--limit N]"
-              " [--follow] [--json]\n",
-              stderr);
+        fputs("usage: audit " AUTH_AUDIT_ARGUMENTS "\n", stderr);
         return BUSI_EXIT_USAGE;
     }
     return auth_command_run(settings, AUTH_COMMAND_DATABASE, show, &wish);

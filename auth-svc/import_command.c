@@ -19,6 +19,15 @@ enum {
     LINE_MOST_BYTES = 8192
 };
 
+const char auth_import_details[] = "    Rows are JSON objects on a line each, or records of CSV (FILE.csv, "
+                                   "--csv) with a line of names above.\n"
+                                   "    What became of each is a line of JSON on stdout; --refused: only of "
+                                   "those refused. Their fields are\n"
+#define IMPORT_FIELD(name, kind) "      " #name "\n"
+#include "import_fields.def"
+#undef IMPORT_FIELD
+    ;
+
 struct import {
     const char *file; /* NULL: standard input */
     int64_t from_line;
@@ -202,8 +211,7 @@ static int work(struct auth *auth, void *arg)
 
 static int misuse(void)
 {
-    fputs("usage: import-users [--dry-run] [--from-line N] [--csv] [--refused] [--allow-root] FILE|-\n",
-          stderr);
+    fputs("usage: import-users " AUTH_IMPORT_ARGUMENTS "\n", stderr);
     return BUSI_EXIT_USAGE;
 }
 
