@@ -106,7 +106,7 @@ int auth_command_run(const struct busi_settings *settings, enum auth_command_nee
 
 /* ---- calls ---- */
 
-static struct busi_str operator_name(struct busi_arena *arena)
+static struct busi_str caller_name(struct busi_arena *arena)
 {
     const char *name = getuid() == 0 ? getenv("SUDO_USER") : NULL;
     const struct passwd *user = name && *name ? NULL : getpwuid(getuid());
@@ -122,7 +122,7 @@ void auth_command_begin(struct busi_call *call, size_t arena_bytes, int64_t last
 {
     busi_call_init(call, arena_bytes);
     call->until_ms = busi_now_ms() + lasts_ms;
-    call->caller = operator_name(&call->arena);
+    call->caller = caller_name(&call->arena);
 }
 
 int auth_command_failed(const struct busi_call *call, enum busi_code code)

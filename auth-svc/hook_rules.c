@@ -24,11 +24,6 @@ const char *auth_event_name(enum auth_event event)
     return events[event].name;
 }
 
-bool auth_event_asked(enum auth_event event)
-{
-    return events[event].asked;
-}
-
 /* ---- the two lists ---- */
 
 static size_t find_subscriber(const struct auth_hook_rules *rules, struct busi_str name)

@@ -16,7 +16,6 @@ enum auth_event {
     AUTH_EVENTS
 };
 const char *auth_event_name(enum auth_event event);
-bool auth_event_asked(enum auth_event event);
 
 enum { AUTH_SUBSCRIBERS_MOST = 8, AUTH_HOOKS_MOST = 32, AUTH_SUBSCRIBER_NAME_MOST = 32 };
 

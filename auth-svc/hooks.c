@@ -26,7 +26,8 @@ struct auth_hooks {
     } subscribers[AUTH_SUBSCRIBERS_MOST];
 };
 
-bool auth_hooks_wanted(const struct auth_hooks *hooks, enum auth_event event)
+/* Somebody listens to it. */
+static bool wanted(const struct auth_hooks *hooks, enum auth_event event)
 {
     for (size_t i = 0; i < hooks->rules.n_hooks; i++)
         if (hooks->rules.hooks[i].event == event)
@@ -161,7 +162,7 @@ bool auth_hooks_told(const struct auth_hooks *hooks, struct busi_call *call, enu
 {
     struct busi_buf text;
     *told = (struct busi_str){0};
-    if (!auth_hooks_wanted(hooks, event))
+    if (!wanted(hooks, event))
         return true;
     busi_buf_init(&text, TOLD_MOST_BYTES);
     write_told(&text, hooks, call, event, door);
@@ -176,7 +177,7 @@ enum busi_code auth_hooks_tell(struct auth_hooks *hooks, struct busi_call *call,
 {
     struct busi_pg_result result;
     struct busi_str params[2] = {busi_arena_int(&call->arena, user_id)};
-    if (!auth_hooks_wanted(hooks, event))
+    if (!wanted(hooks, event))
         return BUSI_OK;
     if (!params[0].ptr || !auth_hooks_told(hooks, call, event, door, &params[1]))
         return auth_no_memory(call);

@@ -16,8 +16,6 @@ struct auth_hooks_options {
 /* NULL and *error (static): the settings or a subscriber's certificate are unusable, or out of memory. */
 [[nodiscard]] struct auth_hooks *auth_hooks_new(struct busi_loop *loop,
                                                 const struct auth_hooks_options *options, const char **error);
-/* Somebody listens to it. */
-bool auth_hooks_wanted(const struct auth_hooks *hooks, enum auth_event event);
 /* The longest that asking it may take; 0 when nobody listens. */
 int64_t auth_hooks_patience_ms(const struct auth_hooks *hooks, enum auth_event event);
 

@@ -21,14 +21,14 @@ bool busi_address_read(struct busi_str text, struct busi_address *out)
     return true;
 }
 
-bool busi_address_is_v4(const struct busi_address *address)
+static bool is_v4(const struct busi_address *address)
 {
     return memcmp(address->bytes, v4_prefix, V4_AT) == 0;
 }
 
 void busi_address_print(const struct busi_address *address, char out[BUSI_ADDRESS_TEXT])
 {
-    bool v4 = busi_address_is_v4(address);
+    bool v4 = is_v4(address);
     out[0] = 0; /* never left so: the room suffices */
     inet_ntop(v4 ? AF_INET : AF_INET6, address->bytes + (v4 ? V4_AT : 0), out, BUSI_ADDRESS_TEXT);
 }
@@ -47,7 +47,7 @@ struct busi_address busi_address_cut(const struct busi_address *address, unsigne
 struct busi_address busi_address_site(const struct busi_address *address)
 {
     enum { BITS_V6 = 64 };
-    return busi_address_is_v4(address) ? *address : busi_address_cut(address, BITS_V6);
+    return is_v4(address) ? *address : busi_address_cut(address, BITS_V6);
 }
 
 bool busi_network_read(struct busi_str text, struct busi_network *out)

@@ -12,7 +12,6 @@ enum { BUSI_ADDRESS_TEXT = 46 }; /* room for its text and a NUL */
 /* "192.0.2.1", "2001:db8::1"; no port, no scope, no leading zeros. False: something else, *out is untouched.
  */
 [[nodiscard]] bool busi_address_read(struct busi_str text, struct busi_address *out);
-bool busi_address_is_v4(const struct busi_address *address);
 /* The one canonical text. */
 void busi_address_print(const struct busi_address *address, char out[BUSI_ADDRESS_TEXT]);
 /* All but the first bits cleared; bits count from the 128 of IPv6. */

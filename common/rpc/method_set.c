@@ -55,12 +55,6 @@ void busi_method_set_read(struct busi_method_set *set, struct busi_str list, str
     }
 }
 
-void busi_method_set_add(struct busi_method_set *set, const struct busi_method_set *more)
-{
-    for (size_t i = 0; i < sizeof(set->bits) / sizeof(set->bits[0]); i++)
-        set->bits[i] |= more->bits[i];
-}
-
 bool busi_method_set_has(const struct busi_method_set *set, enum busi_method_id id)
 {
     return set->bits[id / 64] >> id % 64 & 1;

@@ -12,5 +12,4 @@ void busi_method_set_fill(struct busi_method_set *set);
  * has (rpc.Health, rpc.Describe) is always in it. *unknown becomes the first name of no method, which counts
  * for nothing; absent: there is none. */
 void busi_method_set_read(struct busi_method_set *set, struct busi_str names, struct busi_str *unknown);
-void busi_method_set_add(struct busi_method_set *set, const struct busi_method_set *more);
 bool busi_method_set_has(const struct busi_method_set *set, enum busi_method_id id);

@@ -5,14 +5,9 @@
 
 enum { NAME_MOST = 64 }; /* bytes: call.h */
 
-bool ash_for_people(const struct exchange *x)
-{
-    return x->surface->for_people;
-}
-
 struct busi_str ash_door(const struct exchange *x)
 {
-    return ash_for_people(x) ? BUSI_STR("ash_page") : BUSI_STR("ash");
+    return x->surface->for_people ? BUSI_STR("ash_page") : BUSI_STR("ash");
 }
 
 /* A strategy's name may be part of the path: one that no envelope may carry is left out. */
@@ -25,7 +20,7 @@ bool ash_begin(struct exchange *x, const struct ash_activity *activity)
 {
     x->request->call.origin.strategy = as_told(activity->strategy);
     x->request->call.origin.phase = as_told(activity->phase);
-    return !ash_for_people(x) || ash_page_begin(x);
+    return !x->surface->for_people || ash_page_begin(x);
 }
 
 bool ash_begin_by_link(struct exchange *x, const struct ash_activity *activity, struct busi_str secret)
@@ -35,7 +30,7 @@ bool ash_begin_by_link(struct exchange *x, const struct ash_activity *activity, 
         http_add_header(x->response, "Allow", BUSI_STR("GET"));
         return false;
     }
-    if (ash_for_people(x) && !ash_page_begin_by_link(x, activity, secret))
+    if (x->surface->for_people && !ash_page_begin_by_link(x, activity, secret))
         return false;
     return ash_begin(x, activity);
 }
@@ -57,7 +52,7 @@ static void answer_failure(struct exchange *x, enum busi_code reason)
 
 void ash_answer(struct exchange *x, const struct ash_activity *activity, const struct ash_outcome *outcome)
 {
-    if (ash_for_people(x) && (outcome->result != ASH_FAILURE || is_failure(x, outcome->reason))) {
+    if (x->surface->for_people && (outcome->result != ASH_FAILURE || is_failure(x, outcome->reason))) {
         ash_page_answer(x, activity, outcome);
         return;
     }

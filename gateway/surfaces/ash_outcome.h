@@ -21,8 +21,6 @@ struct ash_outcome {
     struct busi_str return_to;
 };
 
-/* Does a person read the answer (accept.h: accept_prefers_page)? */
-bool ash_for_people(const struct exchange *x);
 /* The door the request comes through: "ash", which hands out JWTs, or for people "ash_page". */
 struct busi_str ash_door(const struct exchange *x);
 

@@ -4,7 +4,8 @@
 
 #define LITERAL(out, text) busi_buf_add((out), (text), sizeof(text) - 1)
 
-void busi_shape_detail(struct busi_buf *out, const char *text)
+/* {"errors":{"detail":"<text>"}} */
+static void shape_detail(struct busi_buf *out, const char *text)
 {
     LITERAL(out, "{\"errors\":{\"detail\":");
     busi_buf_json(out, busi_str_of(text));
@@ -115,7 +116,7 @@ static void answer(struct http_response *response, int status)
 static void error(struct http_response *response, int status)
 {
     answer(response, status);
-    busi_shape_detail(&response->body, status_phrase(status));
+    shape_detail(&response->body, status_phrase(status));
 }
 
 static void unauthenticated(struct http_response *response, enum token_fault fault)

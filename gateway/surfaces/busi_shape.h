@@ -3,8 +3,6 @@
 #include "fields.h"
 #include "surface.h"
 
-/* {"errors":{"detail":"<text>"}} */
-void busi_shape_detail(struct busi_buf *out, const char *text);
 /* {"errors":{"name":["can't be blank"],...}}: a member per field, newest refusal of it first. */
 void busi_shape_violations(struct busi_buf *out, const struct busi_violation *violations, size_t n);
 /* {"email":"..","token":".."} */
