@@ -9,7 +9,7 @@
 struct busi_rpc_client;
 struct busi_rpc_target {
     const char *service;       /* "auth", as in the method rows */
-    struct busi_str endpoints; /* "host:port,host:port": rpc/endpoints.h */
+    struct busi_str endpoints; /* "host:port,host:port"; at most 64 over all targets */
     struct busi_str key_file;  /* the service's public certificate */
 };
 struct busi_rpc_client_options {
