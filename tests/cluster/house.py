@@ -11,8 +11,10 @@ WORKERS = ("auth", "directory", "mailer")
 
 
 class House:
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+    """bin: where the programs are, source: the source they were made from; `start` may be told of others."""
+
+    def __init__(self, folder, bin=BIN, source=ROOT):
+        self.folder, self.bin, self.source = pathlib.Path(folder), bin, source
         self.folder.chmod(0o755)
         self.net = Net(folder)
         self.secret = {name: secrets.token_urlsafe(48) for name in ("jwt", "hash", "redis", "sentinel", "pg", "auth", "directory", "mailer", "owner")}
@@ -34,10 +36,13 @@ class House:
         keys = self.folder / "keys"
         keys.mkdir()
         for name, methods in (("gateway", "auth.*, directory.*"), ("auth-svc", "mailer.Enqueue"), ("directory-svc", ""), ("mailer-svc", "")):
-            sh(BIN / "gateway", "gen-keys", keys, name, methods)
+            self.gen_keys(keys, name, methods)
         for callee, caller in (("auth", "gateway"), ("directory", "gateway"), ("mailer", "auth-svc")):
             (keys / f"allow-{callee}").mkdir()
             shutil.copy(keys / f"{caller}.pub", keys / f"allow-{callee}")
+
+    def gen_keys(self, folder, name, *methods):
+        sh(self.bin / "gateway", "gen-keys", folder, name, *methods)
 
     def postgres(self):
         self.pg = []
@@ -63,16 +68,19 @@ class House:
         self.sql("CREATE DATABASE busi", database="postgres")
         words = "".join(f"\\set {name}_password '{self.secret[name]}'\n" for name in (*WORKERS, "owner"))
         subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f", "-", self.dsn("postgres", "pg")], check=True, text=True, capture_output=True,
-                       input=words + (ROOT / "deploy/postgres/bootstrap.sql").read_text())
+                       input=words + (self.source / "deploy/postgres/bootstrap.sql").read_text())
         for name in WORKERS:
-            sh(BIN / f"{name}-svc", "migrate", env=dict(os.environ, BUSI_MIGRATE_DATABASE=self.dsn(f"busi_{name}_owner", "owner")))
-        sh(BIN / "directory-svc", "seed", env=dict(os.environ, BUSI_MIGRATE_DATABASE=self.dsn("busi_directory_owner", "owner")))
+            self.migrate(name, self.bin)
+        sh(self.bin / "directory-svc", "seed", env=dict(os.environ, BUSI_MIGRATE_DATABASE=self.dsn("busi_directory_owner", "owner")))
         sh(*as_pg, f"{PGBIN}/pg_basebackup", "-D", copy, "-R", "-X", "stream", "-c", "fast", "-d", f"{self.dsn('postgres', 'pg', 'postgres')} application_name=pg2",
            cwd="/")
         self.start_postgres(1)
         self.sql("ALTER SYSTEM SET synchronous_standby_names = 'pg2'")
         self.sql("SELECT pg_reload_conf()")
         wait_until(lambda: self.sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1", 15, "the standby follows")
+
+    def migrate(self, service, bin):
+        return sh(bin / f"{service}-svc", "migrate", env=dict(os.environ, BUSI_MIGRATE_DATABASE=self.dsn(f"busi_{service}_owner", "owner")))
 
     def start_postgres(self, i):
         host, data = self.pg[i]
@@ -150,7 +158,7 @@ class House:
     def publish(self, service):
         self.net.name(f"{service}.busi", [self.net.hosts[name].address for name in self.replicas(service)])
 
-    def start(self, service, name=None):
+    def start(self, service, name=None, bin=None):
         """A new replica on a host of its own, or again on one that is there."""
         if not name:
             n = 1
@@ -158,7 +166,7 @@ class House:
                 n += 1
             name = f"{service}{n}"
         host = self.net.hosts.get(name) or self.net.host(name)
-        binary = BIN / ("gateway" if service == "gateway" else f"{service}-svc")
+        binary = (bin or self.bin) / ("gateway" if service == "gateway" else f"{service}-svc")
         env = {key: str(value) for key, value in self.environment(service, host).items()}
         self.running[name] = self.net.run(host, name, [binary], env)
         wait_until(lambda: self.probe(name, "/readyz" if service != "gateway" or self.replicas("auth") else "/livez") == 200, 20, f"{name} is ready")
@@ -240,7 +248,9 @@ class Load:
                                          house.folder / "tokens", self.file])
         self.records = None
 
-    def finish(self):
+    def finish(self, now=False):
+        if now:
+            self.process.terminate()
         assert self.process.wait(200) == 0
         self.records = []
         for line in self.file.read_text().splitlines():

@@ -5,12 +5,13 @@
  * TOKENS has a token a line, used in turn. One request in ten creates a business named by its number, the
  * rest read one that is there. RECORD gets a line for each: when it was due and how long it took from then
  * (ms, CLOCK_MONOTONIC), status (0: the connection broke, -1: no answer at all), R or W, number. Nothing is
- * sent twice. */
+ * sent twice. SIGTERM: no new ones, what is under way is waited for. */
 #define _GNU_SOURCE /* strcasestr */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -50,6 +51,7 @@ static char *tokens[MOST_TOKENS];
 static size_t n_tokens;
 static struct record *records;
 static size_t n_records, next_record; /* offered; begun */
+static volatile sig_atomic_t enough;  /* somebody wants no more */
 
 static int64_t now_us(void)
 {
@@ -178,6 +180,12 @@ static void hear(struct client *client, uint32_t events)
         answered(client, 0);
 }
 
+static void on_term(int signal)
+{
+    (void)signal;
+    enough = 1;
+}
+
 static void run(int64_t rate, size_t total)
 {
     struct epoll_event events[256];
@@ -185,6 +193,10 @@ static void run(int64_t rate, size_t total)
     const size_t n = n_rest;
     int64_t end_us = begun_us + (int64_t)total * 1000000 / rate;
     while (now_us() < end_us + REST_MS * 1000) {
+        if (enough && n_records < total) {
+            total = n_records;
+            end_us = now_us();
+        }
         for (; n_records < total && begun_us + (int64_t)n_records * 1000000 / rate <= now_us(); n_records++)
             records[n_records] = (struct record){.due_us = begun_us + (int64_t)n_records * 1000000 / rate,
                                                  .status = -1,
@@ -239,6 +251,7 @@ int main(int argc, char **argv)
         fail(argv[1]);
     poller = epoll_create1(EPOLL_CLOEXEC);
     read_tokens(argv[6]);
+    signal(SIGTERM, on_term);
     size_t total = (size_t)(atoll(argv[4]) * atoll(argv[5]));
     records = calloc(total, sizeof(*records));
     if (!records)
