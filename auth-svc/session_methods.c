@@ -47,7 +47,8 @@ enum busi_code auth_check_token(struct auth *self, struct busi_call *call,
     return BUSI_OK;
 }
 
-/* Writes nothing: the refresh token stays as it is, earlier access tokens stay good for their time. */
+/* Writes nothing: the refresh token stays as it is, earlier access tokens stay good for their time. Those of
+ * doors with profiles are exchanged (auth.ExchangeToken): here they would make a token of the same id. */
 enum busi_code auth_refresh_token(struct auth *self, struct busi_call *call,
                                   const struct busi_refresh_token_request *in, struct busi_session_reply *out)
 {
@@ -56,6 +57,8 @@ enum busi_code auth_refresh_token(struct auth *self, struct busi_call *call,
     enum busi_code code = auth_limit(self, call, AUTH_LIMIT_refresh_token, (struct busi_str){0});
     if (code == BUSI_OK)
         code = admit(self, call, in->refresh_token, AUTH_TOKEN_REFRESH, &token, &session);
+    if (code == BUSI_OK && token.profile)
+        code = invalid(call, AUTH_TOKEN_INVALID);
     return code == BUSI_OK ? auth_session_hand_out(self, call, &session, out) : code;
 }
 

@@ -91,6 +91,13 @@ static enum busi_code hand_out(struct busi_call *call, const struct auth_session
     return BUSI_OK;
 }
 
+/* Of a session that was opened for less than its door's sessions live: then it ends, whoever asks for more. */
+static int64_t not_after(const struct auth_session *session, int64_t expires_s)
+{
+    bool shortened = session->expires_s - session->created_s < session->door->session_s;
+    return shortened && expires_s > session->expires_s ? session->expires_s : expires_s;
+}
+
 /* Claims that others added are the next token's, too. The beginning is no earlier than the session's,
  * whatever the clock of whoever opened it. */
 static enum busi_code give(struct auth *self, struct busi_call *call, struct busi_str text,
@@ -108,7 +115,7 @@ static enum busi_code give(struct auth *self, struct busi_call *call, struct bus
     if (!next->id.ptr)
         return auth_no_memory(call);
     next->created_s = now_s > session->created_s ? now_s : session->created_s;
-    next->expires_s = next->created_s + lifetime_s + session->door->jwt.pattern.late_s;
+    next->expires_s = not_after(session, next->created_s + lifetime_s + session->door->jwt.pattern.late_s);
     further->key = self->token_hash_key;
     code = extend(self, call, further, session);
     if (code != BUSI_OK)

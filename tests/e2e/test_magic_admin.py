@@ -297,6 +297,8 @@ def test_generate_token(root, ann):
     ticket = expect_ticket(call("GET", AUTH + "generate-token", root, username=ann.name, role="guest", expires=soon))
     claims = claims_of(ticket)
     assert claims["unique_name"] == ann.name and claims["role"] == "guest" and abs(claims["exp"] - time.time() - 600) < 5 and is_good(ticket)
+    further = expect_ticket(get(AUTH + "refresh-ticket", ticket))
+    assert is_good(further) and claims_of(further)["exp"] == claims["exp"]
     for role in ("root", "guest,root", "admin"):
         expect_message(call("GET", AUTH + "generate-token", root, username=ann.name, role=role, expires=soon), 400,
                        "Not the roles of this user for [role]", "role")

@@ -251,6 +251,7 @@ def test_refresh_tokens_are_no_credential():
         assert claims_of(refresh)["typ"] == "refresh" and opens(mine) and not opens(refresh)
         answer = ask("GET", "/check", headers={"access-token": refresh})
         assert answer.status == 401
+        expect_json(ask("GET", "/refresh", headers={"refresh-token": refresh}), 400, {"error": "refresh token expired"})
         auth.call("auth.SignOut", {1: refresh})
         assert opens(mine)
         again = auth.call("auth.ExchangeToken", {1: refresh, 2: "guardian_refresh", 3: "guardian"})[5]
@@ -268,7 +269,10 @@ def test_issued_tokens_live_as_long_as_was_asked(door):
     user_id = int(claims_of(sign_up())["sub"])
     claims = claims_of(issue(door.name, user_id, lifetime_ms=90_000))
     assert claims["exp"] - claims["iat"] == 90
-    short = issue(door.name, user_id, lifetime_ms=1000)
+    short = issue(door.name, user_id, lifetime_ms=2000)  # from the begin of this second
     assert opens(short)
+    with worker("auth") as auth:
+        further = auth.call("auth.RenewToken", {1: issue(door.name, user_id, lifetime_ms=90_000)})
+    assert opens(further[5]) and 80 < claims_of(further[5])["exp"] - time.time() <= 90 >= further[9]
     time.sleep(2.1)
     assert not opens(short)
