@@ -224,10 +224,13 @@ struct head_verdict head_check(const struct cut_head *head, struct http_request 
     request->path = request->query = (struct busi_str){0};
     request->n_headers = 0;
     struct head_verdict verdict = walk_request_line(&walk, head, request, &method);
-    if (verdict.status == 200 && !head_target_valid(request->path, request->query))
+    const bool read = verdict.status == 200;
+    if (read && !head_target_valid(request->path, request->query))
         verdict = refuse(400, "target");
     if (verdict.status != 200) {
-        request->path = (struct busi_str){0};
+        if (!read ||
+            !head_target_valid(request->path, BUSI_STR(""))) /* else it says whose shape the error has */
+            request->path = (struct busi_str){0};
         return verdict;
     }
     verdict = walk_headers(&walk, head, request);

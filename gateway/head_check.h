@@ -30,7 +30,7 @@ struct head_facts {
 };
 
 /* Fills method, path, query, headers and content_length of *request (all borrowed from head) and *facts; what
- * is filled when the head is refused must not be used, except path: absent unless the target is well-formed.
+ * is filled when the head is refused must not be used, except path: absent unless it is well-formed.
  */
 [[nodiscard]] struct head_verdict head_check(const struct cut_head *head, struct http_request *request,
                                              struct head_facts *facts);

@@ -85,6 +85,7 @@ static const struct {
     {"POST /a HTTP/1.1\r\n" HOST "Content-Length: 101\r\n\r\n", "{413|/a}"},
     {"GET /a/../b HTTP/1.1\r\n" HOST "\r\n", "{400|}"},
     {"GET /a%2fb HTTP/1.1\r\n" HOST "\r\n", "{400|}"},
+    {"GET /a?b=%00 HTTP/1.1\r\n" HOST "\r\n", "{400|/a}"},
     {"GET http://a/ HTTP/1.1\r\n" HOST "\r\n", "{400|}"},
     {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n", "{400|}"},
     {"GET / HTTP/1.1<x>\r\n" HOST "\r\n", "{505|/}"},

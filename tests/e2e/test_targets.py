@@ -11,6 +11,13 @@ def test_targets_that_are_refused(token, path):
     expect_detail(get(path, token), 400, "Bad Request")
 
 
+@pytest.mark.parametrize("query", ["%00", "%zz", "\\", "#x"])
+@pytest.mark.parametrize("path, body", [("/check", {"error": "bad request"}), ("/auth/user/confirm", {"error": "Bad Request"}),
+                                        ("/magic/system/auth/endpoints", {"message": "Bad Request"}), ("/api/users/1", {"errors": {"detail": "Bad Request"}})])
+def test_a_query_that_is_refused_is_so_in_the_shape_of_its_path(path, body, query):
+    expect_json(get(f"{path}?a={query}"), 400, body)
+
+
 @pytest.mark.parametrize("path", ["/API/Users", "/api/businesses;v=1", "/api/users/signup/x", "/api/%62usinesses", "/-", "/favicon.ico", "/socket"])
 def test_targets_that_lead_nowhere(token, path):
     expect_detail(get(path, token), 404, "Not Found")
