@@ -187,7 +187,7 @@ static enum busi_code store_round(struct auth *self, struct auth_import_batch *b
 {
     struct busi_call call;
     auth_command_begin(&call, ARENA_BYTES, STATEMENT_MS);
-    struct auth_import_entry **entries = busi_arena_array(&call.arena, AUTH_IMPORT_BATCH, sizeof(*entries));
+    struct auth_import_entry **entries = busi_arena_array(&call.arena, AUTH_IMPORT_BATCH, sizeof(void *));
     enum busi_code code = entries ? BUSI_OK : auth_no_memory(&call);
     size_t n = 0;
     for (size_t i = 0; entries && i < batch->n; i++)

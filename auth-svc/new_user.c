@@ -140,7 +140,7 @@ bool auth_user_change_check(struct busi_call *call, const struct auth_user_chang
     *username = (struct auth_username){0};
     if (in->email.ptr)
         refuse_email(call, in->email, change->door->least_email);
-    if (in->username.len > 0)
+    if (in->username.ptr && in->username.len > 0)
         refuse_username(call, in->username,
                         change->reserve_names && !busi_str_ieq(in->username, change->username), username);
     if (in->username.ptr && in->username.len == 0 && !email.ptr)

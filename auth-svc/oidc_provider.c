@@ -248,7 +248,7 @@ enum auth_oidc_outcome auth_oidc_provider_location(struct auth_oidc_provider *pr
                                                    const struct auth_oidc_state *state,
                                                    struct busi_str *location)
 {
-    struct endpoints endpoints;
+    struct endpoints endpoints = {0};
     struct busi_buf out;
     enum auth_oidc_outcome outcome = know(provider, visit, &endpoints);
     if (outcome != AUTH_OIDC_DONE)
@@ -391,7 +391,7 @@ enum auth_oidc_outcome auth_oidc_provider_redeem(struct auth_oidc_provider *prov
                                                  const struct auth_oidc_state *state, struct busi_str code,
                                                  struct auth_oidc_identity *identity)
 {
-    struct endpoints endpoints;
+    struct endpoints endpoints = {0};
     struct busi_str id_token = {0}, access_token = {0};
     enum auth_oidc_outcome outcome = know(provider, visit, &endpoints);
     if (outcome == AUTH_OIDC_DONE)

@@ -61,7 +61,7 @@ static enum busi_code change(struct auth *self, struct busi_call *call, enum aut
 enum busi_code auth_grant_role(struct auth *self, struct busi_call *call,
                                const struct busi_user_role_request *in, struct busi_count_reply *out)
 {
-    struct change done;
+    struct change done = {0};
     enum busi_code code = change(self, call, AUTH_GRANT_ROLE, in, &done);
     if (code != BUSI_OK)
         return code;
@@ -78,7 +78,7 @@ enum busi_code auth_grant_role(struct auth *self, struct busi_call *call,
 enum busi_code auth_revoke_role(struct auth *self, struct busi_call *call,
                                 const struct busi_user_role_request *in, struct busi_count_reply *out)
 {
-    struct change done;
+    struct change done = {0};
     enum busi_code code = change(self, call, AUTH_REVOKE_ROLE, in, &done);
     if (code == BUSI_OK && done.user_id != 0)
         code = auth_session_update_roles(self, call, done.user_id);

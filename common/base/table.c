@@ -1,5 +1,6 @@
 #include "base/table.h"
 #include "base/text.h"
+#include <assert.h>
 #include <stdlib.h>
 
 enum { GAP = 2, FIRST_ROOM = 64 };
@@ -58,6 +59,7 @@ void busi_table_write(const struct busi_table *table, struct busi_buf *out)
 {
     struct busi_str heads[BUSI_TABLE_COLUMNS_MOST];
     size_t widths[BUSI_TABLE_COLUMNS_MOST];
+    assert(table->n_columns > 0);
     for (size_t i = 0; i < table->n_columns; i++) {
         heads[i] = busi_str_of(table->heads[i]);
         widths[i] = heads[i].len;
