@@ -137,6 +137,22 @@ static bool read_count(const char *text, int64_t *out)
     return busi_str_int(busi_str_of(text), out) && *out > 0;
 }
 
+/* A slip of the pen would look as if nothing had happened. */
+static bool read_event(const char *text, struct busi_str *out)
+{
+    static const char *const events[] = {
+#define AUDIT(event) #event,
+#include "audit.def"
+#undef AUDIT
+    };
+    *out = busi_str_of(text);
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+        if (busi_str_eq(*out, busi_str_of(events[i])))
+            return true;
+    fprintf(stderr, "no such event: %s; audit --help lists them\n", text);
+    return false;
+}
+
 static bool read_option(struct wish *wish, int option, const char *value)
 {
     struct busi_list_audit_request *request = &wish->request;
@@ -148,8 +164,7 @@ static bool read_option(struct wish *wish, int option, const char *value)
     case 'b':
         return read_count(value, &request->actor_id);
     case 'e':
-        request->event = busi_str_of(value);
-        return true;
+        return read_event(value, &request->event);
     case 'x':
         request->outcome = BUSI_STR("failed");
         return true;

@@ -301,7 +301,7 @@ def test_what_was_done_is_in_the_audit_log_under_the_operators_name():
 @pytest.mark.parametrize("words", [["users"], ["roles"], ["sessions"], ["users", "list"], ["users", "show"], ["users", "block"], ["users", "unblock"],
                                    ["users", "delete"], ["users", "set-password"], ["users", "confirm"], ["roles", "list"], ["roles", "create"],
                                    ["roles", "delete"], ["roles", "grant"], ["roles", "revoke"], ["sessions", "list"], ["sessions", "end"],
-                                   ["sessions", "end-all"], ["create-root"]])
+                                   ["sessions", "end-all"], ["create-root"], ["audit"], ["import-users"]])
 def test_each_says_how_it_is_used(words):
     out, err = auth_svc(*words, "--help")
     assert out.startswith("auth-svc " + words[0]) and err == ""
@@ -310,7 +310,8 @@ def test_each_says_how_it_is_used(words):
 
 @pytest.mark.parametrize("words", [["users"], ["users", "nonsense"], ["users", "show"], ["users", "show", "a", "b"], ["users", "list", "--nonsense"],
                                    ["users", "list", "more"], ["roles", "grant", "root"], ["sessions", "end", "a"], ["create-root"],
-                                   ["users", "list", "--limit"], ["users", "list", "--json=yes"]])
+                                   ["users", "list", "--limit"], ["users", "list", "--json=yes"],
+                                   ["audit", "--event", "nonsense"], ["audit", "--limit", "0"], ["import-users"]])
 def test_wrong_usage_is_said_and_exits_with_2(words):
     out, err = auth_svc(*words, code=2)
     assert out == "" and err
