@@ -109,12 +109,21 @@ static json_t *get(const struct auth_oidc_provider *provider, struct auth_oidc_v
     return object;
 }
 
+/* Of what a header can carry. */
+static bool is_plain(const char *url)
+{
+    for (const char *at = url; *at; at++)
+        if (*at <= ' ' || *at > '~' || *at == '#')
+            return false;
+    return true;
+}
+
 static bool take_url(char out[URL_MOST], const struct auth_oidc_web *web, const json_t *object,
                      const char *name)
 {
     const char *url = json_string_value(json_object_get(object, name));
     out[0] = '\0';
-    if (!url || strlen(url) >= URL_MOST || strpbrk(url, " \t\r\n#"))
+    if (!url || strlen(url) >= URL_MOST || !is_plain(url))
         return false;
     if (strncmp(url, "https://", 8) != 0 && !(web->anywhere && strncmp(url, "http://", 7) == 0))
         return false;

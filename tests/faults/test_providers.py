@@ -1,5 +1,5 @@
 """Sign-in by an OpenID provider: a real one (oidc-provider), which logs in whoever is named; and one that is away."""
-import base64, html, http.client, http.cookies, json, os, pathlib, re, shutil, socket, subprocess, sys, threading, time, urllib.parse
+import base64, html, http.client, http.cookies, http.server, json, os, pathlib, re, shutil, socket, subprocess, sys, threading, time, urllib.parse
 import pytest
 import stack
 
@@ -151,9 +151,30 @@ def silent():
         yield f"silent=http://127.0.0.1:{listening.getsockname()[1]} busi"
 
 
+@pytest.fixture(scope="module")
+def liar():
+    """A provider that says of itself whatever it is told to."""
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps(self.server.says).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        server.issuer = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
 @pytest.fixture(scope="module", autouse=True)
-def whole_stack(provider, silent):
-    stack.local("up", BUSI_OIDC_PROVIDERS=f"{NAME}={provider.issuer} busi; {silent}", BUSI_OIDC_SECRETS=f"{NAME} {SECRET}",
+def whole_stack(provider, silent, liar):
+    stack.local("up", BUSI_OIDC_PROVIDERS=f"{NAME}={provider.issuer} busi; {silent}; liar={liar.issuer} busi", BUSI_OIDC_SECRETS=f"{NAME} {SECRET}",
                 BUSI_OIDC_ANYWHERE="on", BUSI_LIMIT_SECRETS_NETWORK="off")
     yield
     stack.local("up")
@@ -282,6 +303,18 @@ def test_who_waits_for_one_keeps_nobody_from_another():
     assert time.monotonic() - begun < 2 and any(thread.is_alive() for thread in threads)
     for thread in threads:
         thread.join()
+
+
+def test_what_a_provider_says_of_itself_is_judged(liar):
+    honest = {"issuer": liar.issuer, "jwks_uri": liar.issuer, "token_endpoint": liar.issuer, "authorization_endpoint": liar.issuer + "/auth"}
+    for lie in ({"issuer": "https://accounts.example.com"}, {"authorization_endpoint": "javascript:alert(1)"},
+                {"authorization_endpoint": liar.issuer + "/\v"}, {"authorization_endpoint": liar.issuer + "/\r\nSet-Cookie: a=b"}):
+        liar.says = honest | lie
+        answer = Browser().ask("GET", ours("/auth/user/liar"))
+        assert answer.status == 503 and answer.getheader("retry-after") and not answer.getheader("location"), (lie, answer.text)
+        time.sleep(3.2)  # it is not asked again before
+    liar.says = honest
+    assert Browser().ask("GET", ours("/auth/user/liar")).getheader("location").startswith(liar.issuer + "/auth?")
 
 
 PAGE = {"accept": "text/html"}
