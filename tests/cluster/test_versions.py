@@ -27,7 +27,6 @@ class BothHouse(House):
         env = super().environment(service, host)
         if service == "gateway":
             env["BUSI_SESSION_CACHE"] = 16384 if host.name == "gateway2" else 0
-            env.pop("BUSI_BASE_URL")
         if service == "auth":
             env |= {"BUSI_LIMIT_REFRESH_NETWORK": "off", "BUSI_LIMIT_MAILS_NETWORK": "off"}
         return env
