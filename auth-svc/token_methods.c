@@ -91,7 +91,8 @@ static enum busi_code hand_out(struct busi_call *call, const struct auth_session
     return BUSI_OK;
 }
 
-/* Of a session that was opened for less than its door's sessions live: then it ends, whoever asks for more. */
+/* Of a session that was opened for less than its door's sessions live: then it ends, whoever asks for more.
+ */
 static int64_t not_after(const struct auth_session *session, int64_t expires_s)
 {
     bool shortened = session->expires_s - session->created_s < session->door->session_s;
