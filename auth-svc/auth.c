@@ -10,7 +10,7 @@
 #include "oidc.h"
 #include "outbox.h"
 #include "passwords.h"
-#include "retired_roles.h"
+#include "role_remover.h"
 #include "session_store.h"
 #include "username.h"
 #include <stdlib.h>
@@ -133,8 +133,8 @@ static bool open_fibers(struct auth *auth, struct busi_fibers *fibers, const cha
     *error = "no fibers for mails that are asked for, to count refusals, for roles, or to sweep";
     auth->mail_requests = auth_mail_requests_new(auth, fibers);
     auth->tally = auth_audit_tally_new(auth, fibers);
-    auth->retired_roles = auth_retired_roles_new(auth, fibers);
-    return auth->mail_requests && auth->tally && auth->retired_roles &&
+    auth->role_remover = auth_role_remover_new(auth, fibers);
+    return auth->mail_requests && auth->tally && auth->role_remover &&
            auth_sweeper_start(&auth->sweeper, auth->pg, fibers, auth->settings);
 }
 
@@ -185,7 +185,7 @@ void auth_free(struct auth **auth)
     auth_common_passwords_close(&(*auth)->common);
     auth_audit_tally_free(&(*auth)->tally);
     auth_mail_requests_free(&(*auth)->mail_requests);
-    auth_retired_roles_free(&(*auth)->retired_roles);
+    auth_role_remover_free(&(*auth)->role_remover);
     auth_hooks_free(&(*auth)->hooks);
     auth_outbox_free(&(*auth)->outbox);
     auth_feed_free(&(*auth)->feed);
@@ -207,7 +207,7 @@ void auth_drain(struct auth *auth)
     auth_relay_stop(&auth->sweeper.relay);
     auth_audit_tally_stop(auth->tally);
     auth_mail_requests_stop(auth->mail_requests);
-    auth_retired_roles_stop(auth->retired_roles);
+    auth_role_remover_stop(auth->role_remover);
     auth_hooks_stop(auth->hooks);
     auth_outbox_stop(auth->outbox);
     auth_journal_stop(auth->journal);
@@ -217,8 +217,7 @@ void auth_drain(struct auth *auth)
 bool auth_idle(const struct auth *auth)
 {
     return !auth->sweeper.relay.running && auth_audit_tally_stopped(auth->tally) &&
-           auth_mail_requests_stopped(auth->mail_requests) &&
-           auth_retired_roles_stopped(auth->retired_roles) && auth_hooks_stopped(auth->hooks) &&
-           auth_outbox_stopped(auth->outbox) && auth_journal_stopped(auth->journal) &&
-           auth_feed_stopped(auth->feed);
+           auth_mail_requests_stopped(auth->mail_requests) && auth_role_remover_stopped(auth->role_remover) &&
+           auth_hooks_stopped(auth->hooks) && auth_outbox_stopped(auth->outbox) &&
+           auth_journal_stopped(auth->journal) && auth_feed_stopped(auth->feed);
 }

@@ -28,7 +28,7 @@ struct auth {
     struct auth_outbox *outbox;               /* owned: hands mails to the mailer */
     struct auth_hooks *hooks;                 /* owned: asks and tells other services */
     struct auth_mail_requests *mail_requests; /* owned: decides on mails that were asked for */
-    struct auth_retired_roles *retired_roles; /* owned: takes deleted roles from all who have them */
+    struct auth_role_remover *role_remover;   /* owned: takes deleted roles from all who have them */
     struct auth_oidc *oidc;                   /* owned: asks OpenID providers who somebody is */
     struct auth_audit_tally *tally;           /* owned: counts for the audit log what limits refuse */
     struct auth_sweeper sweeper;

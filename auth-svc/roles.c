@@ -8,6 +8,7 @@
 #include "feed.h"
 #include "listing.h"
 #include "retired_roles.h"
+#include "role_remover.h"
 
 enum { DESCRIPTION_MOST_BYTES = 1024 };
 
@@ -161,7 +162,7 @@ enum busi_code auth_delete_role(struct auth *self, struct busi_call *call,
         code = auth_feed_tell_everything(self, call, &told);
     if (code != BUSI_OK)
         return code;
-    auth_retired_roles_wake(self->retired_roles);
+    auth_role_remover_wake(self->role_remover);
     if (id != 0)
         busi_log(BUSI_INFO, "role_retired", BUSI_S("role", name), BUSI_S("request_id", call->request_id));
     out->count = id != 0;
