@@ -38,8 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct auth_import_reader reader;
     struct auth_import_record record;
-    struct auth_import_rules rules = {
-        .csv = size > 0 && data[0] % 2, .cost = {.memory_bytes = 8 << 20, .passes = 1, .most_bytes = 64 << 20}, .roles = BUSI_STR("admin,guest,root")};
+    struct auth_import_rules rules = {.csv = size > 0 && data[0] % 2,
+                                      .cost = {.memory_bytes = 8 << 20, .passes = 1, .most_bytes = 64 << 20},
+                                      .roles = BUSI_STR("admin,guest,root")};
     static bool prepared;
     if (!prepared)
         require(busi_crypto_init() && auth_username_prepare());
