@@ -314,6 +314,8 @@ def test_head_makes_nothing_happen():
         assert answer.headers["allow"] == "GET", answer
         expect_success(get(path))
     expect_status(ask("HEAD", "/sign-out", token=ann.bearer), 405)
+    for path in (f"{USER}/corp", f"{USER}/corp/callback?state=x&code=y"):
+        assert expect_status(ask("HEAD", path), 405).headers["allow"] == "GET"
     assert is_good(ann.bearer)
 
 

@@ -74,6 +74,16 @@ def test_wrong_verbs_and_paths():
         assert answer.status == 404 and answer.raw == b"", (path, answer)
 
 
+def test_head_makes_no_ticket(root, ann):
+    for path in ("authenticate?username=x&password=y", "refresh-ticket", f"impersonate?username={ann.name}",
+                 f"generate-token?username={ann.name}&role=guest&expires=2099-01-01"):
+        expect_status(ask("HEAD", AUTH + path, token=root), 404)
+    mine = sign_up()
+    expect_status(ask("HEAD", AUTH + "refresh-ticket", token=mine), 404)
+    expect_status(get(AUTH + "verify-ticket", mine), 200)
+    assert is_good(mine)
+
+
 # ---- the ticket ----
 def test_claims_of_a_ticket(ann):
     header, claims = json.loads(padded(ann.ticket.split(".")[0])), claims_of(ann.sign_in())
