@@ -35,12 +35,8 @@ static enum busi_code change_some(struct auth *self, struct busi_call *part, con
                                   size_t n, void *state)
 {
     const struct saying *saying = state;
-    struct auth_session *sessions = busi_arena_array(&part->arena, n, sizeof(*sessions));
-    if (!sessions)
-        return auth_no_memory(part);
-    for (size_t i = 0; i < n; i++)
-        sessions[i] = (struct auth_session){.id = ids[i]};
-    enum busi_code code = auth_session_load(self, part, sessions, n);
+    struct auth_session *sessions;
+    enum busi_code code = auth_session_load_named(self, part, ids, n, &sessions);
     for (size_t i = 0; i < n && code == BUSI_OK; i++) {
         struct auth_session stands = {.id = ids[i]};
         if (sessions[i].door && !says(&sessions[i], saying->account))

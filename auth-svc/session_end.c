@@ -193,16 +193,13 @@ static enum busi_code end_some(struct auth *self, struct busi_call *part, const 
     struct ending *ending = state;
     struct busi_str ids[ENDED_AT_ONCE];
     size_t n_ids = 0;
-    struct auth_session *sessions = busi_arena_array(&part->arena, n, sizeof(*sessions));
-    if (!sessions)
-        return auth_no_memory(part);
-    for (size_t i = 0; i < n; i++)
-        sessions[i] = (struct auth_session){.id = some[i]};
+    struct auth_session *sessions = NULL; /* of any epoch: nobody looks */
     enum busi_code code = BUSI_OK;
     if (ending->epoch != AUTH_EPOCH_ANY)
-        code = auth_session_load(self, part, sessions, n);
+        code = auth_session_load_named(self, part, some, n, &sessions);
     for (size_t i = 0; i < n && code == BUSI_OK; i++)
-        if (!busi_str_eq(some[i], ending->spared) && (!sessions[i].door || sessions[i].epoch < ending->epoch))
+        if (!busi_str_eq(some[i], ending->spared) &&
+            (!sessions || !sessions[i].door || sessions[i].epoch < ending->epoch))
             ids[n_ids++] = some[i];
     if (code == BUSI_OK)
         code = end_these(self, part, ids, n_ids, ending->user_id, ending->told);

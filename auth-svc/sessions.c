@@ -189,6 +189,17 @@ enum busi_code auth_session_load(struct auth *self, struct busi_call *call, stru
     return code;
 }
 
+enum busi_code auth_session_load_named(struct auth *self, struct busi_call *call, const struct busi_str *ids,
+                                       size_t n, struct auth_session **sessions)
+{
+    *sessions = busi_arena_array(&call->arena, n, sizeof(**sessions));
+    if (!*sessions)
+        return auth_no_memory(call);
+    for (size_t i = 0; i < n; i++)
+        (*sessions)[i] = (struct auth_session){.id = ids[i]};
+    return auth_session_load(self, call, *sessions, n);
+}
+
 /* UNAUTHENTICATED: there is none that can be read. */
 static enum busi_code load(struct auth *self, struct busi_call *call, struct auth_session *session)
 {

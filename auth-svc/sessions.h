@@ -58,6 +58,10 @@ void auth_session_say(const struct auth_session *session, struct busi_session_re
 enum { AUTH_LOADED_AT_ONCE = BUSI_REDIS_COMMANDS_MOST };
 [[nodiscard]] enum busi_code auth_session_load(struct auth *self, struct busi_call *call,
                                                struct auth_session *sessions, size_t n);
+/* The same of these ids; *sessions has one for each of them, in the call's arena. */
+[[nodiscard]] enum busi_code auth_session_load_named(struct auth *self, struct busi_call *call,
+                                                     const struct busi_str *ids, size_t n,
+                                                     struct auth_session **sessions);
 
 /* A session's record is changed in place, by compare-and-set: of two that change it each builds on what the
  * other did. session->id is given; change gets what stands there, and says whether there is something to
