@@ -5,6 +5,7 @@ import stack
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 from house import sql
+from mails import password_id
 
 HERE = pathlib.Path(__file__).resolve().parents[1] / "oidc"
 NAME = "corp"
@@ -227,6 +228,25 @@ def test_whoever_made_an_account_with_anothers_address_loses_it():
     assert stack.request("GET", "/api/businesses", token=strangers)[0] == 401
     status, _, _ = stack.request("POST", "/api/users/signin", {"email": email, "password": stack.PASSWORD})
     assert status == 401
+
+
+@pytest.mark.parametrize("way", ["provider", "reset"])
+def test_whoever_moved_his_account_to_anothers_address_is_out(way):
+    """His own way in was linked before: it does not stay open to what the owner of the address does with the account."""
+    attacker, victim = new_email(), new_email()
+    bait = bearer_of(sign_in(attacker))
+    status, _, body = stack.request("PATCH", f"/api/users/{user_id(bait)}", {"email": victim}, bait)
+    assert status == 200, body
+    if way == "provider":
+        owners = bearer_of(sign_in(victim))
+    else:
+        stack.request("POST", "/auth/user/password/reset_request", {"user": {"email": victim}})
+        secrets = {"reset_token": password_id(victim), "password": "another password", "password_confirmation": "another password"}
+        owners = stack.request("POST", "/auth/user/password/reset", {"user": secrets})[2]["authentication"]["bearer"]
+    assert user_id(owners) == user_id(bait) and whose(owners)["email_confirmed"] is True
+    assert stack.ask("GET", "/check", None, {"access-token": bait})[0] == 401
+    assert user_id(bearer_of(sign_in(attacker))) != user_id(owners)
+    assert whose(owners)["email"] == victim
 
 
 @pytest.mark.parametrize("login", ["unverified:{}", "nomail:{}"])
