@@ -277,7 +277,8 @@ static void defaults(void)
                 {AUTH_LIMIT_start_magic_link, 5, 5, 600},
                 {AUTH_LIMIT_sign_in_secret, 10, 10, 60},
                 {AUTH_LIMIT_finish_provider, 10, 10, 60},
-                {AUTH_LIMIT_name_taken, 20, 20, 60}};
+                {AUTH_LIMIT_name_taken, 20, 20, 60},
+                {AUTH_LIMIT_change_username, 20, 20, 60}};
     cr_assert_eq(sizeof rows / sizeof *rows, AUTH_LIMITS);
     for (size_t i = 0; i < AUTH_LIMITS; i++) {
         int passed = 0;
