@@ -3,12 +3,6 @@
 -- indexes read the table once, under a lock that lets readers pass.
 SET LOCAL lock_timeout = '3s';
 
-ALTER TABLE auth.users
-    ALTER COLUMN email DROP NOT NULL,
-    ALTER COLUMN email_key DROP NOT NULL,
-    ADD CONSTRAINT users_email_pair CHECK ((email IS NULL) = (email_key IS NULL)) NOT VALID,
-    ADD CONSTRAINT users_named CHECK (email IS NOT NULL OR username IS NOT NULL) NOT VALID;
-
 -- What lists filter and sort by. The first: LIKE 'prefix%'.
 CREATE INDEX users_username_like ON auth.users (username_key text_pattern_ops);
 CREATE INDEX users_inserted ON auth.users (inserted_at, id);
@@ -34,6 +28,13 @@ CREATE TABLE auth.log_entries (
     request_id text
 );
 CREATE INDEX log_entries_created ON auth.log_entries (created_at);
+
+-- Last: this lock lets nobody pass.
+ALTER TABLE auth.users
+    ALTER COLUMN email DROP NOT NULL,
+    ALTER COLUMN email_key DROP NOT NULL,
+    ADD CONSTRAINT users_email_pair CHECK ((email IS NULL) = (email_key IS NULL)) NOT VALID,
+    ADD CONSTRAINT users_named CHECK (email IS NOT NULL OR username IS NOT NULL) NOT VALID;
 
 GRANT INSERT (confirmed_at) ON auth.users TO busi_auth;
 GRANT UPDATE (email, email_key, username, username_key, meta) ON auth.users TO busi_auth;
