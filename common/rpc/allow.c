@@ -22,15 +22,17 @@ struct entry {
 };
 
 struct busi_allow {
-    char folder[1024];     /* of the certificates */
-    pthread_t thread;      /* answers ZAP requests */
-    void *handler;         /* REP on the well-known endpoint; the thread's */
-    void *stop, *stopped;  /* PAIR ends: the closer's, the thread's */
-    pthread_mutex_t lock;  /* guards what follows */
-    struct entry *entries; /* MOST_KEYS of them */
-    size_t n;              /* used */
-    size_t skipped;        /* files that were no certificate, at the last reading */
-    int64_t loaded_ms;     /* busi_now_ms() of the last reading */
+    char folder[1024];       /* of the certificates */
+    pthread_t thread;        /* answers ZAP requests */
+    void *handler;           /* REP on the well-known endpoint; the thread's */
+    void *stop, *stopped;    /* PAIR ends: the closer's, the thread's */
+    pthread_mutex_t reading; /* held while files are read; guards spare, skipped and loaded_ms */
+    struct entry *spare;     /* MOST_KEYS: what is read next */
+    size_t skipped;          /* files that were no certificate, at the last reading */
+    int64_t loaded_ms;       /* busi_now_ms() of the last reading */
+    pthread_mutex_t lock;    /* guards what follows, never while a file is read: each call asks */
+    struct entry *entries;   /* MOST_KEYS of them */
+    size_t n;                /* used */
 };
 
 /* ---- the list ---- */
@@ -53,7 +55,7 @@ static void fill(struct entry *entry, const struct busi_certificate *certificate
         busi_method_set_fill(&entry->methods);
 }
 
-/* False when the folder cannot be read: the list then stays as it was. Lock held. */
+/* False when the folder cannot be read: the list then stays as it was. Reading held. */
 static bool load(struct busi_allow *allow)
 {
     DIR *dir = opendir(allow->folder);
@@ -71,11 +73,16 @@ static bool load(struct busi_allow *allow)
             skipped++;
             continue;
         }
-        fill(&allow->entries[n++], &certificate);
+        fill(&allow->spare[n++], &certificate);
         busi_certificate_wipe(&certificate);
     }
     closedir(dir);
+    pthread_mutex_lock(&allow->lock);
+    struct entry *old = allow->entries;
+    allow->entries = allow->spare;
+    allow->spare = old;
     allow->n = n;
+    pthread_mutex_unlock(&allow->lock);
     allow->skipped = skipped;
     allow->loaded_ms = busi_now_ms();
     if (n != before || skipped != skipped_before)
@@ -94,18 +101,20 @@ static const struct entry *find(const struct busi_allow *allow, const uint8_t *k
 
 static void reread(struct busi_allow *allow, int64_t age_ms)
 {
-    if (busi_now_ms() - allow->loaded_ms < age_ms)
-        return;
-    allow->loaded_ms = busi_now_ms(); /* also when it fails: not at every handshake */
-    if (!load(allow))
-        busi_log(BUSI_ERR, "curve_allow_list_unreadable", BUSI_C("folder", allow->folder));
+    pthread_mutex_lock(&allow->reading);
+    if (busi_now_ms() - allow->loaded_ms >= age_ms) {
+        allow->loaded_ms = busi_now_ms(); /* also when it fails: not at every handshake */
+        if (!load(allow))
+            busi_log(BUSI_ERR, "curve_allow_list_unreadable", BUSI_C("folder", allow->folder));
+    }
+    pthread_mutex_unlock(&allow->reading);
 }
 
 /* Copies the name of the key's owner. False: not admitted. */
 static bool admit(struct busi_allow *allow, const uint8_t *key, char name[BUSI_NAME_ROOM])
 {
-    pthread_mutex_lock(&allow->lock);
     reread(allow, RELOAD_MS);
+    pthread_mutex_lock(&allow->lock);
     const struct entry *entry = find(allow, key);
     if (entry)
         memcpy(name, entry->name, BUSI_NAME_ROOM);
@@ -197,9 +206,7 @@ static void *run(void *arg)
                               {.socket = allow->stopped, .events = ZMQ_POLLIN}};
     for (;;) {
         int ready = zmq_poll(items, 2, REREAD_MS);
-        pthread_mutex_lock(&allow->lock);
         reread(allow, REREAD_MS);
-        pthread_mutex_unlock(&allow->lock);
         if (ready < 0 && zmq_errno() == ETERM)
             break;
         if (ready > 0 && items[1].revents)
@@ -255,12 +262,15 @@ static bool start(struct busi_allow *allow)
 struct busi_allow *busi_allow_open(struct busi_str folder, const char **error)
 {
     struct busi_allow *allow = calloc(1, sizeof *allow);
-    if (allow)
+    if (allow) {
         allow->entries = calloc(MOST_KEYS, sizeof *allow->entries);
+        allow->spare = calloc(MOST_KEYS, sizeof *allow->spare);
+    }
     *error = "out of memory";
-    if (!allow || !allow->entries)
+    if (!allow || !allow->entries || !allow->spare)
         goto out;
     pthread_mutex_init(&allow->lock, NULL);
+    pthread_mutex_init(&allow->reading, NULL);
     *error = "the folder of client keys cannot be read";
     if (folder.len >= sizeof allow->folder)
         goto out;
@@ -276,6 +286,7 @@ out:
     if (allow) {
         close_sockets(allow);
         free(allow->entries);
+        free(allow->spare);
     }
     free(allow);
     return NULL;
@@ -289,7 +300,9 @@ void busi_allow_close(struct busi_allow **allow)
     pthread_join((*allow)->thread, NULL);
     close_sockets(*allow);
     pthread_mutex_destroy(&(*allow)->lock);
+    pthread_mutex_destroy(&(*allow)->reading);
     free((*allow)->entries);
+    free((*allow)->spare);
     free(*allow);
     *allow = NULL;
 }
