@@ -23,9 +23,9 @@ static const struct algorithm {
     {"ES256", "EC", "P-256"}, {"ES384", "EC", "P-384"}, {"ES512", "EC", "P-521"},
 };
 
-/* A token as three texts. */
+/* A token as three texts, decoded. */
 struct parts {
-    struct busi_str header, payload; /* decoded */
+    struct busi_str header, payload, signature;
 };
 
 static struct busi_str decode(struct busi_arena *arena, struct busi_str text)
@@ -46,7 +46,9 @@ static bool cut(struct busi_arena *arena, struct busi_str token, struct parts *p
         return false;
     parts->header = decode(arena, (struct busi_str){token.ptr, (size_t)(first - token.ptr)});
     parts->payload = decode(arena, (struct busi_str){first + 1, (size_t)(second - first) - 1});
-    return parts->header.ptr && parts->payload.ptr;
+    /* cjose decodes it, too, but asserts that "=" stands at an end */
+    parts->signature = decode(arena, (struct busi_str){second + 1, left - (size_t)(second - first)});
+    return parts->header.ptr && parts->payload.ptr && parts->signature.len > 0;
 }
 
 /* ---- the signature ---- */
@@ -78,11 +80,25 @@ static bool is_strong(const json_t *key)
     return !is(key, "kty", "RSA") || (chars >= RSA_LEAST_CHARS && chars <= RSA_MOST_CHARS);
 }
 
+/* cjose reads the numbers of a key with the same decoder, which asserts what it should refuse. */
+static bool is_readable(const json_t *key)
+{
+    static const char *const numbers[] = {"n", "e", "x", "y", "d", "p", "q", "dp", "dq", "qi"};
+    char bytes[RSA_MOST_CHARS];
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        const json_t *number = json_object_get(key, numbers[i]);
+        struct busi_str text = {json_string_value(number), json_string_length(number)};
+        if (number && busi_base64url_decode(bytes, sizeof(bytes), text) <= 0)
+            return false;
+    }
+    return true;
+}
+
 static bool fits(const json_t *key, const struct algorithm *algorithm, const char *kid)
 {
     return json_is_object(key) && is(key, "kty", algorithm->key_type) &&
            (!algorithm->curve || is(key, "crv", algorithm->curve)) && may_be(key, "alg", algorithm->name) &&
-           may_be(key, "use", "sig") && (!kid || is(key, "kid", kid)) && is_strong(key);
+           may_be(key, "use", "sig") && (!kid || is(key, "kid", kid)) && is_strong(key) && is_readable(key);
 }
 
 static bool signed_by(struct busi_str token, json_t *key)

@@ -55,10 +55,13 @@ bool busi_ask_secret(const char *question, struct busi_arena *arena, struct busi
         (void)sigaction(ending[i], &catching, &before[i]);
     hidden = shown;
     hidden.c_lflag &= (tcflag_t)~ECHO;
-    fprintf(stderr, "%s", question);
-    (void)fflush(stderr);
-    ssize_t len =
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0 ? read_bytes(line, sizeof(line), &caught) : -1;
+    /* before the question, so that an answer at its first sight is not shown, nor lost to the flush */
+    ssize_t len = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0 ? 0 : -1;
+    if (len == 0) {
+        fprintf(stderr, "%s", question);
+        (void)fflush(stderr);
+        len = read_bytes(line, sizeof(line), &caught);
+    }
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
     fputc('\n', stderr);
     for (size_t i = 0; i < ENDING; i++)
