@@ -1,23 +1,23 @@
-#include "auth.h"
-#include "audit.h"
+#include "core/auth.h"
 #include "base/log.h"
+#include "core/passwords.h"
+#include "core/session_store.h"
+#include "core/username.h"
 #include "crypto/secret.h"
-#include "feed.h"
-#include "hooks.h"
-#include "journal.h"
-#include "limiter.h"
-#include "mail_requests.h"
-#include "oidc.h"
-#include "outbox.h"
-#include "passwords.h"
-#include "role_remover.h"
-#include "session_store.h"
-#include "username.h"
+#include "hooks/hooks.h"
+#include "limits/limiter.h"
+#include "limits/tally.h"
+#include "mails/outbox.h"
+#include "mails/requests.h"
+#include "oidc/oidc.h"
+#include "roles/remover.h"
+#include "sessions/feed.h"
+#include "sessions/journal.h"
 #include <stdlib.h>
 
 static const struct busi_pg_statement statements[] = {
 #define STATEMENT(name, effect, n_params, sql) {#name, BUSI_PG_##effect, n_params, sql},
-#include "statements.def"
+#include "core/statements.def"
 #undef STATEMENT
 };
 
@@ -132,7 +132,7 @@ static bool open_fibers(struct auth *auth, struct busi_fibers *fibers, const cha
 {
     *error = "no fibers for mails that are asked for, to count refusals, for roles, or to sweep";
     auth->mail_requests = auth_mail_requests_new(auth, fibers);
-    auth->tally = auth_audit_tally_new(auth, fibers);
+    auth->tally = auth_limit_tally_new(auth, fibers);
     auth->role_remover = auth_role_remover_new(auth, fibers);
     return auth->mail_requests && auth->tally && auth->role_remover &&
            auth_sweeper_start(&auth->sweeper, auth->pg, fibers, auth->settings);
@@ -183,7 +183,7 @@ void auth_free(struct auth **auth)
     auth_oidc_free(&(*auth)->oidc);
     auth_passwords_free(&(*auth)->passwords);
     auth_common_passwords_close(&(*auth)->common);
-    auth_audit_tally_free(&(*auth)->tally);
+    auth_limit_tally_free(&(*auth)->tally);
     auth_mail_requests_free(&(*auth)->mail_requests);
     auth_role_remover_free(&(*auth)->role_remover);
     auth_hooks_free(&(*auth)->hooks);
@@ -205,7 +205,7 @@ bool auth_ready(const struct auth *auth)
 void auth_drain(struct auth *auth)
 {
     auth_relay_stop(&auth->sweeper.relay);
-    auth_audit_tally_stop(auth->tally);
+    auth_limit_tally_stop(auth->tally);
     auth_mail_requests_stop(auth->mail_requests);
     auth_role_remover_stop(auth->role_remover);
     auth_hooks_stop(auth->hooks);
@@ -216,7 +216,7 @@ void auth_drain(struct auth *auth)
 
 bool auth_idle(const struct auth *auth)
 {
-    return !auth->sweeper.relay.running && auth_audit_tally_stopped(auth->tally) &&
+    return !auth->sweeper.relay.running && auth_limit_tally_stopped(auth->tally) &&
            auth_mail_requests_stopped(auth->mail_requests) && auth_role_remover_stopped(auth->role_remover) &&
            auth_hooks_stopped(auth->hooks) && auth_outbox_stopped(auth->outbox) &&
            auth_journal_stopped(auth->journal) && auth_feed_stopped(auth->feed);

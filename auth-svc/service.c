@@ -1,14 +1,14 @@
 #include "service.h"
-#include "audit_command.h"
-#include "auth.h"
+#include "commands/audit.h"
+#include "commands/operator.h"
+#include "commands/purge.h"
+#include "core/auth.h"
 #include "database.h"
-#include "hook_rules.h"
-#include "import_command.h"
-#include "oidc_rules.h"
-#include "operator.h"
-#include "purge.h"
+#include "hooks/rules.h"
+#include "import/command.h"
+#include "oidc/rules.h"
 #include "rpc/endpoints.h"
-#include "safety.h"
+#include "sessions/safety.h"
 
 enum { TOKEN_HASH_KEY_LEAST_BYTES = 32 };
 

@@ -1,8 +1,8 @@
 /* Rows of an import. First byte even: NDJSON, odd: CSV; the rest is the file, read through a pipe. */
 #define _GNU_SOURCE /* memfd_create */
+#include "core/username.h"
 #include "crypto/secret.h"
-#include "import_row.h"
-#include "username.h"
+#include "import/row.h"
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>

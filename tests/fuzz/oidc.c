@@ -1,9 +1,9 @@
 /* What comes back from an OpenID provider and from a browser that was there: ID tokens, cookies, settings.
  * The first byte chooses. */
 #include "crypto/secret.h"
-#include "oidc_rules.h"
-#include "oidc_state.h"
-#include "oidc_token.h"
+#include "oidc/rules.h"
+#include "oidc/state.h"
+#include "oidc/token.h"
 #include <stdlib.h>
 
 /* RFC 7515, appendix A.3: a key of P-256. */

@@ -3,10 +3,10 @@
  * CONFIG is auth-svc's file, the environment counts as well. Prints a line for each session: its access token
  * and, where the door has one, a space and its refresh token. Says on stderr how fast that was and what Redis
  * needs for each, index and all. */
-#include "sessions.h"
-#include "account.h"
-#include "auth.h"
+#include "sessions/sessions.h"
 #include "base/log.h"
+#include "core/account.h"
+#include "core/auth.h"
 #include "crypto/secret.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-#include "audit.h"
+#include "audit/audit.h"
 #include "auth-svc_accounts_kit.h"
+#include "limits/tally.h"
 
 TestSuite(audit, .init = set_up, .fini = tear_down, .timeout = 60);
 
@@ -189,8 +190,8 @@ static void counted(void)
     }
     cr_assert_geq(refused, 10);
     cr_assert_eq(rows("true"), 20 - refused);
-    auth_audit_tally_stop(world.auth->tally); /* writes what it has, as after a minute */
-    while (!auth_audit_tally_stopped(world.auth->tally))
+    auth_limit_tally_stop(world.auth->tally); /* writes what it has, as after a minute */
+    while (!auth_limit_tally_stopped(world.auth->tally))
         busi_fiber_sleep(5);
     struct busi_str expected = busi_arena_printf(&world.arena, "limited failed sign_in %d", refused);
     cr_assert_str_eq(log_of("event = 'limited'"), expected.ptr);

@@ -1,5 +1,5 @@
 #include "auth-svc_kit.h"
-#include "watchers.h"
+#include "sessions/watchers.h"
 
 TestSuite(feed, .init = set_up, .fini = tear_down, .timeout = 60);
 

@@ -1,5 +1,5 @@
 #include "auth-svc_kit.h"
-#include "record.h"
+#include "sessions/record.h"
 
 /* auth.RenewToken, auth.ExchangeToken, auth.IssueToken, and who is quicker. */
 static void set_up_ada(void)

@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "hook_rules.h"
+#include "hooks/rules.h"
 #include <criterion/criterion.h>
 
 #define SUBSCRIBERS "risk=risk.internal:7001 crm=10.0.0.5:7002,10.0.0.6:7002"

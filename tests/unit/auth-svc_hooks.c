@@ -1,7 +1,7 @@
 #include "auth-svc_kit.h"
 #include "base/text.h"
 #include "crypto/jwt_claims.h"
-#include "hooks.h"
+#include "hooks/hooks.h"
 #include "rpc/server.h"
 
 /* A subscriber of the test: it keeps what it heard and answers what it is told to. */

@@ -1,7 +1,7 @@
-#include "import_csv.h"
-#include "import_reader.h"
-#include "import_row.h"
-#include "import_time.h"
+#include "import/csv.h"
+#include "import/reader.h"
+#include "import/row.h"
+#include "import/timestamp.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "json_object.h"
+#include "core/json_object.h"
 #include <criterion/criterion.h>
 
 static bool valid(const char *text)

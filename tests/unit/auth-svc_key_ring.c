@@ -1,5 +1,5 @@
+#include "core/doors.h"
 #include "crypto/secret.h"
-#include "doors.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 

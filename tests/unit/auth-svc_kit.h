@@ -1,15 +1,15 @@
 /* auth-svc in a test: real Postgres (schema auth, as the run-time role) and Redis, a loop, a fiber for the
  * test's body. The schema's name is fixed, so tests take turns on it. */
 #pragma once
-#include "auth.h"
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "core/auth.h"
 #include "crypto/secret.h"
 #include "database.h"
 #include "loop/fiber.h"
 #include "postgres_admin.h"
-#include "sessions.h"
-#include "tokens.h"
+#include "sessions/sessions.h"
+#include "sessions/tokens.h"
 
 #define JWT_SECRET "a-secret-of-sixty-four-bytes-for-tests-0123456789-0123456789-012"
 #define PASSWORD "correct horse"

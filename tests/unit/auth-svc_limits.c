@@ -1,6 +1,6 @@
 /* How often a client may try, counted by a real Redis. */
 #include "auth-svc_kit.h"
-#include "limiter.h"
+#include "limits/limiter.h"
 
 TestSuite(limits, .init = set_up, .fini = tear_down, .timeout = 60);
 

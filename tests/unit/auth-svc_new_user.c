@@ -1,6 +1,6 @@
+#include "accounts/new_user.h"
 #include "base/text.h"
-#include "email.h"
-#include "new_user.h"
+#include "core/email.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

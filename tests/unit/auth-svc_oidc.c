@@ -1,9 +1,9 @@
 /* Sign-in by OpenID providers, as far as it needs none: settings, cookies, ID tokens, addresses. */
 #include "crypto/secret.h"
-#include "oidc_fetch.h"
-#include "oidc_rules.h"
-#include "oidc_state.h"
-#include "oidc_token.h"
+#include "oidc/fetch.h"
+#include "oidc/rules.h"
+#include "oidc/state.h"
+#include "oidc/token.h"
 #include <arpa/inet.h>
 #include <cjose/cjose.h>
 #include <criterion/criterion.h>

@@ -1,6 +1,6 @@
 #include "auth-svc_kit.h"
 #include "base/text.h"
-#include "record.h"
+#include "sessions/record.h"
 
 /* Sessions of the accesspass door. They are opened as a sign-in does it, but without its hash. */
 static void set_up_ada(void)

@@ -1,5 +1,5 @@
 #include "crypto/secret.h"
-#include "record.h"
+#include "sessions/record.h"
 #include <criterion/criterion.h>
 
 #define KEY BUSI_STR("0123456789abcdef0123456789abcdef")

@@ -1,5 +1,5 @@
 #include "auth-svc_kit.h"
-#include "safety.h"
+#include "sessions/safety.h"
 
 /* A Redis that may lose sessions by its configuration is not used. */
 TestSuite(safety, .init = set_up, .fini = tear_down, .timeout = 60);

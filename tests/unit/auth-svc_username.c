@@ -1,5 +1,5 @@
+#include "core/username.h"
 #include "loop/fiber.h"
-#include "username.h"
 #include <criterion/criterion.h>
 #include <locale.h>
 #include <stdlib.h>

@@ -1,0 +1,24 @@
+/* How often one client, and anybody with one account, may try: limits.def. The counts are in Redis, so all
+ * replicas share them, and are raised before anything is looked up or hashed: guesses in parallel find no
+ * gap. */
+#pragma once
+#include "core/auth.h"
+
+enum auth_limit {
+#define LIMIT(method) AUTH_LIMIT_##method,
+#include "limits/limits.def"
+    AUTH_LIMITS
+};
+
+/* Counts one try by call->origin at the account called name (as the client wrote it: e-mail, user name, id;
+ * or absent). OK; RESOURCE_EXHAUSTED with call->quota and the wait in call->retry_after_ms, nothing was
+ * counted; UNAVAILABLE: Redis is away. */
+[[nodiscard]] enum busi_code auth_limit(struct auth *self, struct busi_call *call, enum auth_limit limit,
+                                        struct busi_str name);
+/* The try was the owner's: gives back what was counted for the pair of network and account, and lets this
+ * network in past what strangers spend of the account's tries. A failure is of no consequence. */
+void auth_limit_passed(struct auth *self, struct busi_call *call, enum auth_limit limit,
+                       struct busi_str name);
+
+/* Makes the metrics; before threads start. */
+void auth_limits_init(void);

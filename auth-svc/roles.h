@@ -1,7 +1,0 @@
-/* Names of roles as they are typed. */
-#pragma once
-#include "auth.h"
-#include "base/roles.h"
-
-/* As Postgres has it; "" if it can be no role's. ptr NULL: out of memory. */
-[[nodiscard]] struct busi_str auth_role_key(struct busi_arena *arena, struct busi_str name);

@@ -1,0 +1,17 @@
+/* Whether Redis is configured so that sessions may be kept in it. A Redis that evicts drops sessions, limits
+ * and the list of a user's sessions by which all of them are ended; one that only takes snapshots, or
+ * nothing, signs everybody out when it restarts, or brings back what was spent since. Loop thread only. */
+#pragma once
+#include "core/auth.h"
+
+struct auth_safety {
+    const char *fault;  /* NULL: none found */
+    int64_t look_ms;    /* when to look again; busi_now_ms() scale */
+    int64_t logged_ms;  /* when a fault was last told; 0: since the last look all is well */
+    uint64_t looked_at; /* generation of the connection that was looked at; 0: none */
+};
+/* Asks, at most every second and whenever the connection is another one. False: it may not be used, or did
+ * not answer. */
+bool auth_safety_look(struct auth_safety *safety, struct auth *auth, struct busi_call *call);
+/* Of BUSI_REDIS_PERSISTENCE. */
+bool auth_safety_word_valid(struct busi_str word);
