@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <zmq.h>
@@ -24,6 +25,7 @@ struct entry {
 struct busi_allow {
     char folder[1024];       /* of the certificates */
     pthread_t thread;        /* answers ZAP requests */
+    atomic_ullong turns;     /* of the thread */
     void *handler;           /* REP on the well-known endpoint; the thread's */
     void *stop, *stopped;    /* PAIR ends: the closer's, the thread's */
     pthread_mutex_t reading; /* held while files are read; guards spare, skipped and loaded_ms */
@@ -128,6 +130,11 @@ bool busi_allow_has(struct busi_allow *allow, const uint8_t *key)
     return admit(allow, key, name);
 }
 
+uint64_t busi_allow_turns(const struct busi_allow *allow)
+{
+    return atomic_load_explicit(&allow->turns, memory_order_relaxed);
+}
+
 bool busi_allow_may(struct busi_allow *allow, struct busi_str name, enum busi_method_id id)
 {
     bool may = false;
@@ -206,6 +213,7 @@ static void *run(void *arg)
                               {.socket = allow->stopped, .events = ZMQ_POLLIN}};
     for (;;) {
         int ready = zmq_poll(items, 2, REREAD_MS);
+        atomic_fetch_add_explicit(&allow->turns, 1, memory_order_relaxed);
         reread(allow, REREAD_MS);
         if (ready < 0 && zmq_errno() == ETERM)
             break;

@@ -15,6 +15,8 @@ struct busi_allow;
 void busi_allow_close(struct busi_allow **allow);
 /* Is this key (32 bytes) on the list now? Any thread. */
 bool busi_allow_has(struct busi_allow *allow, const uint8_t *key);
+/* How often the thread that answers has looked for requests, at least once a second. Any thread. */
+uint64_t busi_allow_turns(const struct busi_allow *allow);
 /* May its owner, whom a certificate on the list calls name, call this? A certificate that says nothing of
  * methods lets it call all. Any thread. */
 bool busi_allow_may(struct busi_allow *allow, struct busi_str name, enum busi_method_id id);

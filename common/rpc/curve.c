@@ -153,6 +153,11 @@ bool busi_curve_may(struct busi_curve *curve, struct busi_str name, enum busi_me
     return busi_allow_may(curve->allow, name, id);
 }
 
+uint64_t busi_curve_turns(const struct busi_curve *curve)
+{
+    return busi_allow_turns(curve->allow);
+}
+
 /* ---- self-test ---- */
 
 enum { TRY_MS = 2000 };

@@ -24,6 +24,8 @@ uint64_t busi_curve_renew(struct busi_curve *curve);
 /* May the client of this name call this method? By its certificate in the folder, as it is now (within two
  * seconds): not if that is gone. Several of one name: what any of them says. Any thread. */
 bool busi_curve_may(struct busi_curve *curve, struct busi_str name, enum busi_method_id id);
+/* A number that grows at least once a second as long as clients can be let in. Any thread. */
+uint64_t busi_curve_turns(const struct busi_curve *curve);
 /* Proves on a loopback socket that our allow-list refuses a random key and a plain client, and admits our
  * own key if it is listed. False: do not serve. A few ms; gives up (false) after 2 s without an answer. */
 [[nodiscard]] bool busi_curve_self_test(struct busi_curve *curve, const char **error);

@@ -10,6 +10,7 @@ enum {
     MOST_QUEUED = 4096, /* per client and direction */
     MOST_METHODS = 256,
     LOOK_MS = 100,      /* how often the loop proves that it runs */
+    MOST_DEAF = 40,     /* looks without a turn of the thread that lets clients in */
     STALL_MS = 300,     /* it did not run for so long: what waits may be old */
     COMPLAIN_MS = 1000, /* least pause between log lines a stranger can cause */
     STALE_MS = 100      /* how long what comes in after a stall may be from before */
@@ -27,6 +28,8 @@ struct busi_rpc_server {
     struct busi_served *unused;             /* list; owned */
     struct busi_peers peers;                /* who pings */
     size_t in_flight;                       /* calls not yet answered */
+    uint64_t curve_turns;                   /* busi_curve_turns() of the last look */
+    int deaf_looks;                         /* looks since that has grown */
     int64_t complained_ms;                  /* last log line about a stranger */
     int64_t looked_ms;                      /* when the loop last ran */
     int64_t stalled_ms;                     /* how long it stood still before stale_until_ms */
@@ -53,7 +56,7 @@ static void answer_health(struct busi_rpc_server *server, const struct busi_peer
     const struct busi_rpc_server_options *o = &server->options;
     struct busi_health_reply health = {.service = busi_str_of(o->service),
                                        .version = BUSI_STR(BUSI_VERSION),
-                                       .ready = !o->ready || o->ready(o->state),
+                                       .ready = busi_rpc_server_ready(server),
                                        .draining = server->draining,
                                        .in_flight = (int64_t)server->in_flight - 1}; /* this one */
     busi_peers_note(&server->peers, peer, busi_now_ms());
@@ -214,9 +217,25 @@ static void look(struct busi_rpc_server *server)
     busi_log(BUSI_WARN, "loop_stalled", BUSI_I("ms", gap_ms));
 }
 
+/* Looks are counted, not time: when the whole process stood still that thread is not to blame. */
+static void listen_for_curve(struct busi_rpc_server *server)
+{
+    uint64_t turns = server->options.curve ? busi_curve_turns(server->options.curve) : 0;
+    bool deaf = server->deaf_looks >= MOST_DEAF;
+    server->deaf_looks = !server->options.curve || turns != server->curve_turns ? 0 : server->deaf_looks + 1;
+    server->curve_turns = turns;
+    if (server->deaf_looks == MOST_DEAF)
+        busi_log(BUSI_ERR, "curve_silent", BUSI_C("why", "no client can be let in"));
+    else if (deaf && server->deaf_looks == 0)
+        busi_log(BUSI_INFO, "curve_answers");
+    if (deaf != (server->deaf_looks >= MOST_DEAF))
+        busi_metric_add(BUSI_METRIC_curve_silent, deaf ? -1 : 1);
+}
+
 static void on_look(void *arg)
 {
     look(arg);
+    listen_for_curve(arg);
 }
 
 static void on_readable(void *arg, unsigned events)
@@ -354,6 +373,12 @@ struct busi_rpc_server *busi_rpc_server_new(struct busi_loop *loop,
 struct busi_str busi_rpc_server_endpoint(const struct busi_rpc_server *server)
 {
     return busi_str_of(server->endpoint);
+}
+
+bool busi_rpc_server_ready(const struct busi_rpc_server *server)
+{
+    const struct busi_rpc_server_options *o = &server->options;
+    return server->deaf_looks < MOST_DEAF && (!o->ready || o->ready(o->state));
 }
 
 size_t busi_rpc_server_in_flight(const struct busi_rpc_server *server)

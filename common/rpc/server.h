@@ -24,6 +24,8 @@ struct busi_rpc_server_options {
 struct busi_str busi_rpc_server_endpoint(const struct busi_rpc_server *server);
 /* Tells every known client to send no new calls; calls that still come are answered as usual. */
 void busi_rpc_server_drain(struct busi_rpc_server *server);
+/* What rpc.Health says: the service is, and new clients can be let in. Loop thread. */
+bool busi_rpc_server_ready(const struct busi_rpc_server *server);
 size_t busi_rpc_server_in_flight(const struct busi_rpc_server *server);
 /* Closes the socket. Calls still being worked on go on, and their replies go nowhere; the fibers must outlive
  * them. Loop thread, or after the loop has stopped. */

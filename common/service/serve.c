@@ -151,7 +151,8 @@ static bool is_ready(void *arg)
 static void look(void *arg)
 {
     struct serving *s = arg;
-    bool ready = s->service->ready ? s->service->ready(s->state) : true;
+    bool ready =
+        s->server ? busi_rpc_server_ready(s->server) : !s->service->ready || s->service->ready(s->state);
     bool before = atomic_exchange_explicit(&s->ready, ready, memory_order_relaxed);
     atomic_store_explicit(&s->turned_ms, busi_now_ms(), memory_order_relaxed);
     if (ready && !before)

@@ -92,7 +92,7 @@ Test(rpc_calls, a_refusal_says_why)
     stop_server(&server);
 }
 
-Test(rpc_calls, big_replies_come_whole_and_impossible_ones_are_internal_errors)
+Test(rpc_calls, big_replies_come_whole_and_impossible_ones_are_internal_errors) /* M-18 */
 {
     struct server *server = start_server("one", "*", NULL, 16);
     struct client *client = start_ready_client(server->endpoint, "", NULL, 8);

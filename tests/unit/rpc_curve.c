@@ -82,7 +82,7 @@ Test(rpc_curve, keys_are_made_once_and_for_their_owner)
     shell("test $(ls | wc -l) = 7"); /* no drafts left: allow before gateway.pub stranger.* worker.* */
 }
 
-Test(rpc_curve, a_key_file_others_can_read_is_refused)
+Test(rpc_curve, a_key_file_others_can_read_is_refused) /* D-08 */
 {
     const char *error = NULL;
     chmod(path("gateway.key").ptr, 0640);
@@ -131,7 +131,7 @@ Test(rpc_curve, a_key_of_root_may_be_shared_with_a_group)
     cr_expect_eq(read_as_other(10002, 10001), 1, "its own");
 }
 
-Test(rpc_curve, files_that_are_no_key_are_refused)
+Test(rpc_curve, files_that_are_no_key_are_refused) /* D-08 */
 {
     const char *error = NULL;
     cr_expect_null(busi_curve_open(path("missing.key"), &error));
@@ -171,7 +171,7 @@ static enum busi_code call_with(const char *key, const char *server_pub, const s
     return code;
 }
 
-Test(rpc_curve, only_listed_keys_get_in_and_are_known_by_name)
+Test(rpc_curve, only_listed_keys_get_in_and_are_known_by_name) /* Z-03 Z-04 */
 {
     char caller[64] = "";
     shell("cp gateway.pub allow/");
@@ -191,7 +191,7 @@ Test(rpc_curve, only_listed_keys_get_in_and_are_known_by_name)
     busi_curve_close(&curve);
 }
 
-Test(rpc_curve, the_allow_list_changes_without_a_restart)
+Test(rpc_curve, the_allow_list_changes_without_a_restart) /* Z-04 */
 {
     struct busi_curve *curve = open_worker();
     struct server *server = start_server("one", "*", curve, 8);
@@ -220,7 +220,7 @@ static void admit(const char *methods)
     shell("%s", command);
 }
 
-Test(rpc_curve, a_certificate_may_say_what_its_owner_may_call)
+Test(rpc_curve, a_certificate_may_say_what_its_owner_may_call) /* M-34 */
 {
     static const struct {
         const char *methods;
@@ -251,7 +251,7 @@ Test(rpc_curve, a_certificate_may_say_what_its_owner_may_call)
 }
 
 /* Connections stay; what may be done with them changes. */
-Test(rpc_curve, what_a_client_may_call_changes_while_it_is_connected)
+Test(rpc_curve, what_a_client_may_call_changes_while_it_is_connected) /* M-34 */
 {
     admit("directory.*");
     struct busi_curve *curve = open_worker(), *own = open_key("gateway.key");
@@ -321,7 +321,7 @@ Test(rpc_curve, our_key_changes_without_a_restart_and_without_a_failure)
     busi_curve_close(&curve);
 }
 
-Test(rpc_curve, a_key_file_that_turns_into_nonsense_changes_nothing)
+Test(rpc_curve, a_key_file_that_turns_into_nonsense_changes_nothing) /* D-08 */
 {
     shell("cp gateway.pub allow/ && cp gateway.key mine.key && chmod 600 mine.key");
     struct busi_curve *own = open_key("mine.key");
@@ -374,7 +374,7 @@ Test(rpc_curve, keys_are_made_for_methods)
 }
 
 /* czmq's own store aborts the process on the first of these. */
-Test(rpc_curve, a_messy_folder_harms_nobody)
+Test(rpc_curve, a_messy_folder_harms_nobody) /* D-08 */
 {
     shell(
         "cp gateway.pub allow/a.pub; cp gateway.pub allow/b.pub; echo noise > allow/c.pub; : > allow/d.pub;"

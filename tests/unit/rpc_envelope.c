@@ -253,6 +253,24 @@ static struct bytes of(unsigned n_pairs, const char *pairs, size_t len)
     "a.B"                                                                                                    \
     "\x03\x07\x04\x64"
 
+/* A request whose id is a text of n bytes. */
+static struct bytes id_of(size_t n)
+{
+    static const char before[] = "\x85\x01\x01\x02\xa3"
+                                 "a.B"
+                                 "\x03\xda",
+                      after[] = "\x04\x64\x09\x80";
+    struct bytes bytes = {.n = sizeof before - 1};
+    memcpy(bytes.at, before, bytes.n);
+    bytes.at[bytes.n++] = (unsigned char)(n >> 8);
+    bytes.at[bytes.n++] = (unsigned char)n;
+    memset(bytes.at + bytes.n, '7', n);
+    bytes.n += n;
+    memcpy(bytes.at + bytes.n, after, sizeof after - 1);
+    bytes.n += sizeof after - 1;
+    return bytes;
+}
+
 Test(rpc_envelope, a_plain_request_is_fine)
 {
     struct bytes plain = PAIRS(5, HEAD "\x09\x80"), order = PAIRS(5, "\x09\x81\x01\x05" HEAD);
@@ -260,7 +278,8 @@ Test(rpc_envelope, a_plain_request_is_fine)
     cr_expect(request_ok(&order), "keys in another order");
 }
 
-Test(rpc_envelope, requests_that_say_nonsense_are_refused)
+Test(rpc_envelope,
+     requests_that_say_nonsense_are_refused) /* M-02 M-03 M-06 M-10 M-16 M-19 M-21 M-22 M-24 M-26 M-28 M-36 */
 {
     const struct {
         const char *what;
@@ -319,6 +338,40 @@ Test(rpc_envelope, requests_that_say_nonsense_are_refused)
         {"id empty text", PAIRS(5, "\x01\x01\x02\xa3"
                                    "a.B"
                                    "\x03\xa0\x04\x64\x09\x80")},
+        {"id of many bytes", id_of(1024)},
+        {"id of the most that text may be", id_of(3000)},
+        {"version 127", PAIRS(5, "\x01\x7f\x02\xa3"
+                                 "a.B"
+                                 "\x03\x07\x04\x64\x09\x80")},
+        {"version 2^32 + 1", PAIRS(5, "\x01\xcf\0\0\0\1\0\0\0\1\x02\xa3"
+                                      "a.B"
+                                      "\x03\x07\x04\x64\x09\x80")},
+        {"version -1", PAIRS(5, "\x01\xff\x02\xa3"
+                                "a.B"
+                                "\x03\x07\x04\x64\x09\x80")},
+        {"version nil", PAIRS(5, "\x01\xc0\x02\xa3"
+                                 "a.B"
+                                 "\x03\x07\x04\x64\x09\x80")},
+        {"request id with an escape", PAIRS(6, HEAD "\x05\xa2"
+                                                    "a\x1b"
+                                                    "\x09\x80")},
+        {"request id with a DEL", PAIRS(6, HEAD "\x05\xa2"
+                                                "a\x7f"
+                                                "\x09\x80")},
+        {"request id with U+2028", PAIRS(6, HEAD "\x05\xa3\xe2\x80\xa8"
+                                                 "\x09\x80")},
+        {"request id with a NUL", PAIRS(6, HEAD "\x05\xa2"
+                                                "a\0"
+                                                "\x09\x80")},
+        {"request id of 65", PAIRS(6, HEAD "\x05\xd9\x41"
+                                           "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                                           "\x09\x80")},
+        {"strategy with a line feed", PAIRS(6, HEAD "\x13\xa2"
+                                                    "a\n"
+                                                    "\x09\x80")},
+        {"idempotency key with an escape", PAIRS(6, HEAD "\x08\xa2"
+                                                         "a\x1b"
+                                                         "\x09\x80")},
         {"no budget", PAIRS(4, "\x01\x01\x02\xa3"
                                "a.B"
                                "\x03\x07\x09\x80")},
@@ -415,7 +468,7 @@ Test(rpc_envelope, requests_that_say_nonsense_are_refused)
         cr_expect_not(request_ok(&rows[i].bytes), "%s is taken", rows[i].what);
 }
 
-Test(rpc_envelope, what_later_versions_add_is_skipped)
+Test(rpc_envelope, what_later_versions_add_is_skipped) /* M-04 M-20 */
 {
     struct bytes more = PAIRS(8, HEAD "\x7f\x93\x01\x02\x03\xcd\x01\x00\xa1x\x63\xc7\x00\x05\x09\x80");
     cr_expect(request_ok(&more), "unknown keys with an array, a text and an ext");
@@ -426,7 +479,7 @@ Test(rpc_envelope, what_later_versions_add_is_skipped)
     cr_expect_not(request_ok(&cut), "a text of 4 GiB");
 }
 
-Test(rpc_envelope, budgets_are_cut_and_past_ones_are_none)
+Test(rpc_envelope, budgets_are_cut_and_past_ones_are_none) /* M-25 M-27 */
 {
     struct busi_request_head head;
     const char *bad;
@@ -447,7 +500,7 @@ Test(rpc_envelope, budgets_are_cut_and_past_ones_are_none)
     cr_expect_eq(head.budget_ms, 5);
 }
 
-Test(rpc_envelope, traces_of_another_form_are_dropped_not_refused)
+Test(rpc_envelope, traces_of_another_form_are_dropped_not_refused) /* M-36 */
 {
     static const char *const wrong[] = {"",
                                         "x",
@@ -473,7 +526,7 @@ Test(rpc_envelope, traces_of_another_form_are_dropped_not_refused)
     }
 }
 
-Test(rpc_envelope, replies_that_say_nonsense_are_refused)
+Test(rpc_envelope, replies_that_say_nonsense_are_refused) /* M-26 M-32 */
 {
     const struct {
         const char *what;
@@ -495,6 +548,10 @@ Test(rpc_envelope, replies_that_say_nonsense_are_refused)
         {"draining as int", PAIRS(3, "\x01\x01\x03\x00\x0e\x01")},
         {"message not UTF-8", PAIRS(4, "\x01\x01\x03\x07\x0a\x05\x0b\xa1\xff")},
         {"code twice", PAIRS(4, "\x01\x01\x03\x07\x0a\x05\x0a\x05")},
+        {"success with nil", PAIRS(4, "\x01\x01\x03\x07\x0a\x00\x09\xc0")},
+        {"success with a text", PAIRS(4, "\x01\x01\x03\x07\x0a\x00\x09\xa1x")},
+        {"version 0", PAIRS(4, "\x01\x00\x03\x07\x0a\x00\x09\x80")},
+        {"version 127", PAIRS(4, "\x01\x7f\x03\x07\x0a\x00\x09\x80")},
         {"trailing byte", PAIRS(3, "\x01\x01\x03\x07\x0a\x05\x00")},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -503,7 +560,7 @@ Test(rpc_envelope, replies_that_say_nonsense_are_refused)
     cr_expect(reply_ok(&bare));
 }
 
-Test(rpc_envelope, single_bytes_are_no_envelope)
+Test(rpc_envelope, single_bytes_are_no_envelope) /* M-01 */
 {
     for (int byte = 0; byte < 256; byte++) {
         struct bytes one = {.at = {(unsigned char)byte}, .n = 1};
@@ -533,7 +590,7 @@ static bool body_ok(const struct bytes *bytes, const struct busi_desc *desc)
     return fine;
 }
 
-Test(rpc_envelope, no_prefix_of_a_message_is_a_message)
+Test(rpc_envelope, no_prefix_of_a_message_is_a_message) /* M-07 M-08 */
 {
     struct bytes all = golden("request_full");
     for (size_t n = 0; n < all.n; n++) {
@@ -552,7 +609,7 @@ Test(rpc_envelope, no_prefix_of_a_message_is_a_message)
 }
 
 /* Total: every flip gives a verdict, and what is taken still keeps the bounds. */
-Test(rpc_envelope, every_single_bit_flip_gets_a_verdict)
+Test(rpc_envelope, every_single_bit_flip_gets_a_verdict) /* M-14 */
 {
     static const char *const names[] = {"request_least",    "request_full",    "request_origin",
                                         "request_activity", "reply_ok",        "reply_refused",

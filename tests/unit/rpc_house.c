@@ -147,21 +147,17 @@ void drain_server(struct server *server)
         abort();
 }
 
-struct client *start_client(const char *endpoints, const char *key_file, struct busi_curve *curve,
-                            size_t max_in_flight)
+static struct client *start_client_for(const struct busi_rpc_target *targets, size_t n,
+                                       struct busi_curve *curve, size_t max_in_flight)
 {
     const char *error;
     struct client *client = calloc(1, sizeof *client);
-    struct busi_rpc_target targets[] = {
-        {"directory", busi_str_of(endpoints), busi_str_of(key_file)},
-        {"auth", busi_str_of(endpoints), busi_str_of(key_file)},
-    };
     client->loop = busi_loop_new();
     client->fibers = busi_fibers_new(client->loop, 256, 256 * 1024);
     client->rpc = busi_rpc_client_new(
         client->loop,
         &(struct busi_rpc_client_options){
-            .targets = targets, .n_targets = 2, .curve = curve, .max_in_flight = max_in_flight},
+            .targets = targets, .n_targets = n, .curve = curve, .max_in_flight = max_in_flight},
         &error);
     if (!client->rpc) {
         fprintf(stderr, "client: %s\n", error);
@@ -169,6 +165,23 @@ struct client *start_client(const char *endpoints, const char *key_file, struct 
     }
     pthread_create(&client->thread, NULL, run, client->loop);
     return client;
+}
+
+struct client *start_client(const char *endpoints, const char *key_file, struct busi_curve *curve,
+                            size_t max_in_flight)
+{
+    const struct busi_rpc_target targets[] = {
+        {"directory", busi_str_of(endpoints), busi_str_of(key_file)},
+        {"auth", busi_str_of(endpoints), busi_str_of(key_file)},
+    };
+    return start_client_for(targets, 2, curve, max_in_flight);
+}
+
+struct client *start_client_of(const char *service, const char *endpoints, const char *key_file,
+                               struct busi_curve *curve, size_t max_in_flight)
+{
+    const struct busi_rpc_target target = {service, busi_str_of(endpoints), busi_str_of(key_file)};
+    return start_client_for(&target, 1, curve, max_in_flight);
 }
 
 bool is_ready(void *client)

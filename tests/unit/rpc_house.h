@@ -41,6 +41,9 @@ struct client {
 };
 struct client *start_client(const char *endpoints, const char *key_file, struct busi_curve *curve,
                             size_t max_in_flight);
+/* Of one service alone. */
+struct client *start_client_of(const char *service, const char *endpoints, const char *key_file,
+                               struct busi_curve *curve, size_t max_in_flight);
 /* Also waits until it is ready, at most 5 s. */
 struct client *start_ready_client(const char *endpoints, const char *key_file, struct busi_curve *curve,
                                   size_t max_in_flight);

@@ -76,12 +76,31 @@ static const struct input inputs[] = {
     INPUT("array of bytes left + 1", describe_reply, "\x81\x01\x93\x80\x80", "truncated"),
     INPUT("unknown array32 of 2^32-1", empty, "\x81\x01\xdd\xff\xff\xff\xff", "truncated"),
     INPUT("unknown map32 of 2^32-1", empty, "\x81\x01\xdf\xff\xff\xff\xff", "truncated"),
+    INPUT("unknown array32 of 10^8", empty, "\x81\x01\xdd\x05\xf5\xe1\x00", "truncated"),
+    INPUT("unknown map32 of 10^8", empty, "\x81\x01\xdf\x05\xf5\xe1\x00", "truncated"),
+    INPUT("unknown map of bytes left + 1", empty, "\x81\x01\x82\x01\x01\x01", "truncated"),
+    INPUT("map32 of 2^31", empty, "\xdf\x80\x00\x00\x00", "truncated"),
+    INPUT("map32 of 10^8", empty, "\xdf\x05\xf5\xe1\x00", "truncated"),
+    INPUT("array16 of 65535", describe_reply, "\x81\x01\xdc\xff\xff", "truncated"),
+    INPUT("length of a map32 cut", empty, "\xdf\xff\xff", "truncated"),
+    INPUT("text of bytes left + 1", check_token_request, "\x81\x01\xd9\x03xy", "truncated"),
+    INPUT("text32 of 2^32-1", check_token_request, "\x81\x01\xdb\xff\xff\xff\xffxy", "truncated"),
+    INPUT("text16 without its length", check_token_request, "\x81\x01\xda\x00", "truncated"),
     INPUT("unknown str32 of 2^32-1", empty, "\x81\x01\xdb\xff\xff\xff\xff", "truncated"),
     INPUT("unknown bin32 of 2^32-1", empty, "\x81\x01\xc6\xff\xff\xff\xff", "truncated"),
 
     INPUT("unknown ext8 of no bytes", empty, "\x81\x01\xc7\x00\x01", NULL),
     INPUT("unknown ext32 of 2^32-1", empty, "\x81\x01\xc9\xff\xff\xff\xff\x01", "truncated"),
     INPUT("unknown timestamp, 2^30-1 ns", empty, "\x81\x01\xd7\xff\xff\xff\xff\xfc\x00\x00\x00\x00", NULL),
+    INPUT("unknown ext16 of bytes left + 1", empty, "\x81\x01\xc8\x00\x02\x01x", "truncated"),
+    INPUT("unknown fixext16, cut", empty, "\x81\x01\xd8\x01xxxx", "truncated"),
+    INPUT("unknown timestamp of 96 bits, 10^9 ns", empty,
+          "\x81\x01\xc7\x0c\xff\x3b\x9a\xca\x00\0\0\0\0\0\0\0\0", NULL),
+    INPUT("unknown timestamp of 3 bytes", empty, "\x81\x01\xc7\x03\xffxyz", NULL),
+    INPUT("ext for boolean", enqueue_mail_reply, "\x82\x01\x01\x02\xd4\x01\x01", "duplicate: not a boolean"),
+    INPUT("ext for list", describe_reply, "\x81\x01\xd4\x01\x01", "methods: not an array"),
+    INPUT("ext as key", user_id_request, "\x82\xd4\x01\x01\x01\x01\x07", "a key is no integer"),
+    INPUT("binary key", user_id_request, "\x82\xc4\x01k\x01\x01\x07", "a key is no integer"),
     INPUT("ext for text", check_token_request, "\x81\x01\xc7\x01\x01x", "token: not a text"),
     INPUT("ext for number", user_id_request, "\x81\x01\xd4\x01\x01", "user_id: not an integer"),
 
@@ -139,6 +158,10 @@ static const struct input inputs[] = {
     INPUT("past the limit", list_businesses_request, "\x81\x02\xcd\x03\xe9", "limit: out of range"),
     INPUT("past the limit below", list_businesses_request, "\x81\x02\xd1\xfc\x17", "limit: out of range"),
 
+    INPUT("UTF-16", check_token_request, "\x81\x01\xa4\xff\xfe\x41\x00", "token: holds a NUL"),
+    INPUT("a lone continuation", check_token_request, "\x81\x01\xa3x\x80y", "token: not UTF-8"),
+    INPUT("five bytes long", check_token_request, "\x81\x01\xa5\xf8\x88\x80\x80\x80", "token: not UTF-8"),
+    INPUT("NUL between", check_token_request, "\x81\x01\xa3x\0y", "token: holds a NUL"),
     INPUT("not UTF-8", check_token_request, "\x81\x01\xa1\xff", "token: not UTF-8"),
     INPUT("overlong NUL", check_token_request, "\x81\x01\xa2\xc0\x80", "token: not UTF-8"),
     INPUT("overlong slash", check_token_request, "\x81\x01\xa3\xe0\x80\xaf", "token: not UTF-8"),
@@ -160,13 +183,14 @@ static const struct input inputs[] = {
     INPUT("a byte behind it", user_id_request, "\x81\x01\x07\xc0", "bytes behind it"),
 };
 
-Test(wire_bad_input, each_is_refused_for_its_own_reason_or_harmless)
+Test(wire_bad_input, each_is_refused_for_its_own_reason_or_harmless) /* M-01 M-02 M-03 M-06 M-08 M-10 M-16
+                                                                        M-19 M-20 M-21 M-22 M-24 M-25 */
 {
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
         expect_verdict(inputs[i].what, inputs[i].desc(), inputs[i].bytes, inputs[i].wanted);
 }
 
-Test(wire_bad_input, a_single_byte_is_no_message_but_the_empty_map)
+Test(wire_bad_input, a_single_byte_is_no_message_but_the_empty_map) /* M-01 */
 {
     for (size_t i = 0; i < EVERY_MESSAGE; i++) {
         const struct busi_desc *desc = every_message[i]();
@@ -195,7 +219,7 @@ static struct busi_str nested(size_t n, struct busi_str opening, struct busi_str
     return (struct busi_str){bytes, size};
 }
 
-Test(wire_bad_input, nesting_is_bounded)
+Test(wire_bad_input, nesting_is_bounded) /* M-04 */
 {
     static const size_t too_deep[] = {8, 9, 32, 33, 1000, 100000};
     struct busi_str array = BUSI_STR("\x91"), map = BUSI_STR("\x81\x01"), nil = BUSI_STR("\xc0");
@@ -216,7 +240,7 @@ static void put_length(char *at, size_t n)
 }
 
 /* A mebibyte of the smallest values there are, in a list that is known and in one that is not. */
-Test(wire_bad_input, a_mebibyte_of_tiny_values_costs_neither_time_nor_memory)
+Test(wire_bad_input, a_mebibyte_of_tiny_values_costs_neither_time_nor_memory) /* M-09 */
 {
     static char bytes[MEBIBYTE];
     static const char values[] = "\xc0\x80\x90\xa0\x00";
@@ -249,7 +273,7 @@ static struct busi_str map_of(char *bytes, size_t n_pairs)
     return (struct busi_str){bytes, (size_t)(at - bytes)};
 }
 
-Test(wire_bad_input, the_number_of_keys_is_bounded)
+Test(wire_bad_input, the_number_of_keys_is_bounded) /* M-12 */
 {
     static char bytes[5 + 6 * 65536];
     expect_verdict("65,536 keys", busi_desc_empty(), map_of(bytes, 65536), "too many values");
@@ -257,7 +281,7 @@ Test(wire_bad_input, the_number_of_keys_is_bounded)
     expect_verdict("as many as fit", busi_desc_empty(), map_of(bytes, 32767), NULL);
 }
 
-Test(wire_bad_input, texts_are_never_cut_to_their_limit)
+Test(wire_bad_input, texts_are_never_cut_to_their_limit) /* M-13 */
 {
     static char bytes[7 + 262145];
     memset(bytes, 'x', sizeof bytes);

@@ -143,7 +143,7 @@ static char *exact(struct busi_str bytes, size_t more)
     return memcpy(copy, bytes.ptr, bytes.len);
 }
 
-Test(wire_codec, no_prefix_of_a_message_is_a_message)
+Test(wire_codec, no_prefix_of_a_message_is_a_message) /* M-07 */
 {
     for (size_t i = 0; i < EVERY_MESSAGE; i++) {
         const struct busi_desc *desc = every_message[i]();
@@ -159,7 +159,7 @@ Test(wire_codec, no_prefix_of_a_message_is_a_message)
     }
 }
 
-Test(wire_codec, a_message_with_a_byte_behind_it_is_none)
+Test(wire_codec, a_message_with_a_byte_behind_it_is_none) /* M-08 */
 {
     for (size_t i = 0; i < EVERY_MESSAGE; i++) {
         const struct busi_desc *desc = every_message[i]();
@@ -186,7 +186,7 @@ static void expect_harmless(const struct busi_desc *desc, struct busi_str bytes)
               desc->name);
 }
 
-Test(wire_codec, every_flipped_bit_is_refused_or_harmless)
+Test(wire_codec, every_flipped_bit_is_refused_or_harmless) /* M-14 */
 {
     for (size_t i = 0; i < EVERY_MESSAGE; i++) {
         struct busi_str bytes = filled(every_message[i]());
@@ -200,7 +200,7 @@ Test(wire_codec, every_flipped_bit_is_refused_or_harmless)
     }
 }
 
-Test(wire_codec, a_message_read_as_another_is_refused_or_harmless)
+Test(wire_codec, a_message_read_as_another_is_refused_or_harmless) /* M-15 */
 {
     for (size_t i = 0; i < EVERY_MESSAGE; i++) {
         struct busi_str bytes = filled(every_message[i]());
@@ -290,7 +290,7 @@ Test(wire_codec, refusals_name_the_field)
                    "sign_in_request.door: too long");
 }
 
-Test(wire_codec, unknown_keys_and_nil_options_are_fine)
+Test(wire_codec, unknown_keys_and_nil_options_are_fine) /* M-20 */
 {
     struct busi_sign_up_request in;
     const char *bad = NULL;
