@@ -117,12 +117,16 @@ static bool check_prefix(struct busi_str value, const char *surface, struct busi
     return false;
 }
 
-static bool check_proxies(struct busi_str list, struct busi_buf *errors)
+static bool check_proxies(const struct busi_settings *settings, struct busi_buf *errors)
 {
     struct proxies proxies;
     struct busi_str bad;
-    if (proxies_init(&proxies, list, &bad))
-        return true;
+    bool known = proxies_write(&(struct proxies){0}, settings->forwarded_header);
+    if (!known)
+        busi_buf_printf(errors, "BUSI_FORWARDED_HEADER: '%.*s' is neither x-forwarded-for nor forwarded\n",
+                        BUSI_ARG(settings->forwarded_header));
+    if (proxies_init(&proxies, settings->trusted_proxies, &bad))
+        return known;
     if (bad.ptr)
         busi_buf_printf(errors, "BUSI_TRUSTED_PROXIES: '%.*s' is no network, as 10.0.0.0/8 or 2001:db8::1\n",
                         BUSI_ARG(bad));
@@ -160,7 +164,7 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     struct router_options options = gateway_router_options(settings);
     bool ok = check_endpoints(settings->auth_endpoints, "BUSI_AUTH_ENDPOINTS", errors);
     ok = check_endpoints(settings->directory_endpoints, "BUSI_DIRECTORY_ENDPOINTS", errors) && ok;
-    ok = check_proxies(settings->trusted_proxies, errors) && ok;
+    ok = check_proxies(settings, errors) && ok;
     ok = check_origins(settings->cors_origins, errors) && ok;
     ok = check_frontends(settings->magic_frontend_urls, errors) && ok;
     if (!http_front_bind_valid(settings->http_bind)) {
@@ -283,6 +287,7 @@ static void *start(struct busi_process *process)
     struct router_options options = gateway_router_options(process->settings);
     router_init(&gateway->router, &options);
     (void)!proxies_init(&gateway->proxies, process->settings->trusted_proxies, &(struct busi_str){0});
+    (void)!proxies_write(&gateway->proxies, process->settings->forwarded_header);
     (void)!origins_init(&gateway->cors, process->settings->cors_origins, &(struct busi_str){0});
     if (read_rules(gateway, &options, &error) && open_histograms(gateway) &&
         open_client(gateway, process, &error) && open_sessions(gateway, process) &&

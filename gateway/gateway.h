@@ -15,7 +15,7 @@ struct gateway {
     struct guard_rules rules;       /* what some routes ask of a token */
     struct origins cors;            /* whose pages may read answers; none: they say nothing of it */
     struct page_site *site;         /* owned: what pages have of the house */
-    struct proxies proxies;         /* whose X-Forwarded-For is believed */
+    struct proxies proxies;         /* whose word about addresses counts */
     atomic_bool proxy_told;         /* the log has said that a proxy may be missing there */
     struct busi_rpc_client *rpc;    /* owned */
     struct session_cache *sessions; /* owned: principals of tokens checked before */

@@ -11,7 +11,7 @@ enum { USER_AGENT_MOST_BYTES = 512 };
 static void warn_of_proxy(struct gateway *gateway, const struct http_request *request)
 {
     if (gateway->proxies.n > 0 || atomic_load_explicit(&gateway->proxy_told, memory_order_relaxed) ||
-        !http_find_header(request, BUSI_STR("x-forwarded-for")))
+        !http_find_header(request, gateway->proxies.header))
         return;
     if (!atomic_exchange(&gateway->proxy_told, true))
         busi_log(BUSI_WARN, "forwarded_for_ignored", BUSI_S("peer", request->remote_addr),

@@ -1,10 +1,11 @@
 #include "proxies.h"
+#include "forwarded.h"
 
 #define BLANKS " \t"
 
 bool proxies_init(struct proxies *proxies, struct busi_str list, struct busi_str *bad)
 {
-    *proxies = (struct proxies){0};
+    *proxies = (struct proxies){.header = BUSI_STR("x-forwarded-for")};
     *bad = (struct busi_str){0};
     while (list.len > 0) {
         const char *comma = memchr(list.ptr, ',', list.len);
@@ -20,6 +21,13 @@ bool proxies_init(struct proxies *proxies, struct busi_str list, struct busi_str
         list = (struct busi_str){list.ptr + len, list.len - len};
     }
     return true;
+}
+
+bool proxies_write(struct proxies *proxies, struct busi_str header)
+{
+    proxies->header = header;
+    proxies->rfc7239 = busi_str_eq(header, BUSI_STR("forwarded"));
+    return proxies->rfc7239 || busi_str_eq(header, BUSI_STR("x-forwarded-for"));
 }
 
 static bool is_trusted(const struct proxies *proxies, const struct busi_address *address)
@@ -41,11 +49,17 @@ static struct busi_str cut_last(struct busi_str *list)
     return busi_str_trim(last, BLANKS);
 }
 
+static bool read_last(const struct proxies *proxies, struct busi_str *list, struct busi_address *at)
+{
+    return proxies->rfc7239 ? forwarded_for(forwarded_cut_last(list), at)
+                            : busi_address_read(cut_last(list), at);
+}
+
 /* Walks one header; false: the walk is over. */
 static bool walk(const struct proxies *proxies, struct busi_str list, struct busi_address *at)
 {
     while (list.len > 0) {
-        if (!is_trusted(proxies, at) || !busi_address_read(cut_last(&list), at))
+        if (!is_trusted(proxies, at) || !read_last(proxies, &list, at))
             return false;
     }
     return true;
@@ -60,7 +74,7 @@ bool proxies_client(const struct proxies *proxies, const struct http_request *re
     at = peer;
     for (size_t i = request->n_headers; i > 0; i--) {
         const struct http_header *header = &request->headers[i - 1];
-        if (busi_str_ieq(header->name, BUSI_STR("x-forwarded-for")) && !walk(proxies, header->value, &at))
+        if (busi_str_ieq(header->name, proxies->header) && !walk(proxies, header->value, &at))
             break;
     }
     *out = at;

@@ -22,9 +22,16 @@ static bool is_helo(struct busi_str name)
     return true;
 }
 
-static void check_tls(const struct busi_settings *settings, struct busi_buf *errors)
+static void check_readable(struct busi_str file, const char *name, struct busi_buf *errors)
 {
     char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%.*s", BUSI_ARG(file));
+    if (path[0] && access(path, R_OK) != 0)
+        busi_buf_printf(errors, "%s: %s: %s\n", name, path, strerror(errno));
+}
+
+static void check_tls(const struct busi_settings *settings, struct busi_buf *errors)
+{
     bool off = busi_str_eq(settings->smtp_tls, BUSI_STR("off"));
     if (!off && !busi_str_eq(settings->smtp_tls, BUSI_STR("required")))
         busi_buf_printf(errors, "BUSI_SMTP_TLS: '%.*s' is neither required nor off\n",
@@ -33,9 +40,12 @@ static void check_tls(const struct busi_settings *settings, struct busi_buf *err
         busi_buf_str(errors,
                      BUSI_STR("BUSI_SMTP_TLS: with 'off' the password would go in the clear; take away "
                               "BUSI_SMTP_USER or require TLS\n"));
-    snprintf(path, sizeof(path), "%.*s", BUSI_ARG(settings->smtp_ca_file));
-    if (path[0] && access(path, R_OK) != 0)
-        busi_buf_printf(errors, "BUSI_SMTP_CA_FILE: %s: %s\n", path, strerror(errno));
+    if ((settings->smtp_certificate_file.len > 0) != (settings->smtp_key_file.len > 0))
+        busi_buf_str(errors,
+                     BUSI_STR("BUSI_SMTP_KEY_FILE: a certificate needs its key, and a key a certificate\n"));
+    check_readable(settings->smtp_ca_file, "BUSI_SMTP_CA_FILE", errors);
+    check_readable(settings->smtp_certificate_file, "BUSI_SMTP_CERTIFICATE_FILE", errors);
+    check_readable(settings->smtp_key_file, "BUSI_SMTP_KEY_FILE", errors);
 }
 
 static void check_smtp(const struct busi_settings *settings, struct busi_buf *errors)

@@ -69,6 +69,8 @@ struct mail_route *mail_route_smtp(const struct busi_settings *settings, const s
                                          .user = settings->smtp_user,
                                          .password = settings->smtp_password,
                                          .ca_file = settings->smtp_ca_file,
+                                         .certificate_file = settings->smtp_certificate_file,
+                                         .key_file = settings->smtp_key_file,
                                          .helo = settings->smtp_helo,
                                          .sender = from->address,
                                          .tls_off = busi_str_eq(settings->smtp_tls, BUSI_STR("off")),

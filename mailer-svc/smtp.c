@@ -144,6 +144,9 @@ static bool set_relay(CURL *curl, const struct smtp_options *options)
                set_text(curl, CURLOPT_PASSWORD, options->password);
     if (options->ca_file.len > 0)
         fine = fine && set_text(curl, CURLOPT_CAINFO, options->ca_file);
+    if (options->certificate_file.len > 0)
+        fine = fine && set_text(curl, CURLOPT_SSLCERT, options->certificate_file) &&
+               set_text(curl, CURLOPT_SSLKEY, options->key_file);
     return fine && set_number(curl, CURLOPT_USE_SSL, options->tls_off ? CURLUSESSL_NONE : CURLUSESSL_ALL) &&
            set_number(curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
            set_number(curl, CURLOPT_SSL_VERIFYPEER, 1) && set_number(curl, CURLOPT_SSL_VERIFYHOST, 2);

@@ -5,15 +5,17 @@
 #include <stdatomic.h>
 
 struct smtp_options {
-    struct busi_str url;        /* smtp://host:port or smtps://host:port */
-    struct busi_str user;       /* empty: no AUTH */
-    struct busi_str password;   /* with user */
-    struct busi_str ca_file;    /* what is trusted; empty: the system's */
-    struct busi_str helo;       /* name said in EHLO; empty: the host's */
-    struct busi_str sender;     /* envelope sender: a valid address */
-    bool tls_off;               /* smtp:// stays in the clear; otherwise STARTTLS must succeed */
-    int64_t connect_timeout_ms; /* until the relay takes commands: TCP, TLS, greeting, AUTH */
-    int64_t timeout_ms;         /* of one mail, that included */
+    struct busi_str url;              /* smtp://host:port or smtps://host:port */
+    struct busi_str user;             /* empty: no AUTH */
+    struct busi_str password;         /* with user */
+    struct busi_str ca_file;          /* what is trusted; empty: the system's */
+    struct busi_str certificate_file; /* shown to a relay that asks; empty: none */
+    struct busi_str key_file;         /* with certificate_file */
+    struct busi_str helo;             /* name said in EHLO; empty: the host's */
+    struct busi_str sender;           /* envelope sender: a valid address */
+    bool tls_off;                     /* smtp:// stays in the clear; otherwise STARTTLS must succeed */
+    int64_t connect_timeout_ms;       /* until the relay takes commands: TCP, TLS, greeting, AUTH */
+    int64_t timeout_ms;               /* of one mail, that included */
 };
 /* Whether the url is understood. */
 bool smtp_url_valid(struct busi_str url);

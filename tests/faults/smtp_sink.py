@@ -18,6 +18,7 @@ What it does wrong is in FOLDER/modes, read anew at each step, "name value" line
   tls wrong, expired    the certificate is another host's, or has expired
   tls inject            a reply is slipped in behind the one to STARTTLS
   tls refuse            STARTTLS is answered 454
+  tls ask               who shows no certificate of the same CA is sent away (FOLDER/client.pem with client.key is one)
   auth 1                nobody may send without AUTH; the only user is busi, password "s3cret pass"
 
 FOLDER/ca.pem is what a client trusts. A mail is N.eml, with N.envelope beside: from, to, HELO name, tls or plain, user."""
@@ -31,7 +32,7 @@ USER, PASSWORD = b"busi", b"s3cret pass"
 
 # ---- certificates ----
 def make_certificates(folder):
-    """A CA; good.pem for 127.0.0.1 and localhost, wrong.pem for another host, expired.pem."""
+    """A CA; good.pem for 127.0.0.1 and localhost, wrong.pem for another host, expired.pem; client.pem of a client."""
     def openssl(*arguments):
         subprocess.run(["openssl", *map(str, arguments)], cwd=folder, check=True, capture_output=True)
 
@@ -41,7 +42,8 @@ def make_certificates(folder):
     (folder / "index").write_text("")
     rows = [("good", "IP:127.0.0.1,DNS:localhost", "20200101000000Z", "20991231000000Z"),
             ("wrong", "DNS:mail.example.org", "20200101000000Z", "20991231000000Z"),
-            ("expired", "IP:127.0.0.1,DNS:localhost", "20200101000000Z", "20200102000000Z")]
+            ("expired", "IP:127.0.0.1,DNS:localhost", "20200101000000Z", "20200102000000Z"),
+            ("client", "DNS:mailer.example.org", "20200101000000Z", "20991231000000Z")]
     for name, names, begins, ends in rows:
         (folder / "ca.conf").write_text(
             "[ca]\ndefault_ca=c\n[c]\ndatabase=index\nnew_certs_dir=.\nrand_serial=yes\ndefault_md=sha256\npolicy=p\n"
@@ -54,7 +56,10 @@ def make_certificates(folder):
 
 def tls_context(folder, name):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / f"{name}.pem")
+    context.load_cert_chain(folder / f"{'good' if name == 'ask' else name}.pem")
+    if name == "ask":
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(folder / "ca.pem")
     return context
 
 
@@ -162,7 +167,7 @@ class SmtpSink:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "ca.pem").exists():
             make_certificates(self.folder)
-        self.contexts = {name: tls_context(self.folder, name) for name in ("good", "wrong", "expired")}
+        self.contexts = {name: tls_context(self.folder, name) for name in ("good", "wrong", "expired", "ask")}
         self.ca, self.port, self.connections, self.tried = self.folder / "ca.pem", None, 0, []
         self.quits = 0
         self.numbers, self.loop = itertools.count(1), asyncio.new_event_loop()

@@ -1,4 +1,4 @@
-/* Who is at the edge: whose X-Forwarded-For is believed, and what else travels along. */
+/* Who is at the edge: whose word about addresses is believed, and what else travels along. */
 #include "exchange.h"
 #include "language.h"
 #include "origin.h"
@@ -37,7 +37,7 @@ static void expect_client(const char *peer, const char *forwarded, const char *w
     request.n_headers = 0;
     request.remote_addr = busi_str_of(peer);
     if (forwarded)
-        add_header("X-Forwarded-For", forwarded);
+        add_header(gateway.proxies.rfc7239 ? "Forwarded" : "X-Forwarded-For", forwarded);
     struct busi_str have = origin_of(&gateway, &request).remote_addr;
     cr_expect(busi_str_eq(have, busi_str_of(want)), "%s, \"%s\": have %.*s, want %s", peer,
               forwarded ? forwarded : "", BUSI_ARG(have), want);
@@ -98,6 +98,79 @@ Test(origin, other_headers_about_addresses_are_never_read)
     add_header("X-Real-IP", "198.51.100.1");
     add_header("X-User-Id", "7");
     cr_expect(busi_str_eq(origin_of(&gateway, &request).remote_addr, BUSI_STR("10.0.0.1")));
+}
+
+static void trust_forwarded(const char *list)
+{
+    trust(list);
+    cr_assert(proxies_write(&gateway.proxies, BUSI_STR("forwarded")));
+}
+
+Test(origin, forwarded_is_read_where_proxies_write_it)
+{
+    trust_forwarded("10.0.0.0/8, 2001:db8:1::/48");
+    expect_client("203.0.113.9", "for=198.51.100.1", "203.0.113.9");
+    expect_client("10.0.0.1", NULL, "10.0.0.1");
+    expect_client("10.0.0.1", "for=198.51.100.1", "198.51.100.1");
+    expect_client("10.0.0.1", "For=\"198.51.100.1:4711\"", "198.51.100.1");
+    expect_client("10.0.0.1", "for=198.51.100.1:4711", "198.51.100.1");
+    expect_client("10.0.0.1", "for=\"[2001:db8:2::77]:_port\";proto=https;by=10.0.0.1", "2001:db8:2::77");
+    expect_client("10.0.0.1", "by=10.0.0.1; host=\"a;for=6.6.6.6\" ;for=\"[2001:DB8:2::77]\"",
+                  "2001:db8:2::77");
+    expect_client("10.0.0.1", "for=1.1.1.1, for=198.51.100.1,for=10.0.0.3 ,\tfor=\"[2001:db8:1::5]\"",
+                  "198.51.100.1");
+    add_header("X-Forwarded-For", "6.6.6.6");
+    cr_expect(busi_str_eq(origin_of(&gateway, &request).remote_addr, BUSI_STR("198.51.100.1")));
+}
+
+Test(origin, what_forwarded_says_of_no_address_stops_the_walk)
+{
+    trust_forwarded("10.0.0.0/8");
+    static const char *const wrong[] = {"",
+                                        "for",
+                                        "for=",
+                                        "for=unknown",
+                                        "for=_hidden",
+                                        "for=\"\"",
+                                        "for=\"",
+                                        "for=1.2.3",
+                                        "for=\"[198.51.100.1]\"",
+                                        "for=2001:db8::1",
+                                        "for=[2001:db8::1",
+                                        "for=\"[2001:db8::1]x\"",
+                                        "for=198.51.100.1:",
+                                        "for=\"198.51.100.1 \"",
+                                        "for=198.51.100.1;for=198.51.100.2",
+                                        "for =198.51.100.1",
+                                        "for=\"198.51\\.100.1\"",
+                                        "proto=https",
+                                        "198.51.100.1",
+                                        "for=198.51.100.1,"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        expect_client("10.0.0.1", wrong[i], "10.0.0.1");
+}
+
+Test(origin, what_a_client_wrote_reaches_into_no_element_of_our_proxy)
+{
+    trust_forwarded("10.0.0.0/8");
+    static const char *const tries[] = {
+        "for=6.6.6.6;x=\"",  "for=6.6.6.6;x=\"a\\", "\"", "\\\"", "for=6.6.6.6;host=\"a,", ",,,",
+        "for=\"6.6.6.6,\"\""};
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "%s, for=198.51.100.1;proto=http", tries[i]);
+        expect_client("10.0.0.1", text, "198.51.100.1");
+        snprintf(text, sizeof text, "%s,for=\"198.51.100.1:80\";host=\"a\\\",for=6.6.6.6;x=\"", tries[i]);
+        expect_client("10.0.0.1", text, "198.51.100.1");
+    }
+}
+
+Test(origin, headers_that_nobody_writes_are_none_to_choose)
+{
+    static const char *const wrong[] = {"", "x-real-ip", "X-Forwarded-For", "forwarded,x-forwarded-for"};
+    struct proxies proxies;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        cr_expect_not(proxies_write(&proxies, busi_str_of(wrong[i])), "%s", wrong[i]);
 }
 
 Test(origin, wrong_lists_are_refused_by_their_part)

@@ -231,15 +231,20 @@ Test(relay, the_queues_age_is_told)
 Test(relay, settings_that_cannot_work_are_named)
 {
     static const struct {
-        const char *url, *user, *password, *tls, *named;
-    } rows_[] = {{"http://x", "", "", "required", "BUSI_SMTP_URL"},
-                 {"smtp://x", "u", "", "required", "BUSI_SMTP_PASSWORD"},
-                 {"smtp://x", "", "p", "required", "BUSI_SMTP_PASSWORD"},
-                 {"smtp://x", "u", "p", "off", "BUSI_SMTP_TLS"},
-                 {"smtp://x", "", "", "maybe", "BUSI_SMTP_TLS"},
-                 {"smtps://x", "u", "p", "off", NULL},
-                 {"smtp://x", "", "", "off", NULL},
-                 {"", "", "", "required", NULL}};
+        const char *url, *user, *password, *tls, *certificate, *key, *named;
+    } rows_[] = {{"http://x", "", "", "required", "", "", "BUSI_SMTP_URL"},
+                 {"smtp://x", "u", "", "required", "", "", "BUSI_SMTP_PASSWORD"},
+                 {"smtp://x", "", "p", "required", "", "", "BUSI_SMTP_PASSWORD"},
+                 {"smtp://x", "u", "p", "off", "", "", "BUSI_SMTP_TLS"},
+                 {"smtp://x", "", "", "maybe", "", "", "BUSI_SMTP_TLS"},
+                 {"smtp://x", "", "", "required", "/etc/passwd", "", "BUSI_SMTP_KEY_FILE"},
+                 {"smtp://x", "", "", "required", "", "/etc/passwd", "BUSI_SMTP_KEY_FILE"},
+                 {"smtp://x", "", "", "required", "/etc/passwd", "/not/there", "BUSI_SMTP_KEY_FILE"},
+                 {"smtp://x", "", "", "required", "/not/there", "/etc/passwd", "BUSI_SMTP_CERTIFICATE_FILE"},
+                 {"smtp://x", "", "", "required", "/etc/passwd", "/etc/passwd", NULL},
+                 {"smtps://x", "u", "p", "off", "", "", NULL},
+                 {"smtp://x", "", "", "off", "", "", NULL},
+                 {"", "", "", "required", "", "", NULL}};
     for (size_t i = 0; i < sizeof(rows_) / sizeof(rows_)[0]; i++) {
         struct busi_settings given = settings;
         struct busi_buf errors;
@@ -248,6 +253,8 @@ Test(relay, settings_that_cannot_work_are_named)
         given.smtp_user = busi_str_of(rows_[i].user);
         given.smtp_password = busi_str_of(rows_[i].password);
         given.smtp_tls = busi_str_of(rows_[i].tls);
+        given.smtp_certificate_file = busi_str_of(rows_[i].certificate);
+        given.smtp_key_file = busi_str_of(rows_[i].key);
         cr_expect_eq(mailer_service.check(&given, &errors), rows_[i].named == NULL, "%zu", i);
         busi_buf_char(&errors, 0);
         if (rows_[i].named)

@@ -230,6 +230,24 @@ Test(smtp, nothing_goes_in_the_clear)
     expect_kept("1.envelope", "no-reply@busi.test\nann@example.com\nbusi.test\nplain\n-\n");
 }
 
+Test(smtp, a_certificate_is_shown_when_asked_for)
+{
+    char certificate[96], key[96], others[96];
+    snprintf(certificate, sizeof(certificate), "%s/client.pem", sink.folder);
+    snprintf(key, sizeof(key), "%s/client.key", sink.folder);
+    snprintf(others, sizeof(others), "%s/good.key", sink.folder);
+    sink_set(&sink, "tls ask\n");
+    cr_expect_eq(send_one(), SMTP_NO_RELAY, "%s", report.reason);
+    options.certificate_file = busi_str_of(certificate);
+    options.key_file = busi_str_of(others);
+    fresh_session();
+    cr_expect_eq(send_one(), SMTP_NO_RELAY, "the key of another: %s", report.reason);
+    options.key_file = busi_str_of(key);
+    fresh_session();
+    cr_expect_eq(send_one(), SMTP_SENT, "%s", report.reason);
+    cr_expect_eq(sink_mails(&sink), 1);
+}
+
 Test(smtp, a_user_is_named_when_asked_for)
 {
     sink_set(&sink, "auth 1\n");
