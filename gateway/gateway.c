@@ -3,6 +3,7 @@
 #include "base/metrics.h"
 #include "pipeline.h"
 #include "rpc/endpoints.h"
+#include "service/public_url.h"
 #include "surfaces/magic_arguments.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,8 +129,11 @@ static bool check_proxies(const struct busi_settings *settings, struct busi_buf 
     if (proxies_init(&proxies, settings->trusted_proxies, &bad))
         return known;
     if (bad.ptr)
-        busi_buf_printf(errors, "BUSI_TRUSTED_PROXIES: '%.*s' is no network, as 10.0.0.0/8 or 2001:db8::1\n",
-                        BUSI_ARG(bad));
+        busi_buf_printf(
+            errors,
+            "BUSI_TRUSTED_PROXIES: '%.*s' is no network, as 10.0.0.0/8 or 2001:db8::1, or is wider than "
+            "/8 (IPv6: /7)\n",
+            BUSI_ARG(bad));
     else
         busi_buf_printf(errors, "BUSI_TRUSTED_PROXIES: names more than %d networks\n", PROXIES_MOST);
     return false;
@@ -166,6 +170,12 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     ok = check_endpoints(settings->directory_endpoints, "BUSI_DIRECTORY_ENDPOINTS", errors) && ok;
     ok = check_proxies(settings, errors) && ok;
     ok = check_origins(settings->cors_origins, errors) && ok;
+    if (!busi_public_url_valid(settings->base_url)) {
+        busi_buf_printf(errors,
+                        "BUSI_BASE_URL: '%.*s' is not like https://example.com, without a slash at its end\n",
+                        BUSI_ARG(settings->base_url));
+        ok = false;
+    }
     ok = check_frontends(settings->magic_frontend_urls, errors) && ok;
     if (!http_front_bind_valid(settings->http_bind)) {
         busi_buf_printf(errors, "BUSI_HTTP_BIND: '%.*s' is not an IPv4 address\n",

@@ -3,6 +3,16 @@
 
 #define BLANKS " \t"
 
+/* Who trusts everybody lets everybody choose an address. */
+static bool is_too_wide(const struct busi_network *network)
+{
+    enum { LEAST_V4 = 96 + 8, LEAST_V6 = 7 /* fc00::/7 */ };
+    struct busi_network v4;
+    bool known = busi_network_read(BUSI_STR("0.0.0.0/0"), &v4);
+    bool some_v4 = known && (busi_network_has(network, &v4.first) || busi_network_has(&v4, &network->first));
+    return network->bits < (some_v4 ? LEAST_V4 : LEAST_V6);
+}
+
 bool proxies_init(struct proxies *proxies, struct busi_str list, struct busi_str *bad)
 {
     *proxies = (struct proxies){.header = BUSI_STR("x-forwarded-for")};
@@ -13,7 +23,8 @@ bool proxies_init(struct proxies *proxies, struct busi_str list, struct busi_str
         struct busi_str part = busi_str_trim((struct busi_str){list.ptr, len}, BLANKS);
         if (proxies->n == PROXIES_MOST)
             return false;
-        if (!busi_network_read(part, &proxies->trusted[proxies->n++])) {
+        struct busi_network *network = &proxies->trusted[proxies->n++];
+        if (!busi_network_read(part, network) || is_too_wide(network)) {
             *bad = part;
             return false;
         }

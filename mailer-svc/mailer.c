@@ -3,6 +3,7 @@
 #include "database.h"
 #include "delivery.h"
 #include "mails.h"
+#include "service/public_url.h"
 #include "statements.h"
 #include "wire/codec.h"
 #include <stdlib.h>
@@ -100,20 +101,6 @@ enum busi_code mailer_enqueue(struct mailer *self, struct busi_call *call,
 
 /* ---- the service ---- */
 
-/* Links are this and a path: nothing that could end an attribute, a line or the path. */
-static bool is_base_url(struct busi_str url)
-{
-    size_t scheme = busi_str_starts(url, BUSI_STR("https://")) ? 8 : 7;
-    if (scheme == 7 && !busi_str_starts(url, BUSI_STR("http://")))
-        return false;
-    for (size_t i = scheme; i < url.len; i++) {
-        char c = busi_lower(url.ptr[i]);
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && (c == 0 || !strchr("-._~:/[]%", c)))
-            return false;
-    }
-    return url.len > scheme && url.ptr[scheme] != '/' && url.ptr[url.len - 1] != '/';
-}
-
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)
 {
     size_t before = errors->len;
@@ -127,7 +114,7 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     if (!mail_sender_parse(settings->mail_from, &from))
         busi_buf_printf(errors, "BUSI_MAIL_FROM: '%.*s' is not like 'name <local@domain>'\n",
                         BUSI_ARG(settings->mail_from));
-    if (!is_base_url(settings->base_url))
+    if (!busi_public_url_valid(settings->base_url))
         busi_buf_printf(errors,
                         "BUSI_BASE_URL: '%.*s' is not like https://example.com, without a slash at its end\n",
                         BUSI_ARG(settings->base_url));

@@ -87,6 +87,14 @@ static void take_keys(struct busi_certificate *certificate, zcert_t *cert)
     certificate->has_secret = any != 0;
 }
 
+/* Nobody would be let in with another's half, and nothing would say why. */
+static bool is_pair(zcert_t *cert)
+{
+    char public_key[41]; /* as Z85 text */
+    return zmq_curve_public(public_key, zcert_secret_txt(cert)) == 0 &&
+           strcmp(public_key, zcert_public_txt(cert)) == 0;
+}
+
 static bool take_name(struct busi_certificate *certificate, zcert_t *cert, const char *path)
 {
     const char *meta = zcert_meta(cert, "name");
@@ -149,6 +157,10 @@ bool busi_certificate_read(struct busi_certificate *certificate, const char *pat
         return false;
     take_keys(certificate, cert);
     bool fine = take_name(certificate, cert, path) && take_methods(certificate, cert);
+    if (fine && certificate->has_secret && !is_pair(cert)) {
+        *error = "the CURVE key file's public and secret key are no pair";
+        fine = false;
+    }
     destroy(&cert);
     if (fine)
         *error = NULL;

@@ -33,6 +33,13 @@ static struct busi_str take_line(struct busi_config_lines *lines)
     return trim(line);
 }
 
+/* A comment that goes on to the end of the file would take all settings with it. */
+static const char *complain_of_ends(struct busi_str line)
+{
+    return memchr(line.ptr, '\r', line.len) ? "has a carriage return within; lines end with LF or CR LF"
+                                            : NULL;
+}
+
 static const char *split(struct busi_str line, struct busi_config_lines *out)
 {
     if (memchr(line.ptr, 0, line.len))
@@ -50,9 +57,11 @@ bool busi_config_lines_next(struct busi_config_lines *lines)
 {
     while (lines->rest.len > 0) {
         struct busi_str line = take_line(lines);
-        if (line.len == 0 || line.ptr[0] == '#')
+        lines->error = line.len ? complain_of_ends(line) : NULL;
+        if (!lines->error && (line.len == 0 || line.ptr[0] == '#'))
             continue;
-        lines->error = split(line, lines);
+        if (!lines->error)
+            lines->error = split(line, lines);
         return true;
     }
     return false;

@@ -119,6 +119,11 @@ static void set_from_file(struct reading *r, const struct busi_setting_row *row,
                  shown(path, value), error, (unsigned)geteuid(), (long long)row->most);
         return;
     }
+    if (busi_str_starts(secret, BUSI_STR("\xef\xbb\xbf"))) {
+        complain(r, name, "'%s' begins with a byte order mark, which would count as part of the secret",
+                 shown(path, value));
+        return;
+    }
     if (secret.len > 0 && secret.ptr[secret.len - 1] == '\n')
         secret.len--;
     if (secret.len > 0 && secret.ptr[secret.len - 1] == '\r')

@@ -132,7 +132,7 @@ static void expect_no_record(struct busi_str record, struct busi_str id, struct 
     cr_assert_arr_eq(&read, &untouched, sizeof(read));
 }
 
-Test(record, every_bit_and_every_byte_matter)
+Test(record, every_bit_and_every_byte_matter) /* D-03 */
 {
     struct busi_str record = write_record(&session);
     for (size_t bit = 0; bit < record.len * 8; bit++) {

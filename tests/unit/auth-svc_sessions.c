@@ -124,7 +124,7 @@ static void damaged_records(void)
     cr_assert_eq(check(other, &who), BUSI_OK);
 }
 
-Test(sessions, damaged_records_open_nothing)
+Test(sessions, damaged_records_open_nothing) /* D-03 */
 {
     run(damaged_records);
 }

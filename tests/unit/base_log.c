@@ -30,7 +30,7 @@ static bool holds(struct busi_str text, const char *part)
     return memmem(text.ptr, text.len, part, strlen(part)) != NULL;
 }
 
-Test(base_log, a_line_is_one_json_object)
+Test(base_log, a_line_is_one_json_object) /* */
 {
     char room[20000];
     listen_to_stderr();
@@ -48,7 +48,7 @@ Test(base_log, a_line_is_one_json_object)
     cr_assert_eq(memchr(line.ptr, '\n', line.len), line.ptr + line.len - 1, "one line");
 }
 
-Test(base_log, long_values_are_cut_between_code_points)
+Test(base_log, long_values_are_cut_between_code_points) /* */
 {
     char room[20000], value[600];
     listen_to_stderr();
@@ -129,7 +129,7 @@ Test(base_log, without_a_writer_lines_are_written_at_once)
 }
 
 /* Control bytes become six characters each: eight such fields are more than a line holds. */
-Test(base_log, a_line_cannot_be_made_to_vanish)
+Test(base_log, a_line_cannot_be_made_to_vanish) /* X-19 X-20 */
 {
     char room[20000], value[256];
     listen_to_stderr();

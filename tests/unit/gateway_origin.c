@@ -179,6 +179,13 @@ Test(origin, wrong_lists_are_refused_by_their_part)
                                            {"10.0.0.1/8", "10.0.0.1/8"},
                                            {"10.0.0.1,,10.0.0.2", ""},
                                            {" ", ""},
+                                           {"0.0.0.0/0", "0.0.0.0/0"},
+                                           {"10.0.0.1, 0.0.0.0/7", "0.0.0.0/7"},
+                                           {"128.0.0.0/1", "128.0.0.0/1"},
+                                           {"::/0", "::/0"},
+                                           {"fc00::/6", "fc00::/6"},
+                                           {"::/80", "::/80"},
+                                           {"::ffff:0.0.0.0/96", "::ffff:0.0.0.0/96"},
                                            {"10.0.0.1 10.0.0.2", "10.0.0.1 10.0.0.2"}};
     struct proxies proxies;
     struct busi_str bad;
@@ -186,6 +193,7 @@ Test(origin, wrong_lists_are_refused_by_their_part)
         cr_expect_not(proxies_init(&proxies, busi_str_of(wrong[i][0]), &bad), "%s", wrong[i][0]);
         cr_expect(bad.ptr && busi_str_eq(bad, busi_str_of(wrong[i][1])), "%s", wrong[i][0]);
     }
+    cr_expect(proxies_init(&proxies, BUSI_STR("10.0.0.0/8, fc00::/7, ::1, 2000::/8"), &bad));
     char many[4096] = "";
     for (int i = 0; i < PROXIES_MOST; i++)
         strcat(many, i ? ",10.0.0.1" : "10.0.0.1");

@@ -14,7 +14,7 @@ Test(address, plain_mailboxes_are_valid)
     cr_expect(valid("x@localhost"));
 }
 
-Test(address, what_could_be_read_as_more_than_one_mailbox_is_not)
+Test(address, what_could_be_read_as_more_than_one_mailbox_is_not) /* */
 {
     static const char *const wrong[] = {"",
                                         "ann",

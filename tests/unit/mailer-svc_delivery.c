@@ -89,19 +89,28 @@ Test(delivery, a_repeated_key_is_one_mail)
     cr_expect_eq(count_files(folder), 1);
 }
 
-Test(delivery, a_key_is_one_mails_only)
+Test(delivery, a_key_is_one_mails_only) /* M-33 */
 {
     start_mailers(1);
     WAIT_FOR(all_ready);
-    struct asked one = mail_to("ann@example.com", "k"), other = mail_to("bob@example.com", "k");
+    struct asked one = mail_to("ann@example.com", "k"), other = mail_to("bob@example.com", "k"),
+                 text = mail_to("ann@example.com", "k"), again = mail_to("ann@example.com", "k");
+    text.login = "mallory";
     ask_all(&one, 1);
     ask_all(&other, 1);
+    ask_all(&text, 1);
     cr_expect_eq(one.code, BUSI_OK);
     cr_expect_eq(other.code, BUSI_INVALID_ARGUMENT);
+    cr_expect_eq(text.code, BUSI_INVALID_ARGUMENT, "other words to the same person");
+    WAIT_FOR(nothing_queued);
+    ask_all(&text, 1);
+    cr_expect_eq(text.code, BUSI_INVALID_ARGUMENT, "also after delivery");
+    ask_all(&again, 1);
+    cr_expect(again.code == BUSI_OK && again.reply.duplicate);
     cr_expect_eq(postgres_number(admin, "SELECT count(*) FROM mailer.mails"), 1);
 }
 
-Test(delivery, what_cannot_be_delivered_is_not_stored)
+Test(delivery, what_cannot_be_delivered_is_not_stored) /* X-07 X-08 */
 {
     start_mailers(1);
     WAIT_FOR(all_ready);

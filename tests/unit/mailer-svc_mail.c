@@ -161,7 +161,7 @@ Test(mail, rendering_again_gives_the_same_bytes)
     free(first);
 }
 
-Test(mail, arguments_are_escaped_in_html_only)
+Test(mail, arguments_are_escaped_in_html_only) /* X-11 */
 {
     arguments[0].value = BUSI_STR("<script>alert('&\"')</script>");
     cr_assert_null(render());
@@ -170,7 +170,7 @@ Test(mail, arguments_are_escaped_in_html_only)
     cr_expect_not_null(strstr(out.ptr, "<strong>&lt;script&gt;"));
 }
 
-Test(mail, no_argument_can_add_a_header_or_a_part)
+Test(mail, no_argument_can_add_a_header_or_a_part) /* X-07 */
 {
     static const char *const attempts[] = {"ann\r\nBcc: x@y.org", "ann\nBcc: x@y.org", "ann\rx", "\x01",
                                            "ann\r\n\r\n--=_busi-42--\r\n"};
@@ -187,7 +187,7 @@ Test(mail, no_argument_can_add_a_header_or_a_part)
     cr_expect_eq(boundaries, 3, "the text's own = is encoded");
 }
 
-Test(mail, a_wrong_recipient_is_refused)
+Test(mail, a_wrong_recipient_is_refused) /* X-07 X-08 */
 {
     static const char *const wrong[] = {"a@x.org,b@y.org", "a@x.org\r\nBcc: b@y.org", "Ann <a@x.org>", "a",
                                         ""};
@@ -214,7 +214,7 @@ Test(mail, what_is_missing_is_said)
     cr_expect_str_eq(render(), "too many arguments");
 }
 
-Test(mail, long_arguments_make_no_long_lines)
+Test(mail, long_arguments_make_no_long_lines) /* X-09 */
 {
     static char value[4096];
     memset(value, 'x', sizeof(value));
@@ -227,7 +227,7 @@ Test(mail, long_arguments_make_no_long_lines)
 
 /* ---- a subject from outside ---- */
 
-Test(mail, a_value_cannot_pretend_to_be_encoded)
+Test(mail, a_value_cannot_pretend_to_be_encoded) /* X-10 */
 {
     char folder[] = "/tmp/busi-templates-XXXXXX", path[128];
     cr_assert_not_null(mkdtemp(folder));

@@ -54,7 +54,7 @@ Test(mime, plain_text_stands_as_it_is)
     expect_header("1 + 1 = 2?", "Subject: 1 + 1 = 2?\r\n");
 }
 
-Test(mime, other_text_is_encoded)
+Test(mime, other_text_is_encoded) /* */
 {
     expect_header("Gr\xc3\xbc\xc3\x9f"
                   "e",
@@ -81,7 +81,7 @@ Test(mime, long_text_is_folded_between_characters)
     cr_expect_gt(words, 10);
 }
 
-Test(mime, no_text_can_end_a_header)
+Test(mime, no_text_can_end_a_header) /* */
 {
     static const char *const attempts[] = {"a\r\nBcc: x@y.org", "a\nb", "a\rb",     "a\tb",
                                            "\x1b[31m",          "\x7f", "\xff\xfe", "\xc0\x8d\xc0\x8a"};
@@ -97,7 +97,7 @@ Test(mime, no_text_can_end_a_header)
                   "Subject: =?UTF-8?Q?a=E2=80=A8b=C2=85?=\r\n");
 }
 
-Test(mime, a_display_name_cannot_become_an_address)
+Test(mime, a_display_name_cannot_become_an_address) /* X-08 X-10 */
 {
     cr_assert(mime_mailbox(&out, "From", BUSI_STR("a@b.org, Bob"), BUSI_STR("no@x.org")));
     cr_expect_str_eq(written(), "From: =?UTF-8?Q?a=40b=2Eorg=2C_Bob?= <no@x.org>\r\n");
@@ -119,7 +119,7 @@ Test(mime, the_date_is_rfc_5322)
                                 "Date: Mon, 28 Feb 2000 23:59:59 +0000\r\n");
 }
 
-Test(mime, bodies_are_quoted_printable)
+Test(mime, bodies_are_quoted_printable) /* */
 {
     expect_quoted("Hello\nworld\n", "Hello\r\nworld\r\n");
     expect_quoted("no end", "no end\r\n");
@@ -134,7 +134,7 @@ Test(mime, lines_mail_programs_alter_are_protected)
     expect_quoted(".\n..\n.a\nFrom here\n", "=2E\r\n=2E.\r\n=2Ea\r\n=46rom here\r\n");
 }
 
-Test(mime, long_lines_are_broken_softly)
+Test(mime, long_lines_are_broken_softly) /* */
 {
     char text[4000];
     memset(text, 'x', sizeof(text));

@@ -72,7 +72,7 @@ Test(relay, every_mail_arrives_once)
     cr_expect_eq(count_files(folder), 0);
 }
 
-Test(relay, a_dead_letter_stops_no_other_and_may_be_tried_again)
+Test(relay, a_dead_letter_stops_no_other_and_may_be_tried_again) /* D-07 */
 {
     char id[24];
     start_mailers(1);
@@ -104,7 +104,7 @@ Test(relay, a_dead_letter_stops_no_other_and_may_be_tried_again)
         mailer_mails(&settings, 5, (char *[]){"mails", "--state", "delivered", "--limit", "3", NULL}), 0);
 }
 
-Test(relay, a_deferred_mail_waits_and_dies_at_last)
+Test(relay, a_deferred_mail_waits_and_dies_at_last) /* D-07 */
 {
     settings.mail_retry_for_ms = 3600000;
     start_mailers(1);
@@ -124,7 +124,7 @@ Test(relay, a_deferred_mail_waits_and_dies_at_last)
     cr_expect_eq(sink_mails(&sink), 0);
 }
 
-Test(relay, the_queue_waits_for_a_relay_that_is_away)
+Test(relay, the_queue_waits_for_a_relay_that_is_away) /* D-07 */
 {
     start_mailers(2);
     WAIT_FOR(all_ready);

@@ -71,7 +71,7 @@ static void expect_kept(const char *name, const char *text)
     cr_expect_str_eq(kept, text);
 }
 
-Test(smtp, a_mail_arrives_as_it_was_by_tls_to_one_recipient)
+Test(smtp, a_mail_arrives_as_it_was_by_tls_to_one_recipient) /* */
 {
     cr_assert_eq(send_one(), SMTP_SENT, "%s", report.reason);
     cr_expect_str_eq(report.reason, "");
@@ -79,7 +79,7 @@ Test(smtp, a_mail_arrives_as_it_was_by_tls_to_one_recipient)
     expect_kept("1.envelope", "no-reply@busi.test\nann@example.com\nbusi.test\ntls\n-\n");
 }
 
-Test(smtp, lines_of_dots_end_no_mail)
+Test(smtp, lines_of_dots_end_no_mail) /* */
 {
     const char *text = "Subject: x\r\n\r\n.\r\n..\r\n.\r\n.x\r\nMAIL FROM:<eve@x.org>\r\n.\r\n";
     cr_assert_eq(send_text(text), SMTP_SENT, "%s", report.reason);
@@ -88,7 +88,7 @@ Test(smtp, lines_of_dots_end_no_mail)
     cr_expect_eq(sink_mails(&sink), 2, "the text was one mail");
 }
 
-Test(smtp, what_a_user_says_cannot_end_a_mail)
+Test(smtp, what_a_user_says_cannot_end_a_mail) /* */
 {
     static const char *const logins[] = {".", "..", "\xe2\x80\xa8.", "a =0D=0A.=0D=0A b", "ann\\r\\n.\\r\\n"};
     struct mail_setup setup = {.base_url = BUSI_STR("https://busi.example"),
@@ -115,7 +115,7 @@ Test(smtp, what_a_user_says_cannot_end_a_mail)
     mail_templates_free(&setup.templates);
 }
 
-Test(smtp, a_refused_mail_is_never_sent_and_a_deferred_one_later)
+Test(smtp, a_refused_mail_is_never_sent_and_a_deferred_one_later) /* D-07 */
 {
     static const char *const steps[] = {"mail", "rcpt", "data", "end"};
     static const struct {
@@ -138,7 +138,7 @@ Test(smtp, a_refused_mail_is_never_sent_and_a_deferred_one_later)
     cr_expect_eq(send_one(), SMTP_SENT, "%s", report.reason);
 }
 
-Test(smtp, a_relay_that_takes_nobody_is_no_mails_fault)
+Test(smtp, a_relay_that_takes_nobody_is_no_mails_fault) /* D-07 */
 {
     static const char *const modes[] = {"banner 554 5.3.2 no service\n",
                                         "banner 421 4.3.2 later\n",
@@ -162,7 +162,7 @@ Test(smtp, a_relay_that_takes_nobody_is_no_mails_fault)
     cr_expect_eq(send_one(), SMTP_NO_RELAY);
 }
 
-Test(smtp, silence_ends_in_time)
+Test(smtp, silence_ends_in_time) /* D-07 */
 {
     static const char *const modes[] = {"mail stall\n", "rcpt stall\n", "data stall\n", "end stall\n"};
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes)[0]; i++) {
@@ -178,7 +178,7 @@ Test(smtp, silence_ends_in_time)
     cr_expect_leq(busi_now_ms() - began_ms, 2000 + SLACK_MS);
 }
 
-Test(smtp, replies_are_bounded)
+Test(smtp, replies_are_bounded) /* */
 {
     static const char *const steps[] = {"banner", "ehlo", "mail", "rcpt", "data", "end"};
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps)[0]; i++) {
@@ -204,7 +204,7 @@ Test(smtp, reasons_are_fit_for_a_log)
     cr_expect_str_eq(report.reason, "550 5.1.1  [31mred      end");
 }
 
-Test(smtp, nothing_goes_in_the_clear)
+Test(smtp, nothing_goes_in_the_clear) /* X-14 X-15 D-07 */
 {
     static const struct {
         const char *modes, *why;
@@ -263,7 +263,7 @@ Test(smtp, a_user_is_named_when_asked_for)
     expect_kept("1.envelope", "no-reply@busi.test\nann@example.com\nbusi.test\ntls\nbusi\n");
 }
 
-Test(smtp, a_connection_is_kept_and_made_anew)
+Test(smtp, a_connection_is_kept_and_made_anew) /* D-07 */
 {
     cr_assert_eq(send_one(), SMTP_SENT);
     cr_expect(smtp_session_connected(session));

@@ -193,7 +193,7 @@ Test(templates, a_folder_that_is_not_there_is_no_matter)
     cr_expect_str_eq(parts.language, "de");
 }
 
-Test(templates, languages_are_names_and_no_paths)
+Test(templates, languages_are_names_and_no_paths) /* */
 {
     cr_expect(mail_language_valid(BUSI_STR("en")));
     cr_expect(mail_language_valid(BUSI_STR("zh-Hant-TW")));

@@ -24,7 +24,7 @@ Test(config_lines, blank_lines_and_comments_say_nothing)
     cr_expect_not(busi_config_lines_next(&lines));
 }
 
-Test(config_lines, a_byte_order_mark_and_crlf_are_fine)
+Test(config_lines, a_byte_order_mark_and_crlf_are_fine) /* D-08 */
 {
     struct busi_config_lines lines = lines_of("\xef\xbb\xbfhttp_port = 1\r\nb=2\r\n");
     expect_pair(&lines, 1, "http_port", "1");
@@ -52,7 +52,7 @@ Test(config_lines, wrong_lines_are_named_and_the_next_is_read)
     expect_pair(&lines, 5, "ok", "1");
 }
 
-Test(config_lines, a_nul_byte_is_an_error)
+Test(config_lines, a_nul_byte_is_an_error) /* D-08 */
 {
     struct busi_config_lines lines;
     busi_config_lines_init(&lines, BUSI_STR("a = b\0c\nd = 1"));

@@ -259,7 +259,7 @@ Test(settings, what_scripts_and_kubernetes_set_is_ignored)
                 "BUSI_AUTH_PORT=80");
 }
 
-Test(settings, a_secret_comes_from_a_file_without_its_last_line_end)
+Test(settings, a_secret_comes_from_a_file_without_its_last_line_end) /* D-08 */
 {
     char entry[160];
     snprintf(entry, sizeof(entry), "BUSI_JWT_SECRET_FILE=%s", write_text("jwt", "s3cret\n"));
@@ -274,7 +274,7 @@ Test(settings, a_secret_comes_from_a_file_without_its_last_line_end)
     expect_text(settings.jwt_secret, "windows");
 }
 
-Test(settings, a_secret_file_that_cannot_be_read_is_named)
+Test(settings, a_secret_file_that_cannot_be_read_is_named) /* D-08 */
 {
     char entry[160];
     cr_assert_not(READ(BUSI_USER_A, NULL, "BUSI_JWT_SECRET_FILE=/nowhere/jwt"));
@@ -293,7 +293,7 @@ Test(settings, a_secret_file_that_cannot_be_read_is_named)
     cr_expect_not_null(strstr(said(), "is not a regular file"), "%s", errors.ptr);
 }
 
-Test(settings, a_secret_is_never_repeated_in_an_error)
+Test(settings, a_secret_is_never_repeated_in_an_error) /* D-08 */
 {
     char entry[160], big[2100];
     snprintf(entry, sizeof(entry), "BUSI_JWT_SECRET_FILE=%s", write_file("jwt", "hush\0hush", 9));
@@ -320,7 +320,7 @@ Test(settings, nothing_is_given_twice)
     cr_expect_not_null(strstr(said(), "BUSI_JWT_SECRET_FILE: is given twice"), "%s", errors.ptr);
 }
 
-Test(settings, a_wrong_file_is_named_with_its_line)
+Test(settings, a_wrong_file_is_named_with_its_line) /* D-08 */
 {
     char want[1024];
     const char *file = write_text("a.conf", "# x\nhttp_prot = 1\nnonsense\nhttp_port = 70000\nvar = 1\n");
@@ -335,7 +335,7 @@ Test(settings, a_wrong_file_is_named_with_its_line)
     cr_expect_not_null(strstr(said(), "/nowhere/a.conf: cannot read the configuration: No such file"));
 }
 
-Test(settings, a_file_of_ten_mebibytes_is_refused)
+Test(settings, a_file_of_ten_mebibytes_is_refused) /* D-08 */
 {
     size_t n = 10 * 1024 * 1024;
     char *bytes = malloc(n);

@@ -125,7 +125,7 @@ static void says_what_failed(struct fixture *f)
     cr_assert_eq(code1(f, FIND, "a"), BUSI_OK);
 }
 
-Test(pg, says_what_failed)
+Test(pg, says_what_failed) /* D-04 */
 {
     run_with_pg(&fixture, says_what_failed);
 }

@@ -324,7 +324,7 @@ static void none_answered_in_time(struct world *w)
     cr_assert(busi_str_eq(reply.text, BUSI_STR("mine")));
 }
 
-Test(redis, late_replies_of_several_reach_nobody, .timeout = 20)
+Test(redis, late_replies_of_several_reach_nobody, .timeout = 20) /* D-02 */
 {
     run_with(server(), 1000, none_answered_in_time);
 }

@@ -36,44 +36,44 @@ static void expect_refused(const char *says)
     peer_stop(&peer);
 }
 
-Test(redis_hostile, a_huge_array)
+Test(redis_hostile, a_huge_array) /* D-01 */
 {
     expect_refused("*2000000000\r\n:1\r\n");
 }
 
-Test(redis_hostile, an_array_past_every_number)
+Test(redis_hostile, an_array_past_every_number) /* D-01 */
 {
     expect_refused("*4294967295\r\n:1\r\n");
 }
 
-Test(redis_hostile, many_large_arrays)
+Test(redis_hostile, many_large_arrays) /* D-01 */
 {
     expect_refused("*40000\r\n*40000\r\n");
 }
 
-Test(redis_hostile, a_huge_bulk)
+Test(redis_hostile, a_huge_bulk) /* D-01 */
 {
     static char says[(1 << 21) + 16] = "$536870912\r\n";
     memset(says + 12, 'x', sizeof says - 13);
     expect_refused(says);
 }
 
-Test(redis_hostile, a_bulk_of_negative_length)
+Test(redis_hostile, a_bulk_of_negative_length) /* D-01 */
 {
     expect_refused("$-2\r\n");
 }
 
-Test(redis_hostile, deep_nesting)
+Test(redis_hostile, deep_nesting) /* D-01 */
 {
     expect_refused("*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n");
 }
 
-Test(redis_hostile, what_is_no_reply)
+Test(redis_hostile, what_is_no_reply) /* D-01 */
 {
     expect_refused("HTTP/1.1 400 Bad Request\r\n\r\n");
 }
 
-Test(redis_hostile, a_push_of_another_protocol)
+Test(redis_hostile, a_push_of_another_protocol) /* D-01 */
 {
     expect_refused(">2\r\n$10\r\ninvalidate\r\n*0\r\n");
 }
@@ -86,7 +86,7 @@ static void more_than_asked(struct world *w)
     cr_assert(wait_ready(w, false, 1000));
 }
 
-Test(redis_hostile, two_replies_to_one_command)
+Test(redis_hostile, two_replies_to_one_command) /* D-01 */
 {
     struct peer peer;
     peer_start(&peer, lies, "$1\r\na\r\n$1\r\nb\r\n");
@@ -101,7 +101,7 @@ static void says_unavailable(struct world *w)
     cr_assert_eq(run(w, "GET it", &reply), BUSI_UNAVAILABLE);
 }
 
-Test(redis_hostile, states_of_the_server)
+Test(redis_hostile, states_of_the_server) /* D-01 */
 {
     static const char *const states[] = {"-LOADING Redis is loading the dataset in memory\r\n",
                                          "-READONLY You can't write against a read only replica.\r\n",
@@ -134,7 +134,7 @@ static void never_ready(struct world *w)
     cr_assert_not(wait_ready(w, true, 400));
 }
 
-Test(redis_hostile, greetings_that_are_refused)
+Test(redis_hostile, greetings_that_are_refused) /* D-01 */
 {
     static const char *const greetings[] = {"PING=-LOADING Redis is loading the dataset in memory\r\n",
                                             "PING=-NOAUTH Authentication required.\r\n",
@@ -232,7 +232,7 @@ static void never_mixed(struct world *w)
     }
 }
 
-Test(redis_hostile, a_late_reply_reaches_nobody)
+Test(redis_hostile, a_late_reply_reaches_nobody) /* D-02 */
 {
     struct peer peer;
     peer_start(&peer, answers_late, NULL);
