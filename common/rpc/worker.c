@@ -181,7 +181,7 @@ static void check_pings(struct busi_worker *worker, int64_t now_ms)
         note_state(worker, "worker_silent");
         worker->heard = false;
         lose_all(worker);
-    } else if (worker->missed > 0) {
+    } else if (worker->missed > 0 && now_ms - worker->heard_ms > QUIET_MS) { /* else it is only far away */
         lose_movable(worker, now_ms);
     }
     ping(worker, now_ms);
