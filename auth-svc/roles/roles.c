@@ -20,12 +20,13 @@ struct busi_str auth_role_key(struct busi_arena *arena, struct busi_str name)
 /* ---- listing ---- */
 
 /* What $1 and $2 are; a name that can be no role's lists nothing. */
-static bool filter(struct busi_arena *arena, const struct busi_list_roles_request *in,
-                   struct busi_str params[2])
+static enum busi_code filter(struct busi_call *call, const struct busi_list_roles_request *in,
+                             struct busi_str params[2])
 {
-    params[0] = in->name.ptr ? auth_role_key(arena, in->name) : (struct busi_str){0};
-    params[1] = in->name_like.ptr ? auth_name_key(arena, in->name_like) : (struct busi_str){0};
-    return (params[0].ptr || !in->name.ptr) && (params[1].ptr || !in->name_like.ptr);
+    params[0] = in->name.ptr ? auth_role_key(&call->arena, in->name) : (struct busi_str){0};
+    if (in->name.ptr && !params[0].ptr)
+        return auth_no_memory(call);
+    return auth_listing_pattern(call, "name_like", in->name_like, &params[1]);
 }
 
 enum busi_code auth_list_roles(struct auth *self, struct busi_call *call,
@@ -34,9 +35,9 @@ enum busi_code auth_list_roles(struct auth *self, struct busi_call *call,
     struct busi_pg_result result;
     struct busi_str params[5] = {[2] = in->descending ? BUSI_STR("t") : BUSI_STR("f")};
     void *items;
-    if (!filter(&call->arena, in, params))
-        return auth_no_memory(call);
-    enum busi_code code = auth_listing_page(call, in->limit, in->offset, params + 3);
+    enum busi_code code = filter(call, in, params);
+    if (code == BUSI_OK)
+        code = auth_listing_page(call, in->limit, in->offset, params + 3);
     if (code != BUSI_OK)
         return code;
     code = busi_pg_run(self->pg, AUTH_LIST_ROLES, params, call->until_ms, &result);
@@ -62,9 +63,8 @@ enum busi_code auth_count_roles(struct auth *self, struct busi_call *call,
                                 const struct busi_list_roles_request *in, struct busi_count_reply *out)
 {
     struct busi_str params[2];
-    if (!filter(&call->arena, in, params))
-        return auth_no_memory(call);
-    return count(self, call, AUTH_COUNT_ROLES, params, out);
+    enum busi_code code = filter(call, in, params);
+    return code == BUSI_OK ? count(self, call, AUTH_COUNT_ROLES, params, out) : code;
 }
 
 /* ---- changing ---- */
