@@ -115,7 +115,7 @@ def test_x01_x16_x17_nothing_else_takes_them_for_anything(token, root):
 
 
 # ---- X-16 ----
-KEY = re.compile(r"busi:(s:\{[\w-]{22}\}|[un]:\{\d+\}|l:\{limits\}:[\w:-]{1,100}|watchers|ended|journal|retired)")
+KEY = re.compile(r"busi:(s:\{[\w-]{11,22}\}|[un]:\{\d+\}|l:\{limits\}:[\w:-]{1,100}|watchers|ended|journal|retired)")
 
 
 def redis(*words):
