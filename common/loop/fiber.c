@@ -29,6 +29,7 @@ struct busi_fiber {
     enum state state;             /* of its life */
     enum busi_woken woken_by;     /* when WOKEN: what its wait returns */
     bool wake_pending;            /* woken while it ran: the next wait returns at once */
+    bool committed;               /* is not cut short any more */
     bool warm;                    /* its stack has memory */
     struct busi_stack stack;      /* owned */
 };
@@ -53,6 +54,13 @@ static _Thread_local struct busi_fiber *running;
 
 static void resume(void *arg);
 
+/* It waits, and its time has come. */
+static void time_out(struct busi_fiber *fiber)
+{
+    busi_fiber_wake(fiber);
+    fiber->woken_by = BUSI_TIMED_OUT;
+}
+
 /* Deadlines almost never pass, so a wait only notes its own (see wait_until()); when the earliest is reached
  * all are looked at, and the earliest of those still waiting is the next to look at. */
 static void sweep(void *arg)
@@ -66,9 +74,7 @@ static void sweep(void *arg)
                 fibers->sweep_ms = fibers->until_ms[i];
             continue;
         }
-        struct busi_fiber *fiber = fibers->made[i];
-        busi_fiber_wake(fiber);
-        fiber->woken_by = BUSI_TIMED_OUT;
+        time_out(fibers->made[i]);
     }
     busi_timer_set(fibers->sweep, fibers->sweep_ms);
 }
@@ -186,7 +192,7 @@ bool busi_fiber_start(struct busi_fibers *fibers, busi_loop_fn *fn, void *arg)
     busi_metric_add(BUSI_METRIC_fibers_busy, 1);
     fiber->fn = fn;
     fiber->arg = arg;
-    fiber->wake_pending = false;
+    fiber->wake_pending = fiber->committed = false;
     fiber->warm = true;
     busi_context_make(&fiber->context, &fiber->stack, begin, fiber);
     resume(fiber);
@@ -238,6 +244,22 @@ void busi_fiber_wake(struct busi_fiber *fiber)
     case IDLE:
         return;
     }
+}
+
+void busi_fiber_commit(void)
+{
+    assert(running);
+    running->committed = true;
+}
+
+bool busi_fiber_cancel(struct busi_fiber *fiber)
+{
+    assert(!running);
+    if (fiber->committed)
+        return false;
+    if (fiber->state == WAITING)
+        time_out(fiber);
+    return true;
 }
 
 void busi_fiber_sleep(int64_t ms)

@@ -31,5 +31,10 @@ enum busi_woken busi_fiber_wait(int64_t until_ms);
  * before end-of-turn (past a bound of fibers per turn: in the next). Twice is once. Of a fiber that has
  * ended it does nothing, but fibers are used again: do not keep the pointer past the wait. */
 void busi_fiber_wake(struct busi_fiber *fiber);
+/* The running fiber has begun what must be done to its end: busi_fiber_cancel() no longer cuts it short. */
+void busi_fiber_commit(void);
+/* Ends the fiber's wait as if its time had come; whether it waits again is for its work to decide. False: it
+ * has committed itself, and goes on. From outside of any fiber. */
+[[nodiscard]] bool busi_fiber_cancel(struct busi_fiber *fiber);
 /* A pause that a wake does not end (nor is it lost). */
 void busi_fiber_sleep(int64_t ms);

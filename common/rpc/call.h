@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/code.h"
 #include "wire/messages.h"
+#include <stdatomic.h>
 
 /* The client at the edge, as the gateway saw it. Each may be absent; one of another form is refused by the
  * receiver with the whole call, so who fills it checks it. */
@@ -28,7 +29,11 @@ struct busi_call {
     struct busi_str idempotency_key; /* <= 255 bytes, or absent */
     struct busi_origin origin;       /* of the request this serves; empty within the house */
 
-    bool urgent; /* client side: goes out although the worker has as many calls as it may have */
+    /* client side */
+    bool urgent;               /* goes out although the worker has as many calls as it may have */
+    int client_fd;             /* socket of the client that waits for it all, which may hang up; 0: none */
+    atomic_bool called_off;    /* busi_rpc_cancel() */
+    _Atomic(uint64_t) waiting; /* id of the call that is waited for; 0: none */
 
     /* why it failed; goes into the reply */
     struct busi_str message; /* for developers, never with personal data */

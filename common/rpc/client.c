@@ -1,5 +1,6 @@
 #include "rpc/client.h"
-#include "rpc/client_call.h"
+#include "rpc/client_internal.h"
+#include "rpc/client_metrics.h"
 #include "rpc/client_workers.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -7,6 +8,8 @@
 enum {
     MOST_CALLS = 16384, /* waiting at once, over all workers */
     MOST_BEST = 64,     /* workers that are chosen between */
+    PAUSE_MS = 20,      /* the first pause is shorter than this, the second than twice as long ... */
+    PAUSE_MOST_MS = 250
 };
 
 struct busi_rpc_client {
@@ -18,6 +21,7 @@ struct busi_rpc_client {
     bool closed;                         /* owner has left; calls fail */
     atomic_size_t users;                 /* owner, calls under way, posts under way; the last one frees */
     atomic_int tokens;                   /* retry budget, in tenths */
+    _Atomic(uint64_t) pauses;            /* how many there were, from a random number on */
 };
 
 /* ---- life of the struct ---- */
@@ -135,7 +139,49 @@ void busi_rpc_client_submit(struct busi_rpc_client *client, struct busi_pending 
     busi_loop_post_node(client->loop, &pending->post);
 }
 
-/* A retry costs ten calls: when everything fails, retries add a tenth to the load and no more. */
+struct call_off {
+    struct busi_rpc_client *client;
+    uint64_t id; /* of the call */
+};
+
+static void on_call_off(void *arg)
+{
+    struct call_off *off = arg;
+    struct busi_pending *pending = busi_pending_find(off->client->pool, off->id);
+    if (pending)
+        busi_worker_cancel(pending);
+    leave(off->client);
+    free(off);
+}
+
+bool busi_rpc_client_call_off(struct busi_rpc_client *client, uint64_t id)
+{
+    struct call_off *off = malloc(sizeof *off);
+    if (!off)
+        return false;
+    *off = (struct call_off){.client = client, .id = id};
+    busi_rpc_client_enter(client);
+    if (busi_loop_post(client->loop, on_call_off, off)) /* comes there after the call itself */
+        return true;
+    busi_rpc_client_leave(client);
+    free(off);
+    return false;
+}
+
+/* Anything up to twice as long each time, so that those who lost a worker together do not come together. */
+int64_t busi_rpc_client_pause_ms(struct busi_rpc_client *client, int n)
+{
+    int64_t most_ms = PAUSE_MS << (n < 8 ? n : 8);
+    if (most_ms > PAUSE_MOST_MS)
+        most_ms = PAUSE_MOST_MS;
+    /* splitmix64 */
+    uint64_t x = atomic_fetch_add(&client->pauses, 1) * 0x9E3779B97F4A7C15;
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9;
+    x = (x ^ x >> 27) * 0x94D049BB133111EB;
+    return (int64_t)((x ^ x >> 31) % (uint64_t)most_ms);
+}
+
+/* A retry costs ten calls that went well: when everything fails, retries come to an end. */
 enum { TOKENS_MOST = 1000, TOKENS_PER_RETRY = 10 };
 
 void busi_rpc_client_earn(struct busi_rpc_client *client)
@@ -175,7 +221,8 @@ struct busi_rpc_client *busi_rpc_client_new(struct busi_loop *loop,
     client->random = (uint64_t)busi_wall_us() * 2 + 1;
     atomic_init(&client->users, 1);
     atomic_init(&client->tokens, TOKENS_MOST);
-    busi_rpc_client_histograms();
+    atomic_init(&client->pauses, client->random);
+    busi_client_metrics_make();
     client->pool = busi_pendings_new(MOST_CALLS);
     if (client->pool)
         client->workers = busi_client_workers_new(loop, options, client->pool, error);

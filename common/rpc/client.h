@@ -5,6 +5,7 @@
 #include "loop/fiber.h"
 #include "rpc/curve.h"
 #include "rpc/methods.h"
+#include "rpc/worker_state.h"
 
 struct busi_rpc_client;
 struct busi_rpc_target {
@@ -17,6 +18,10 @@ struct busi_rpc_client_options {
     size_t n_targets;
     struct busi_curve *curve; /* NULL: plain, for tests only */
     size_t max_in_flight;     /* per worker; past it RESOURCE_EXHAUSTED */
+    /* Told of each change of each worker, as soon as the worker says so; on the loop's thread, or on that
+     * which frees the client. May be NULL. */
+    busi_worker_state_fn *on_state;
+    void *on_state_arg;
 };
 [[nodiscard]] struct busi_rpc_client *busi_rpc_client_new(struct busi_loop *loop,
                                                           const struct busi_rpc_client_options *options,
@@ -28,9 +33,16 @@ bool busi_rpc_client_ready(const struct busi_rpc_client *client);
 
 /* One call, done by min(call->until_ms, now + the method's timeout). On OK out is filled (texts and lists in
  * call->arena). Otherwise call->message, violations and retry_after_ms say why:
- * UNAVAILABLE (no worker, or it died), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, or the service's own code. */
+ * UNAVAILABLE (no worker, or it died), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, CANCELLED (by
+ * busi_rpc_cancel(), or its client has hung up), or the service's own code. Whoever leaves early, also at a
+ * deadline, tells the worker. */
 [[nodiscard]] enum busi_code busi_rpc_call(struct busi_rpc_client *client, struct busi_call *call,
                                            enum busi_method_id method, const void *in, void *out);
+
+/* Another thread than the one that waits in busi_rpc_call(), or another fiber: the call is CANCELLED at once,
+ * and its worker drops what it has not written yet. So is any later call with this struct busi_call, which
+ * must outlive this function. False: out of memory, it runs on to its end. */
+[[nodiscard]] bool busi_rpc_cancel(struct busi_rpc_client *client, struct busi_call *call);
 
 /* Typed: busi_rpc_auth_sign_in(client, call, &request, &reply). */
 #define METHOD(service, name, wire, request, reply, retry, timeout)                                          \

@@ -1,35 +1,15 @@
-#include "rpc/client_call.h"
 #include "base/metrics.h"
+#include "rpc/client_internal.h"
+#include "rpc/client_metrics.h"
 #include "rpc/envelope.h"
 #include "rpc/worker.h"
-#include <pthread.h>
+#include <time.h>
 
 enum {
     ATTEMPTS = 3,
     LEAST_MS = 5, /* a retry with less is pointless */
     RETRY_AFTER_MS = 1000
 };
-
-/* ---- metrics ---- */
-
-static struct busi_histogram *histograms[BUSI_METHODS];
-
-static void make_histograms(void)
-{
-    for (int i = 0; i < BUSI_METHODS; i++) {
-        histograms[i] =
-            busi_histogram_new("busi_rpc_client_duration_seconds", "Calls made, with their retries", "method",
-                               busi_method_get((enum busi_method_id)i)->wire);
-        if (histograms[i])
-            busi_histogram_code_names(histograms[i], busi_code_name);
-    }
-}
-
-void busi_rpc_client_histograms(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_histograms);
-}
 
 /* ---- the answer ---- */
 
@@ -100,6 +80,11 @@ static enum busi_code take_answer(struct busi_call *call, struct busi_pending *p
     return busi_call_fail(call, BUSI_INTERNAL, "malformed reply body");
 }
 
+static enum busi_code called_off(struct busi_call *call)
+{
+    return busi_call_fail(call, BUSI_CANCELLED, "called off");
+}
+
 static enum busi_code answer_of(struct busi_call *call, struct busi_pending *pending,
                                 const struct busi_method *method, void *out)
 {
@@ -110,6 +95,8 @@ static enum busi_code answer_of(struct busi_call *call, struct busi_pending *pen
         busi_metric_add(BUSI_METRIC_rpc_shed, 1);
         call->retry_after_ms = RETRY_AFTER_MS;
         return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "every worker is full");
+    case BUSI_CALLED_OFF:
+        return called_off(call);
     case BUSI_LOST:
         call->retry_after_ms = RETRY_AFTER_MS;
         return busi_call_fail(call, BUSI_UNAVAILABLE, "the worker is gone");
@@ -162,8 +149,9 @@ static enum busi_code await(struct attempt *a)
 {
     struct busi_pending *pending = a->pending;
     struct busi_pendings *pool = busi_rpc_client_pool(a->client);
-    bool by_fiber = pending->fiber != NULL;
-    if (!busi_pending_wait(pending)) {
+    bool by_fiber = pending->fiber != NULL, done = busi_pending_wait(pending);
+    atomic_store_explicit(&a->call->waiting, 0, memory_order_relaxed);
+    if (!done) {
         if (by_fiber) { /* of a thread's slot the loop takes care */
             busi_worker_forget(pending);
             busi_pending_give(pool, pending);
@@ -183,6 +171,13 @@ static enum busi_code dispatch(struct attempt *a, struct busi_pending *pending, 
         return busi_call_fail(a->call, BUSI_INVALID_ARGUMENT, "the request cannot be encoded");
     }
     a->pending = pending;
+    /* in this order, as busi_rpc_cancel() does it the other way round: one sees the other */
+    atomic_store(&a->call->waiting, busi_pending_id(pending));
+    if (atomic_load(&a->call->called_off)) {
+        atomic_store(&a->call->waiting, 0);
+        busi_pending_give(busi_rpc_client_pool(a->client), pending);
+        return called_off(a->call);
+    }
     busi_rpc_client_submit(a->client, pending);
     return BUSI_OK;
 }
@@ -195,6 +190,9 @@ static enum busi_code ask(struct attempt *a)
     a->call->retry_after_ms = 0;
     a->call->n_violations = 0;
     a->call->quota = (struct busi_quota){0};
+    if (a->call->until_ms <
+        a->until_ms) /* also since the attempt before: whoever made the call has been cut short */
+        a->until_ms = a->call->until_ms;
     int64_t left_ms = a->until_ms - busi_now_ms();
     if (left_ms <= 0)
         return too_late(a->call);
@@ -210,6 +208,7 @@ static enum busi_code ask(struct attempt *a)
     pending->target = target;
     pending->until_ms = a->until_ms;
     pending->urgent = a->call->urgent;
+    pending->client_fd = a->call->client_fd;
     pending->idempotent = a->method->retry == BUSI_IDEMPOTENT;
     return dispatch(a, pending, left_ms);
 }
@@ -220,6 +219,28 @@ static enum busi_code ask_and_wait(struct attempt *a)
     return code == BUSI_OK ? await(a) : code;
 }
 
+static void sleep_ms(int64_t ms)
+{
+    if (busi_fiber_self())
+        busi_fiber_sleep(ms);
+    else
+        nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+/* The outcome of the n-th attempt came to nothing: may there be another, and is there time? Then that for a
+ * pause is over, too. */
+static bool once_more(const struct attempt *a, int n)
+{
+    if (!a->again || n + 1 >= ATTEMPTS)
+        return false;
+    int64_t pause_ms = busi_rpc_client_pause_ms(a->client, n);
+    if (a->until_ms - busi_now_ms() < pause_ms + LEAST_MS || !busi_rpc_client_may_retry(a->client))
+        return false;
+    busi_metric_add(BUSI_METRIC_rpc_retries, 1);
+    sleep_ms(pause_ms);
+    return true;
+}
+
 enum busi_code busi_rpc_call(struct busi_rpc_client *client, struct busi_call *call,
                              enum busi_method_id method, const void *in, void *out)
 {
@@ -227,19 +248,20 @@ enum busi_code busi_rpc_call(struct busi_rpc_client *client, struct busi_call *c
     struct attempt a = {
         .client = client, .call = call, .method = busi_method_get(method), .in = in, .out = out};
     a.until_ms = began_us / 1000 + a.method->timeout_ms;
-    if (call->until_ms < a.until_ms)
-        a.until_ms = call->until_ms;
     busi_rpc_client_enter(client);
-    busi_rpc_client_earn(client);
     enum busi_code code = ask_and_wait(&a);
-    for (int i = 1; i < ATTEMPTS && a.again; i++) {
-        if (a.until_ms - busi_now_ms() < LEAST_MS || !busi_rpc_client_may_retry(client))
-            break;
-        busi_metric_add(BUSI_METRIC_rpc_retries, 1);
+    for (int n = 0; once_more(&a, n); n++)
         code = ask_and_wait(&a);
-    }
+    if (code != BUSI_UNAVAILABLE && code != BUSI_DEADLINE_EXCEEDED)
+        busi_rpc_client_earn(client);
     busi_rpc_client_leave(client);
-    if (histograms[method])
-        busi_histogram_observe(histograms[method], busi_now_us() - began_us, code);
+    busi_client_metrics_observe(method, busi_now_us() - began_us, code);
     return code;
+}
+
+bool busi_rpc_cancel(struct busi_rpc_client *client, struct busi_call *call)
+{
+    atomic_store(&call->called_off, true);
+    uint64_t id = atomic_load(&call->waiting);
+    return id == 0 || busi_rpc_client_call_off(client, id);
 }

@@ -22,10 +22,12 @@ struct name {
 };
 
 struct busi_client_workers {
-    struct busi_loop *loop;     /* borrowed */
-    struct busi_curve *curve;   /* borrowed; NULL: plain */
-    struct busi_pendings *pool; /* borrowed */
-    size_t max_in_flight;       /* per worker */
+    struct busi_loop *loop;         /* borrowed */
+    struct busi_curve *curve;       /* borrowed; NULL: plain */
+    struct busi_pendings *pool;     /* borrowed */
+    size_t max_in_flight;           /* per worker */
+    busi_worker_state_fn *on_state; /* of the options */
+    void *on_state_arg;
     struct busi_target targets[MOST_TARGETS];
     size_t n_targets; /* of them */
     struct name names[BUSI_MOST_ENDPOINTS];
@@ -69,21 +71,30 @@ static bool keep_worker(struct busi_target *target, uint32_t ipv4, uint16_t port
     return found;
 }
 
+/* Each call may be followed by its cancelling. */
+static int most_queued(const struct busi_client_workers *all)
+{
+    return 2 * ((int)all->max_in_flight + BUSI_URGENT_MOST) + PINGS_MOST;
+}
+
 /* NULL, and said why in the log: could not. */
 static struct busi_worker *open_worker(struct busi_client_workers *all, const struct busi_target *target,
                                        uint32_t ipv4, uint16_t port, bool next_key)
 {
     const char *error;
-    struct busi_worker *worker = busi_worker_open(
-        &(struct busi_worker_options){.loop = all->loop,
-                                      .pool = all->pool,
-                                      .curve = all->curve,
-                                      .key_file = target->key_file,
-                                      .next_key = next_key,
-                                      .most_queued = (int)all->max_in_flight + BUSI_URGENT_MOST + PINGS_MOST,
-                                      .ipv4 = ipv4,
-                                      .port = port},
-        &error);
+    struct busi_worker *worker =
+        busi_worker_open(&(struct busi_worker_options){.loop = all->loop,
+                                                       .pool = all->pool,
+                                                       .curve = all->curve,
+                                                       .key_file = target->key_file,
+                                                       .next_key = next_key,
+                                                       .most_queued = most_queued(all),
+                                                       .service = target->service,
+                                                       .on_state = all->on_state,
+                                                       .on_state_arg = all->on_state_arg,
+                                                       .ipv4 = ipv4,
+                                                       .port = port},
+                         &error);
     if (!worker)
         busi_log(BUSI_ERR, "worker_not_opened", BUSI_C("service", target->service), BUSI_C("why", error));
     return worker;
@@ -199,6 +210,8 @@ static void tick_target(struct busi_client_workers *all, struct busi_target *tar
         if (busi_worker_leaves(worker))
             busi_resolver_hurry(all->resolver);
         if (worker->retired && worker->in_flight == 0 && (named || !worker->up)) {
+            if (successor(target, worker)) /* it is no worker that goes, just its old keys */
+                worker->on_state = NULL;
             *at = worker->next;
             busi_worker_close(&worker);
             continue;
@@ -278,6 +291,8 @@ struct busi_client_workers *busi_client_workers_new(struct busi_loop *loop,
     all->curve = options->curve;
     all->pool = pool;
     all->max_in_flight = options->max_in_flight;
+    all->on_state = options->on_state;
+    all->on_state_arg = options->on_state_arg;
     busi_arena_init(&all->text, 65536);
     *error = add_targets(all, options);
     if (!*error)

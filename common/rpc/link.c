@@ -139,13 +139,20 @@ bool busi_link_send(void *link, struct busi_frame *frame)
     return send_part(link, frame, 0);
 }
 
-bool busi_link_send_to(void *link, const struct busi_peer *peer, struct busi_frame *frame)
+bool busi_peer_same(const struct busi_peer *a, const struct busi_peer *b)
+{
+    return a->len == b->len && memcmp(a->id, b->id, a->len) == 0;
+}
+
+enum busi_sent busi_link_send_to(void *link, const struct busi_peer *peer, struct busi_frame *frame)
 {
     int rc;
     do
         rc = zmq_send(link, peer->id, peer->len, ZMQ_DONTWAIT | ZMQ_SNDMORE);
     while (rc < 0 && errno == EINTR);
-    return rc >= 0 && send_part(link, frame, 0);
+    if (rc < 0)
+        return errno == EHOSTUNREACH ? BUSI_SENT_TO_NOBODY : BUSI_SENT_NOT;
+    return send_part(link, frame, 0) ? BUSI_SENT : BUSI_SENT_NOT;
 }
 
 static bool receive_part(void *link, struct busi_frame *frame)

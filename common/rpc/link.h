@@ -37,7 +37,14 @@ struct busi_peer {
     uint8_t len;
     char id[255]; /* ZeroMQ routing id, made up by the server unless the client set one */
 };
-[[nodiscard]] bool busi_link_send_to(void *link, const struct busi_peer *peer, struct busi_frame *frame);
+bool busi_peer_same(const struct busi_peer *a, const struct busi_peer *b);
+enum busi_sent {
+    BUSI_SENT,
+    BUSI_SENT_NOT,
+    BUSI_SENT_TO_NOBODY
+}; /* NOT: its pipe is full; NOBODY: it is gone */
+[[nodiscard]] enum busi_sent busi_link_send_to(void *link, const struct busi_peer *peer,
+                                               struct busi_frame *frame);
 
 /* GARBAGE: a message of a wrong number of frames came and was dropped. Never waits. */
 enum busi_received { BUSI_RECEIVED_NOTHING, BUSI_RECEIVED, BUSI_RECEIVED_GARBAGE };

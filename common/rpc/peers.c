@@ -1,11 +1,6 @@
 #include "rpc/peers.h"
 #include <stdlib.h>
 
-static bool same(const struct busi_peer *a, const struct busi_peer *b)
-{
-    return a->len == b->len && memcmp(a->id, b->id, a->len) == 0;
-}
-
 static bool grow(struct busi_peers *peers)
 {
     size_t room = peers->room ? 2 * peers->room : 8;
@@ -17,23 +12,35 @@ static bool grow(struct busi_peers *peers)
     return true;
 }
 
-void busi_peers_note(struct busi_peers *peers, const struct busi_peer *peer, int64_t now_ms)
+bool busi_peers_note(struct busi_peers *peers, const struct busi_told *told, int64_t now_ms)
 {
-    size_t place = peers->n;
+    size_t place = peers->n, others = 0;
     for (size_t i = 0; i < peers->n; i++) {
-        if (same(&peers->list[i].peer, peer)) {
+        const struct busi_told *at = &peers->list[i];
+        bool same = busi_peer_same(&at->peer, &told->peer);
+        if (same && at->id == told->id) {
             place = i;
+            others = 0;
             break;
         }
-        if (now_ms - peers->list[i].seen_ms > BUSI_PEER_MS)
+        if (at->until_ms <= now_ms)
             place = i; /* gone: its place is free */
+        else
+            others += same;
     }
-    if (place == peers->room && !grow(peers))
-        return;
+    if (others >= BUSI_MOST_WATCHES || (place == peers->room && !grow(peers)))
+        return false;
     if (place == peers->n)
         peers->n++;
-    peers->list[place].peer = *peer;
-    peers->list[place].seen_ms = now_ms;
+    peers->list[place] = *told;
+    return true;
+}
+
+void busi_peers_forget(struct busi_peers *peers, const struct busi_peer *peer, uint64_t id)
+{
+    for (size_t i = 0; i < peers->n; i++)
+        if (peers->list[i].id == id && busi_peer_same(&peers->list[i].peer, peer))
+            peers->list[i].until_ms = 0;
 }
 
 void busi_peers_fini(struct busi_peers *peers)

@@ -13,7 +13,8 @@ enum busi_verdict {
     BUSI_REPLIED,   /* frame is the answer */
     BUSI_LOST,      /* sent, and no answer will come: it may have been done or not */
     BUSI_NO_WORKER, /* never sent: nobody is there */
-    BUSI_ALL_FULL   /* never sent: every worker has as much as it may have */
+    BUSI_ALL_FULL,  /* never sent: every worker has as much as it may have */
+    BUSI_CALLED_OFF /* its caller does not want the answer any more */
 };
 
 struct busi_pending {
@@ -29,6 +30,7 @@ struct busi_pending {
     int64_t until_ms;            /* nobody waits longer */
     bool idempotent;             /* may be sent twice */
     bool urgent;                 /* room is made for it */
+    int client_fd;               /* for whom it is: struct busi_call */
     enum busi_verdict verdict;   /* valid when done */
     /* the loop's, while in flight */
     uint64_t in_flight_id;              /* 0: not in flight */

@@ -1,6 +1,7 @@
 #include "rpc/server.h"
 #include "base/log.h"
-#include "rpc/peers.h"
+#include "base/metrics.h"
+#include "rpc/about.h"
 #include "rpc/server_call.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,65 +21,21 @@ struct busi_rpc_server {
     struct busi_rpc_server_options options; /* borrowed pointers */
     char endpoint[128];                     /* really bound */
     struct busi_loop *loop;                 /* borrowed */
-    void *link, *monitor;                   /* owned */
+    struct busi_calls calls;                /* with the link */
+    struct busi_about about;                /* answers rpc.* */
+    void *monitor;                          /* what happens to the link's connections; owned */
     struct busi_watch *watch, *events;      /* of both */
     struct busi_timer *look;                /* every LOOK_MS */
     struct busi_served_method *methods;     /* owned; endpoints and rpc.* */
     size_t n_methods;                       /* of them */
-    struct busi_served *unused;             /* list; owned */
-    struct busi_peers peers;                /* who pings */
-    size_t in_flight;                       /* calls not yet answered */
     uint64_t curve_turns;                   /* busi_curve_turns() of the last look */
     int deaf_looks;                         /* looks since that has grown */
     int64_t complained_ms;                  /* last log line about a stranger */
     int64_t looked_ms;                      /* when the loop last ran */
     int64_t stalled_ms;                     /* how long it stood still before stale_until_ms */
     int64_t stale_until_ms;                 /* until then what is read may have waited stalled_ms */
-    bool closed;                            /* freed by its owner; the last call in flight frees the rest */
-    bool draining;                          /* sends clients away */
+    bool somebody_left;                     /* a connection has ended since the last look */
 };
-
-/* ---- rpc.Health and rpc.Describe: answered here, so that they work when all fibers are busy ---- */
-
-static void send_reply(struct busi_rpc_server *server, const struct busi_peer *peer, uint64_t id,
-                       const struct busi_desc *desc, const void *message)
-{
-    struct busi_buf buf;
-    struct busi_call call = {0};
-    busi_buf_init(&buf, BUSI_RPC_MAX_REPLY);
-    busi_reply_encode(&buf, id, BUSI_OK, &call, desc, message);
-    busi_rpc_server_send(server, peer, &buf);
-    busi_buf_fini(&buf);
-}
-
-static void answer_health(struct busi_rpc_server *server, const struct busi_peer *peer, uint64_t id)
-{
-    const struct busi_rpc_server_options *o = &server->options;
-    struct busi_health_reply health = {.service = busi_str_of(o->service),
-                                       .version = BUSI_STR(BUSI_VERSION),
-                                       .ready = busi_rpc_server_ready(server),
-                                       .draining = server->draining,
-                                       .in_flight = (int64_t)server->in_flight - 1}; /* this one */
-    busi_peers_note(&server->peers, peer, busi_now_ms());
-    send_reply(server, peer, id, busi_desc_health_reply(), &health);
-}
-
-static void answer_describe(struct busi_rpc_server *server, const struct busi_peer *peer, uint64_t id)
-{
-    struct busi_method_info list[MOST_METHODS];
-    for (size_t i = 0; i < server->n_methods; i++) {
-        const struct busi_method *method = server->methods[i].method;
-        list[i] = (struct busi_method_info){.method = busi_str_of(method->wire),
-                                            .request = busi_str_of(method->request()->name),
-                                            .reply = busi_str_of(method->reply()->name),
-                                            .idempotent = method->retry == BUSI_IDEMPOTENT,
-                                            .timeout_ms = method->timeout_ms};
-    }
-    struct busi_describe_reply describe = {0};
-    describe.methods.items = list;
-    describe.methods.n = server->n_methods;
-    send_reply(server, peer, id, busi_desc_describe_reply(), &describe);
-}
 
 /* ---- what comes in ---- */
 
@@ -89,42 +46,6 @@ static const struct busi_served_method *find_method(const struct busi_rpc_server
         if (busi_str_eq(server->methods[i].wire, wire))
             return &server->methods[i];
     return NULL;
-}
-
-static struct busi_served *take(struct busi_rpc_server *server)
-{
-    struct busi_served *served = server->unused;
-    if (served)
-        server->unused = served->next;
-    else
-        served = malloc(sizeof *served);
-    if (!served)
-        return NULL;
-    served->server = server;
-    busi_frame_init(&served->frame);
-    server->in_flight++;
-    return served;
-}
-
-static void destroy(struct busi_rpc_server *server)
-{
-    while (server->unused) {
-        struct busi_served *served = server->unused;
-        server->unused = served->next;
-        free(served);
-    }
-    free(server->methods);
-    free(server);
-}
-
-void busi_rpc_server_give(struct busi_rpc_server *server, struct busi_served *served)
-{
-    busi_frame_wipe(&served->frame);
-    served->next = server->unused;
-    server->unused = served;
-    server->in_flight--;
-    if (server->closed && server->in_flight == 0)
-        destroy(server);
 }
 
 /* After the loop stood still (stopped, or the machine was) requests may have waited as long: their budget,
@@ -152,7 +73,7 @@ static void take_call(struct busi_rpc_server *server, struct busi_served *served
     served->method = find_method(server, served->head.method);
     if (served->until_ms <= now_ms) {
         busi_metric_add(BUSI_METRIC_rpc_expired, 1);
-        busi_rpc_server_give(server, served);
+        busi_calls_give(served);
     } else if (!served->method) {
         served->method = &none;
         busi_served_refuse(served, BUSI_UNIMPLEMENTED, "no such method", 0);
@@ -161,11 +82,9 @@ static void take_call(struct busi_rpc_server *server, struct busi_served *served
         busi_served_refuse(served, BUSI_PERMISSION_DENIED,
                            "this client's certificate does not name the method", 0);
     } else if (served->method->handler) {
-        busi_served_start(served, server->options.fibers);
+        busi_served_start(served, server->options.fibers, server->options.state);
     } else {
-        bool health = served->method->method == busi_method_get(BUSI_METHOD_rpc_health);
-        (health ? answer_health : answer_describe)(server, &served->peer, served->head.id);
-        busi_rpc_server_give(server, served);
+        busi_served_at_once(served, &server->about);
     }
 }
 
@@ -189,10 +108,10 @@ static void note_malformed(struct busi_rpc_server *server, const char *why)
 static bool receive(struct busi_rpc_server *server)
 {
     const char *bad;
-    struct busi_served *served = take(server);
+    struct busi_served *served = busi_calls_take(&server->calls);
     if (!served)
         return false;
-    enum busi_received received = busi_link_receive_from(server->link, &served->peer, &served->frame);
+    enum busi_received received = busi_link_receive_from(server->calls.link, &served->peer, &served->frame);
     if (received == BUSI_RECEIVED &&
         busi_request_decode(busi_frame_bytes(&served->frame), &served->head, &bad)) {
         take_call(server, served, busi_now_us());
@@ -202,7 +121,7 @@ static bool receive(struct busi_rpc_server *server)
         note_malformed(server, bad);
     if (received == BUSI_RECEIVED_GARBAGE)
         note_malformed(server, "envelope: not one frame");
-    busi_rpc_server_give(server, served);
+    busi_calls_give(served);
     return received != BUSI_RECEIVED_NOTHING;
 }
 
@@ -234,8 +153,13 @@ static void listen_for_curve(struct busi_rpc_server *server)
 
 static void on_look(void *arg)
 {
-    look(arg);
-    listen_for_curve(arg);
+    struct busi_rpc_server *server = arg;
+    look(server);
+    listen_for_curve(server);
+    busi_about_look(&server->about);
+    if (server->somebody_left) /* the link knows who, by now */
+        busi_calls_cancel_orphans(&server->calls, server->about.draining);
+    server->somebody_left = false;
 }
 
 static void on_readable(void *arg, unsigned events)
@@ -253,43 +177,16 @@ static void on_event(void *arg, unsigned events)
     struct busi_rpc_server *server = arg;
     (void)events;
     for (enum busi_link_event event = busi_link_event(server->monitor); event != BUSI_LINK_QUIET;
-         event = busi_link_event(server->monitor))
+         event = busi_link_event(server->monitor)) {
         if (event == BUSI_LINK_REFUSED)
             complain(server, "peer_refused", "failed the handshake");
-}
-
-/* ---- what goes out ---- */
-
-void *busi_rpc_server_state(struct busi_rpc_server *server)
-{
-    return server->options.state;
-}
-
-void busi_rpc_server_send(struct busi_rpc_server *server, const struct busi_peer *peer, struct busi_buf *buf)
-{
-    struct busi_frame frame;
-    if (server->closed || buf->failed || !busi_frame_take(&frame, buf)) {
-        busi_metric_add(BUSI_METRIC_rpc_replies_dropped, 1);
-        return;
+        server->somebody_left |= event == BUSI_LINK_DOWN;
     }
-    if (!busi_link_send_to(server->link, peer, &frame))
-        busi_metric_add(BUSI_METRIC_rpc_replies_dropped, 1);
-    busi_frame_wipe(&frame);
 }
 
 void busi_rpc_server_drain(struct busi_rpc_server *server)
 {
-    int64_t now_ms = busi_now_ms();
-    server->draining = true;
-    for (size_t i = 0; i < server->peers.n; i++) {
-        if (now_ms - server->peers.list[i].seen_ms > BUSI_PEER_MS)
-            continue;
-        struct busi_buf buf;
-        busi_buf_init(&buf, BUSI_RPC_MAX_REPLY);
-        busi_notice_encode(&buf, true);
-        busi_rpc_server_send(server, &server->peers.list[i].peer, &buf);
-        busi_buf_fini(&buf);
-    }
+    busi_about_drain(&server->about);
 }
 
 /* ---- life ---- */
@@ -306,29 +203,52 @@ static void make_histograms(void)
     }
 }
 
-static void add_method(struct busi_rpc_server *server, enum busi_method_id id, busi_handler *handler)
+static void add_method(struct busi_rpc_server *server, const struct busi_endpoint *endpoint, bool at_once)
 {
-    const struct busi_method *method = busi_method_get(id);
-    server->methods[server->n_methods++] = (struct busi_served_method){.id = id,
-                                                                       .method = method,
-                                                                       .wire = busi_str_of(method->wire),
-                                                                       .handler = handler,
-                                                                       .histogram = histograms[id]};
+    const struct busi_method *method = busi_method_get(endpoint->method);
+    server->methods[server->n_methods++] =
+        (struct busi_served_method){.id = endpoint->method,
+                                    .method = method,
+                                    .wire = busi_str_of(method->wire),
+                                    .handler = at_once ? NULL : endpoint->handler,
+                                    .at_once = at_once ? endpoint->handler : NULL,
+                                    .histogram = histograms[endpoint->method]};
+}
+
+static bool is_ready(void *server)
+{
+    return busi_rpc_server_ready(server);
 }
 
 static bool add_methods(struct busi_rpc_server *server)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_histograms);
-    size_t n = server->options.n_endpoints;
-    server->methods = n + 2 <= MOST_METHODS ? calloc(n + 2, sizeof *server->methods) : NULL;
+    size_t n = server->options.n_endpoints, all = n + busi_about_n_endpoints;
+    server->methods = all <= MOST_METHODS ? calloc(all, sizeof *server->methods) : NULL;
     if (!server->methods)
         return false;
     for (size_t i = 0; i < n; i++)
-        add_method(server, server->options.endpoints[i].method, server->options.endpoints[i].handler);
-    add_method(server, BUSI_METHOD_rpc_health, NULL);
-    add_method(server, BUSI_METHOD_rpc_describe, NULL);
+        add_method(server, &server->options.endpoints[i], false);
+    for (size_t i = 0; i < busi_about_n_endpoints; i++)
+        add_method(server, &busi_about_endpoints[i], true);
+    server->about = (struct busi_about){.service = server->options.service,
+                                        .ready = is_ready,
+                                        .server = server,
+                                        .calls = &server->calls,
+                                        .endpoints = server->options.endpoints,
+                                        .n_endpoints = n};
     return true;
+}
+
+/* Its owner has freed it, and the last call is over. */
+static void destroy(void *arg)
+{
+    struct busi_rpc_server *server = arg;
+    busi_calls_fini(&server->calls);
+    busi_peers_fini(&server->about.peers);
+    free(server->methods);
+    free(server);
 }
 
 static const char *start(struct busi_rpc_server *server)
@@ -339,17 +259,17 @@ static const char *start(struct busi_rpc_server *server)
         return "the endpoint is too long";
     memcpy(endpoint, bind.ptr, bind.len);
     endpoint[bind.len] = 0;
-    server->link = busi_link_open(BUSI_LINK_SERVER, MOST_QUEUED, BUSI_RPC_MAX_REQUEST);
-    server->monitor = server->link ? busi_link_monitor(server->link) : NULL;
+    server->calls.link = busi_link_open(BUSI_LINK_SERVER, MOST_QUEUED, BUSI_RPC_MAX_REQUEST);
+    server->monitor = server->calls.link ? busi_link_monitor(server->calls.link) : NULL;
     if (!server->monitor)
         return "no more sockets";
-    if (server->options.curve && !busi_curve_serve(server->options.curve, server->link))
+    if (server->options.curve && !busi_curve_serve(server->options.curve, server->calls.link))
         return "CURVE: no allow-list, or the key was not accepted";
-    if (!busi_link_bind(server->link, endpoint, server->endpoint, sizeof server->endpoint))
+    if (!busi_link_bind(server->calls.link, endpoint, server->endpoint, sizeof server->endpoint))
         return "the endpoint cannot be bound";
     server->looked_ms = busi_now_ms();
     server->look = busi_loop_every(server->loop, LOOK_MS, on_look, server);
-    server->watch = busi_loop_socket(server->loop, server->link, on_readable, server);
+    server->watch = busi_loop_socket(server->loop, server->calls.link, on_readable, server);
     server->events = busi_loop_socket(server->loop, server->monitor, on_event, server);
     return server->look && server->watch && server->events ? NULL : "out of memory";
 }
@@ -363,6 +283,8 @@ struct busi_rpc_server *busi_rpc_server_new(struct busi_loop *loop,
         return NULL;
     server->loop = loop;
     server->options = *options;
+    server->calls.on_last = destroy;
+    server->calls.arg = server;
     if (add_methods(server))
         *error = start(server);
     if (*error)
@@ -383,7 +305,7 @@ bool busi_rpc_server_ready(const struct busi_rpc_server *server)
 
 size_t busi_rpc_server_in_flight(const struct busi_rpc_server *server)
 {
-    return server->in_flight;
+    return server->calls.in_flight;
 }
 
 void busi_rpc_server_free(struct busi_rpc_server **server)
@@ -394,11 +316,8 @@ void busi_rpc_server_free(struct busi_rpc_server **server)
     busi_timer_free(&gone->look);
     busi_watch_free(&gone->watch);
     busi_watch_free(&gone->events);
-    busi_link_close(&gone->link);
-    busi_link_close(&gone->monitor);
-    busi_peers_fini(&gone->peers);
-    gone->closed = true;
-    if (gone->in_flight == 0)
-        destroy(gone);
+    void *monitor = gone->monitor;
+    busi_calls_close(&gone->calls); /* frees it, if nothing is in flight */
+    busi_link_close(&monitor);
     *server = NULL;
 }

@@ -1,5 +1,6 @@
 #include "rpc/server_call.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 enum {
     ARENA_BYTES = 16 * 1024 * 1024, /* bound of what a handler may allocate for one call */
@@ -46,7 +47,7 @@ static enum busi_code reply(struct busi_served *served, struct busi_call *call, 
         busi_buf_init(&buf, BUSI_RPC_MAX_REPLY);
         busi_reply_encode(&buf, served->head.id, code, &bare, NULL, NULL);
     }
-    busi_rpc_server_send(served->server, &served->peer, &buf);
+    busi_calls_send(served->calls, &served->peer, &buf);
     busi_buf_fini(&buf);
     return code;
 }
@@ -63,7 +64,8 @@ static enum busi_code decode(const struct busi_served *served, struct busi_call 
     return BUSI_OK;
 }
 
-static enum busi_code handle(const struct busi_served *served, struct busi_call *call, void **out)
+static enum busi_code handle(const struct busi_served *served, struct busi_call *call, busi_handler *handler,
+                             void *state, void **out)
 {
     const struct busi_method *method = served->method->method;
     void *in = busi_arena_alloc(&call->arena, method->request()->size);
@@ -71,8 +73,25 @@ static enum busi_code handle(const struct busi_served *served, struct busi_call 
     if (!in || !*out)
         return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "out of memory");
     enum busi_code code = decode(served, call, in);
-    return code == BUSI_OK ? served->method->handler(busi_rpc_server_state(served->server), call, in, *out)
-                           : code;
+    return code == BUSI_OK ? handler(state, call, in, *out) : code;
+}
+
+static void init_call(struct busi_call *call, struct busi_served *served)
+{
+    busi_call_init(call, ARENA_BYTES);
+    call->request_id = served->head.request_id;
+    call->traceparent = served->head.traceparent;
+    call->idempotency_key = served->head.idempotency_key;
+    call->user_id = served->head.user_id;
+    call->origin = served->head.origin;
+    call->until_ms = served->until_ms;
+    call->caller = busi_frame_sender(&served->frame);
+}
+
+/* What a handler returns that was cut short says nothing but that. */
+static enum busi_code outcome(const struct busi_served *served, enum busi_code code)
+{
+    return served->cut && code != BUSI_OK ? BUSI_CANCELLED : code;
 }
 
 static void run(void *arg)
@@ -80,26 +99,36 @@ static void run(void *arg)
     struct busi_served *served = arg;
     struct busi_call call;
     void *out = NULL;
-    busi_call_init(&call, ARENA_BYTES);
-    call.request_id = served->head.request_id;
-    call.traceparent = served->head.traceparent;
-    call.idempotency_key = served->head.idempotency_key;
-    call.user_id = served->head.user_id;
-    call.origin = served->head.origin;
-    call.until_ms = served->until_ms;
-    call.caller = busi_frame_sender(&served->frame);
-    enum busi_code code = handle(served, &call, &out);
-    observe(served, reply(served, &call, code, out));
+    init_call(&call, served);
+    served->fiber = busi_fiber_self();
+    served->call = &call;
+    busi_calls_began(served);
+    enum busi_code code = handle(served, &call, served->method->handler, served->state, &out);
+    busi_calls_ended(served);
+    observe(served, served->unwanted ? outcome(served, code) : reply(served, &call, code, out));
     busi_call_fini(&call);
-    busi_rpc_server_give(served->server, served);
+    busi_calls_give(served);
 }
 
-void busi_served_start(struct busi_served *served, struct busi_fibers *fibers)
+void busi_served_start(struct busi_served *served, struct busi_fibers *fibers, void *state)
 {
+    served->state = state;
     if (busi_fiber_start(fibers, run, served))
         return;
     busi_metric_add(BUSI_METRIC_rpc_shed, 1);
     busi_served_refuse(served, BUSI_RESOURCE_EXHAUSTED, "all fibers are busy", SHED_RETRY_MS);
+}
+
+void busi_served_at_once(struct busi_served *served, void *state)
+{
+    struct busi_call call;
+    void *out = NULL;
+    served->state = state;
+    init_call(&call, served);
+    enum busi_code code = handle(served, &call, served->method->at_once, served, &out);
+    (void)reply(served, &call, code, out);
+    busi_call_fini(&call);
+    busi_calls_give(served);
 }
 
 void busi_served_refuse(struct busi_served *served, enum busi_code code, const char *message,
@@ -107,5 +136,5 @@ void busi_served_refuse(struct busi_served *served, enum busi_code code, const c
 {
     struct busi_call call = {.message = busi_str_of(message), .retry_after_ms = retry_after_ms};
     observe(served, reply(served, &call, code, NULL));
-    busi_rpc_server_give(served->server, served);
+    busi_calls_give(served);
 }

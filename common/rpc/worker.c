@@ -1,9 +1,11 @@
+#define _GNU_SOURCE /* POLLRDHUP */
 #include "rpc/worker.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "rpc/envelope.h"
 #include <arpa/inet.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,8 +17,16 @@ enum {
     OWN_STALL_MS = 400,  /* our own loop stood still: what it did not hear is not the worker's fault */
     QUIET_MS = 500,      /* no reply of any kind */
     MOVE_AFTER_MS = 250, /* a suspect's idempotent calls older than this are tried elsewhere */
-    PING_SHIFT = 16      /* pings' ids have 0 in the bits where calls have their slot */
+    DESERTED_MS = 1000,  /* for calls in flight so long it is asked whether their clients are still there */
+    MOST_DESERTED = 128, /* of them, each tick */
+    CANCEL_BUDGET_MS = 1000,
+    WATCH_MS = 20000,  /* a watch lasts so long */
+    REWATCH_MS = 10000 /* and is made anew after that */
 };
+
+/* What is no call has 0 in the bits of its id where calls have their slot. */
+enum kind { PING, WATCH, CANCEL };
+enum { NUMBER_SHIFT = 16, KIND_SHIFT = 61 };
 
 /* ---- calls in flight ---- */
 
@@ -52,6 +62,38 @@ static void link_out(struct busi_pending *pending)
     busi_metric_add(BUSI_METRIC_rpc_in_flight, -1);
 }
 
+static uint64_t note_id(enum kind kind, uint64_t number)
+{
+    return (uint64_t)kind << KIND_SHIFT | number << NUMBER_SHIFT;
+}
+
+/* What is no call: nobody waits for the answer. */
+static void send_note(struct busi_worker *worker, uint64_t id, enum busi_method_id method, int64_t budget_ms,
+                      const void *in)
+{
+    struct busi_buf buf;
+    struct busi_frame frame;
+    const struct busi_method *row = busi_method_get(method);
+    busi_buf_init(&buf, BUSI_RPC_MAX_REQUEST);
+    busi_request_encode(
+        &buf, &(struct busi_request_head){.method = busi_str_of(row->wire), .id = id, .budget_ms = budget_ms},
+        row->request(), in);
+    if (!buf.failed && busi_frame_take(&frame, &buf)) {
+        (void)busi_link_send(worker->link, &frame); /* not sent is not answered */
+        busi_frame_wipe(&frame);
+    }
+    busi_buf_fini(&buf);
+}
+
+/* Its caller has left, or asks another worker: this one need not go on. */
+static void let_go(struct busi_pending *pending)
+{
+    struct busi_worker *worker = pending->worker;
+    if (worker->cancels && worker->up)
+        send_note(worker, note_id(CANCEL, 1), BUSI_METHOD_rpc_cancel, CANCEL_BUDGET_MS,
+                  &(struct busi_cancel_request){.id = (int64_t)pending->in_flight_id});
+}
+
 static void finish(struct busi_worker *worker, struct busi_pending *pending, enum busi_verdict verdict)
 {
     link_out(pending);
@@ -70,8 +112,16 @@ bool busi_worker_send(struct busi_worker *worker, struct busi_pending *pending)
 
 void busi_worker_forget(struct busi_pending *pending)
 {
-    if (pending->in_flight_id != 0)
-        link_out(pending);
+    if (pending->in_flight_id == 0)
+        return;
+    let_go(pending);
+    link_out(pending);
+}
+
+void busi_worker_cancel(struct busi_pending *pending)
+{
+    let_go(pending);
+    finish(pending->worker, pending, BUSI_CALLED_OFF);
 }
 
 static void lose_all(struct busi_worker *worker)
@@ -87,8 +137,10 @@ static void lose_movable(struct busi_worker *worker, int64_t now_ms)
         newer = pending->newer;
         if (now_ms - pending->sent_ms < MOVE_AFTER_MS)
             return;
-        if (pending->idempotent)
-            finish(worker, pending, BUSI_LOST);
+        if (!pending->idempotent)
+            continue;
+        let_go(pending);
+        finish(worker, pending, BUSI_LOST);
     }
 }
 
@@ -98,9 +150,30 @@ static void drop_abandoned(struct busi_worker *worker)
         newer = pending->newer;
         if (!busi_pending_abandoned(pending))
             continue;
-        link_out(pending);
+        busi_worker_forget(pending);
         busi_pending_give(worker->pool, pending);
     }
+}
+
+/* A descriptor may be another's by now, when its call has been abandoned: then it is not cancelled, either.
+ */
+static void cancel_deserted(struct busi_worker *worker, int64_t now_ms)
+{
+    struct pollfd files[MOST_DESERTED];
+    struct busi_pending *whose[MOST_DESERTED];
+    nfds_t n = 0;
+    for (struct busi_pending *pending = worker->oldest;
+         pending && n < MOST_DESERTED && now_ms - pending->sent_ms >= DESERTED_MS; pending = pending->newer) {
+        if (pending->client_fd == 0)
+            continue;
+        files[n] = (struct pollfd){.fd = pending->client_fd, .events = POLLRDHUP};
+        whose[n++] = pending;
+    }
+    if (n == 0 || poll(files, n, 0) <= 0)
+        return;
+    for (nfds_t i = 0; i < n; i++)
+        if (files[i].revents & (POLLRDHUP | POLLHUP | POLLERR))
+            busi_worker_cancel(whose[i]);
 }
 
 /* ---- health ---- */
@@ -113,21 +186,19 @@ static void note_state(const struct busi_worker *worker, const char *event)
 
 static void ping(struct busi_worker *worker, int64_t now_ms)
 {
-    struct busi_buf buf;
-    struct busi_frame frame;
     worker->ping++;
     worker->ping_ms = now_ms;
-    busi_buf_init(&buf, BUSI_RPC_MAX_REQUEST);
-    busi_request_encode(&buf,
-                        &(struct busi_request_head){.method = BUSI_STR("rpc.Health"),
-                                                    .id = worker->ping << PING_SHIFT,
-                                                    .budget_ms = PING_MS * DEAD_AFTER},
-                        busi_desc_empty(), &(struct busi_empty){0});
-    if (!buf.failed && busi_frame_take(&frame, &buf)) {
-        (void)busi_link_send(worker->link, &frame); /* not sent is not answered */
-        busi_frame_wipe(&frame);
-    }
-    busi_buf_fini(&buf);
+    send_note(worker, note_id(PING, worker->ping), BUSI_METHOD_rpc_health, PING_MS * DEAD_AFTER,
+              &(struct busi_empty){0});
+}
+
+/* So that a change is heard of before the next ping. */
+static void watch(struct busi_worker *worker, int64_t now_ms)
+{
+    if (!worker->cancels || (worker->watched_ms != 0 && now_ms - worker->watched_ms < REWATCH_MS))
+        return;
+    worker->watched_ms = now_ms;
+    send_note(worker, note_id(WATCH, 1), BUSI_METHOD_rpc_watch, WATCH_MS, &(struct busi_empty){0});
 }
 
 /* Who takes its place has a name already, or will have in a moment. */
@@ -137,7 +208,25 @@ static void set_draining(struct busi_worker *worker, bool draining)
     worker->draining = draining;
 }
 
-static void take_pong(struct busi_worker *worker, const struct busi_reply_head *head)
+static void tell(struct busi_worker *worker, enum busi_worker_state state)
+{
+    if (state == worker->told)
+        return;
+    worker->told = state;
+    if (worker->on_state)
+        worker->on_state(worker->on_state_arg, worker->service, worker->endpoint + strlen("tcp://"), state);
+}
+
+static enum busi_worker_state state_of(const struct busi_worker *worker)
+{
+    if (!busi_worker_alive(worker))
+        return BUSI_WORKER_GONE;
+    if (worker->draining)
+        return BUSI_WORKER_DRAINING;
+    return worker->ready ? BUSI_WORKER_SERVING : BUSI_WORKER_NOT_READY;
+}
+
+static void take_health(struct busi_worker *worker, const struct busi_reply_head *head)
 {
     struct busi_health_reply health = {0};
     struct busi_reader reader;
@@ -154,11 +243,20 @@ static void take_pong(struct busi_worker *worker, const struct busi_reply_head *
     }
     if (!worker->heard)
         note_state(worker, "worker_up");
-    worker->pong = head->id >> PING_SHIFT;
     worker->heard = true;
     worker->missed = 0;
     worker->ready = health.ready;
+    worker->cancels = health.cancels;
     set_draining(worker, health.draining);
+}
+
+static void take_note(struct busi_worker *worker, const struct busi_reply_head *head)
+{
+    enum kind kind = (enum kind)(head->id >> KIND_SHIFT);
+    if (kind == PING)
+        worker->pong = head->id >> NUMBER_SHIFT;
+    if (kind == PING || kind == WATCH)
+        take_health(worker, head);
 }
 
 static void go_down(struct busi_worker *worker)
@@ -166,8 +264,9 @@ static void go_down(struct busi_worker *worker)
     if (worker->up)
         note_state(worker, "worker_down");
     worker->leaves |= worker->up;
-    worker->up = worker->heard = worker->draining = false;
+    worker->up = worker->heard = worker->draining = worker->cancels = false;
     worker->missed = 0;
+    worker->watched_ms = 0;
     lose_all(worker);
 }
 
@@ -190,11 +289,15 @@ static void check_pings(struct busi_worker *worker, int64_t now_ms)
 void busi_worker_tick(struct busi_worker *worker, int64_t now_ms)
 {
     drop_abandoned(worker);
+    cancel_deserted(worker, now_ms);
     if (now_ms - worker->ticked_ms > OWN_STALL_MS)
         worker->ping_ms = now_ms;
     worker->ticked_ms = now_ms;
-    if (worker->up)
+    if (worker->up) {
         check_pings(worker, now_ms);
+        watch(worker, now_ms);
+    }
+    tell(worker, state_of(worker));
 }
 
 bool busi_worker_alive(const struct busi_worker *worker)
@@ -238,7 +341,7 @@ static void take_reply(struct busi_worker *worker, struct busi_frame *frame)
         return;
     }
     if ((head.id & UINT16_MAX) == 0) {
-        take_pong(worker, &head);
+        take_note(worker, &head);
         return;
     }
     struct busi_pending *pending = busi_pending_find(worker->pool, head.id);
@@ -267,6 +370,7 @@ static void read_some(struct busi_worker *worker)
             worker->heard_ms = busi_now_ms();
     }
     busi_frame_wipe(&frame);
+    tell(worker, state_of(worker));
 }
 
 static void on_readable(void *arg, unsigned events)
@@ -288,6 +392,7 @@ static void on_event(void *arg, unsigned events)
         } else if (event == BUSI_LINK_DOWN) {
             read_some(worker); /* answers that came before it went */
             go_down(worker);
+            tell(worker, BUSI_WORKER_GONE);
         } else if (event == BUSI_LINK_REFUSED && !worker->refused) {
             worker->refused = true;
             busi_log(BUSI_WARN, "worker_refused_us", BUSI_C("worker", worker->endpoint));
@@ -323,6 +428,9 @@ struct busi_worker *busi_worker_open(const struct busi_worker_options *options, 
     if (!worker)
         return NULL;
     worker->pool = options->pool;
+    worker->service = options->service;
+    worker->on_state = options->on_state;
+    worker->on_state_arg = options->on_state_arg;
     worker->next_key = options->next_key;
     worker->keys = options->curve ? busi_curve_renew(options->curve) : 0;
     worker->opened_ms = busi_now_ms();
@@ -344,6 +452,7 @@ void busi_worker_close(struct busi_worker **worker)
     if (!*worker)
         return;
     lose_all(*worker);
+    tell(*worker, BUSI_WORKER_GONE);
     busi_watch_free(&(*worker)->watch);
     busi_watch_free(&(*worker)->events);
     busi_link_close(&(*worker)->link);

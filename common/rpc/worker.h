@@ -3,6 +3,7 @@
 #pragma once
 #include "rpc/curve.h"
 #include "rpc/pending.h"
+#include "rpc/worker_state.h"
 
 struct busi_worker {
     struct busi_worker *next;             /* its client's list of this target */
@@ -18,27 +19,36 @@ struct busi_worker {
     bool heard;                           /* has answered a ping since it is up */
     bool ready;                           /* says its dependencies are there */
     bool draining;                        /* says it will stop */
-    bool retired;      /* its name no longer has this address: closed when idle and not needed */
-    uint64_t keys;     /* ours it was opened with: busi_curve_renew() */
-    bool next_key;     /* was opened with the service's next key */
-    int64_t opened_ms; /* when */
-    bool refused;      /* has refused us since it was last up; the log says it once */
-    bool leaves;       /* what busi_worker_leaves() will say */
-    unsigned missed;   /* pings in a row without an answer */
-    uint64_t ping;     /* number of the last ping */
-    uint64_t pong;     /* last answered */
-    int64_t ping_ms;   /* when the last ping was sent */
-    int64_t ticked_ms; /* last busi_worker_tick() */
-    int64_t heard_ms;  /* last reply of any kind */
+    bool cancels;                         /* says it knows rpc.Cancel and rpc.Watch */
+    bool retired;                   /* its name no longer has this address: closed when idle and not needed */
+    uint64_t keys;                  /* ours it was opened with: busi_curve_renew() */
+    bool next_key;                  /* was opened with the service's next key */
+    int64_t opened_ms;              /* when */
+    bool refused;                   /* has refused us since it was last up; the log says it once */
+    bool leaves;                    /* what busi_worker_leaves() will say */
+    unsigned missed;                /* pings in a row without an answer */
+    uint64_t ping;                  /* number of the last ping */
+    uint64_t pong;                  /* last answered */
+    int64_t ping_ms;                /* when the last ping was sent */
+    int64_t watched_ms;             /* when it was last asked to tell of changes; 0: not since it is up */
+    int64_t ticked_ms;              /* last busi_worker_tick() */
+    int64_t heard_ms;               /* last reply of any kind */
+    const char *service;            /* "auth"; for on_state */
+    busi_worker_state_fn *on_state; /* NULL: nobody asks */
+    void *on_state_arg;             /* for it */
+    enum busi_worker_state told;    /* it */
 };
 
 struct busi_worker_options {
     struct busi_loop *loop;
     struct busi_pendings *pool;
-    struct busi_curve *curve; /* NULL: plain */
-    struct busi_str key_file; /* the service's certificate */
-    bool next_key;            /* its next one, if there is one: busi_curve_join() */
-    int most_queued;          /* high-water mark */
+    struct busi_curve *curve;       /* NULL: plain */
+    struct busi_str key_file;       /* the service's certificate */
+    bool next_key;                  /* its next one, if there is one: busi_curve_join() */
+    int most_queued;                /* high-water mark */
+    const char *service;            /* static, "auth" */
+    busi_worker_state_fn *on_state; /* may be NULL */
+    void *on_state_arg;
     uint32_t ipv4;
     uint16_t port;
 };
@@ -49,8 +59,10 @@ void busi_worker_close(struct busi_worker **worker);
 
 /* True: sent, and in flight until answered, lost or forgotten. False: the pipe is full or gone. */
 [[nodiscard]] bool busi_worker_send(struct busi_worker *worker, struct busi_pending *pending);
-/* A call whose caller has gone. */
+/* A call whose caller has left: the worker is told, the slot is the caller's. Not in flight: nothing. */
 void busi_worker_forget(struct busi_pending *pending);
+/* One in flight whose caller shall leave: the worker and the caller are told. */
+void busi_worker_cancel(struct busi_pending *pending);
 
 /* Every ~100 ms: pings when due, notices who does not answer, forgets abandoned calls. */
 void busi_worker_tick(struct busi_worker *worker, int64_t now_ms);

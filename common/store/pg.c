@@ -206,6 +206,8 @@ enum busi_code busi_pg_run(struct busi_pg *pg, size_t index, const struct busi_s
         until_ms = now + pg->statement_timeout_ms;
     if (until_ms <= now)
         return BUSI_DEADLINE_EXCEEDED;
+    if (pg->statements[index].effect == BUSI_PG_WRITE || pg->statements[index].effect == BUSI_PG_GROUP)
+        busi_fiber_commit(); /* what belongs to it shall be done, too */
     for (int attempt = 0;; attempt++) {
         enum busi_code code = run_once(pg, index, params, until_ms, result);
         /* a serialization failure or deadlock: the server undid it and asks for another try */

@@ -48,10 +48,10 @@ struct busi_pg_result {
     char constraint[64]; /* the violated constraint's name, or "" */
     void *handle;        /* the rows, perhaps shared; cleared by busi_pg_clear */
 };
-/* Runs statement `index` and suspends the fiber. params are in text format; ptr NULL is SQL NULL, a NUL byte
- * within is INVALID_ARGUMENT. OK with *result filled (clear it in every case);
- *   ALREADY_EXISTS 23505, FAILED_PRECONDITION 23503/23514, INVALID_ARGUMENT 22xxx,
- *   ABORTED 40001/40P01 after retries, DEADLINE_EXCEEDED 57014/55P03, until_ms or the statement timeout,
+/* Runs statement `index` and suspends the fiber, which a WRITE or a GROUP commits (busi_fiber_commit()).
+ * params are in text format; ptr NULL is SQL NULL, a NUL byte within is INVALID_ARGUMENT. OK with *result
+ * filled (clear it in every case); ALREADY_EXISTS 23505, FAILED_PRECONDITION 23503/23514, INVALID_ARGUMENT
+ * 22xxx, ABORTED 40001/40P01 after retries, DEADLINE_EXCEEDED 57014/55P03, until_ms or the statement timeout,
  *   UNAVAILABLE not connected / server gone or without resources; for a WRITE already sent, UNKNOWN: outcome
  *   not known, RESOURCE_EXHAUSTED too many statements in flight,
  *   INTERNAL anything else (logged with its SQLSTATE, never with data). */

@@ -394,3 +394,54 @@ Test(fiber, stacks_of_a_burst_go_back_to_the_system)
     kit_run_for(stage.loop, 5);
     close_stage(&stage);
 }
+
+/* ---- cut short ---- */
+
+struct patient {
+    struct busi_fiber *fiber;
+    bool commits;
+    enum busi_woken woken;
+    int64_t took_ms;
+    bool ended;
+};
+
+static void be_patient(void *arg)
+{
+    struct patient *patient = arg;
+    int64_t began_ms = busi_now_ms();
+    patient->fiber = busi_fiber_self();
+    if (patient->commits)
+        busi_fiber_commit();
+    patient->woken = busi_fiber_wait(began_ms + 200);
+    busi_fiber_sleep(20);
+    patient->took_ms = busi_now_ms() - began_ms;
+    patient->ended = true;
+}
+
+static void stop_loop(void *loop)
+{
+    busi_loop_stop(loop);
+}
+
+Test(fiber, one_that_is_cancelled_finds_its_time_over)
+{
+    struct stage stage = open_stage(4);
+    struct patient cut = {.commits = false}, whole = {.commits = true}, next = {.commits = false};
+    cr_assert(busi_fiber_start(stage.fibers, be_patient, &cut));
+    cr_assert(busi_fiber_start(stage.fibers, be_patient, &whole));
+    cr_expect(busi_fiber_cancel(cut.fiber));
+    cr_expect_not(busi_fiber_cancel(whole.fiber), "it has committed itself");
+    cr_assert_not_null(busi_loop_after(stage.loop, 400, stop_loop, stage.loop));
+    busi_loop_run(stage.loop);
+    cr_expect(cut.ended && cut.woken == BUSI_TIMED_OUT);
+    cr_expect(cut.took_ms >= 19 && cut.took_ms < 150, "%ld ms: one wait was cut, the next one not",
+              (long)cut.took_ms);
+    cr_expect(whole.ended && whole.took_ms >= 199);
+    /* fibers are used again: the next one is no more committed than it says */
+    cr_assert(busi_fiber_start(stage.fibers, be_patient, &next));
+    cr_expect(busi_fiber_cancel(next.fiber));
+    cr_assert_not_null(busi_loop_after(stage.loop, 100, stop_loop, stage.loop));
+    busi_loop_run(stage.loop);
+    cr_expect(next.ended);
+    close_stage(&stage);
+}

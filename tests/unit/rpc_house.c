@@ -23,8 +23,15 @@ static enum busi_code answer(struct server *self, struct busi_call *call, int64_
     }
     if (id == ID_UNKNOWN)
         return busi_call_fail(call, BUSI_NOT_FOUND, "no such business");
-    if (id > ID_SLEEP && id < ID_REFUSED)
+    if (id > ID_SLEEP && id < ID_REFUSED) {
         busi_fiber_sleep(id - ID_SLEEP);
+        self->cut += busi_call_left_ms(call) == 0;
+    }
+    if (id > ID_COMMIT) {
+        busi_fiber_commit();
+        busi_fiber_sleep(id - ID_COMMIT);
+        self->written++;
+    }
     *out = (struct busi_business){.id = id,
                                   .name = call->request_id.ptr ? call->request_id : BUSI_STR("-"),
                                   .description = call->caller.ptr ? call->caller : BUSI_STR("-"),

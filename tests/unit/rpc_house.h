@@ -13,6 +13,8 @@ struct server {
     char name[16];         /* in every business it answers with, as tag */
     char endpoint[64];     /* "127.0.0.1:40123" */
     atomic_int calls;      /* handlers begun */
+    atomic_int cut;        /* handlers of ID_SLEEP whose time was over early */
+    atomic_int written;    /* handlers of ID_COMMIT that came to their end */
     atomic_bool idle;      /* no call is being worked on */
     atomic_bool not_ready; /* what rpc.Health says */
 };
@@ -31,6 +33,7 @@ enum {
     ID_LIMITED = 2000005, /* RESOURCE_EXHAUSTED with a quota */
     ID_TOO_BIG = 2000003, /* a reply its row forbids */
     ID_BIG = 2000004,     /* 250 kB of description */
+    ID_COMMIT = 3000000,  /* + ms: commits itself, and writes after so many ms */
 };
 
 struct client {

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import time
 import uuid
 
 import msgpack
@@ -70,11 +71,59 @@ def test_refusals_have_a_code_and_say_which_field(auth, directory):
     assert body.value.code == "INVALID_ARGUMENT"
 
 
-def test_health_and_description(auth):
+def test_health(auth):
     health = auth.call("rpc.Health")
-    assert health[1] == "auth" and health[3] is True and health[4] is False
-    methods = {method[1]: method for method in auth.call("rpc.Describe")[1]}
-    assert methods["auth.SignIn"][4] is False and methods["auth.CheckToken"][4] is True
+    assert health[1] == "auth" and health[3] is True and health[4] is False and health[6] is True
+    watch = auth.watch()
+    assert {1: health[1], 3: True, 4: False}.items() <= next(watch).items()
+    watch.close()
+    assert auth.call("rpc.Health")[1] == "auth"
+    began = time.monotonic()
+    assert len(list(auth.watch(lasts_ms=300))) == 1 and 0.25 < time.monotonic() - began < 2
+
+
+def rows_of_messages():
+    """name -> {number: (field, type, required, limit, message)}, as proto/messages.def has them."""
+    text = re.sub(r"/\*.*?\*/", "", (ROOT / "proto/messages.def").read_text(), flags=re.S)
+    messages = {}
+    for name, body in re.findall(r"^MESSAGE\((\w+)\)(.*?)^END", text, re.S | re.M):
+        messages[name] = {}
+        for kind, words in re.findall(r"(FIELD|LIST|NESTED)\((.*?)\)", body):
+            number, field, *rest = re.split(r",\s*", words)
+            messages[name][int(number)] = {"FIELD": lambda type, limit, need: (field, type, need == "REQUIRED", int(limit), None),
+                                           "LIST": lambda sub, most: (field, "LIST", False, int(most), sub),
+                                           "NESTED": lambda sub, need: (field, "NESTED", need == "REQUIRED", 0, sub)}[kind](*rest)
+    return messages
+
+
+@pytest.mark.parametrize("service", ["auth", "directory", "mailer"])
+def test_a_worker_describes_what_it_speaks(service):
+    client = connect(service, "auth-svc.key" if service == "mailer" else "gateway.key")
+    described, health = client.call("rpc.Describe"), client.call("rpc.Health")
+    client.close()
+    rows = re.findall(r'^METHOD_(\w+)\(\w+, "([\w.]+)", (\w+), (\w+), (\w+), (\d+)\)', (ROOT / "proto/methods.def").read_text(), re.M)
+    assert {method[1]: (method[2], method[3], method[4], method[5]) for method in described[1]} == {
+        wire: (request, reply, retry == "IDEMPOTENT", int(ms)) for whose, wire, request, reply, retry, ms in rows
+        if whose in (service.upper(), "COMMON")}
+    messages = {message[1]: {field[1]: (field[2], field[3], field[4], field.get(5, 0), field.get(6)) for field in message.get(2, ())}
+                for message in described[2]}
+    of_rows = rows_of_messages()
+    assert messages == {name: of_rows[name] for name in messages}
+    used = {name for method in described[1] for name in (method[2], method[3])} | {"violation", "quota"}
+    used |= {field[4] for fields in messages.values() for field in fields.values() if field[4]}
+    assert used == set(messages)
+    # and a message can be read by it alone
+    readable = {messages["health_reply"][number][0]: value for number, value in health.items()}
+    assert readable["service"] == service and readable["draining"] is False
+
+
+def test_the_vectors_are_of_messages_that_are_described(auth):
+    described = {message[1]: {field[1]: field[3] for field in message.get(2, ())} for message in auth.call("rpc.Describe")[2]}
+    golden = dict(line.split() for line in (ROOT / "tests/wire/golden.txt").read_text().splitlines() if line and line[0] != "#")
+    types = {"TEXT": str, "SECRET": str, "BYTES": bytes, "INT": int, "BOOL": bool, "TIME": int, "LIST": list, "NESTED": dict}
+    for name, fields in described.items():
+        message = msgpack.unpackb(bytes.fromhex(golden[name]), strict_map_key=False)
+        assert {number: types[type] for number, type in fields.items()} == {number: type(value) for number, value in message.items()}, name
 
 
 @pytest.mark.parametrize("own", ["mailer-svc.key", None])

@@ -10,7 +10,7 @@ import msgpack
 import zmq
 import zmq.auth
 
-CODES = {0: "OK", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND", 6: "ALREADY_EXISTS", 7: "PERMISSION_DENIED",
+CODES = {0: "OK", 1: "CANCELLED", 3: "INVALID_ARGUMENT", 4: "DEADLINE_EXCEEDED", 5: "NOT_FOUND", 6: "ALREADY_EXISTS", 7: "PERMISSION_DENIED",
          8: "RESOURCE_EXHAUSTED", 10: "ABORTED", 12: "UNIMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE", 16: "UNAUTHENTICATED"}
 VERSION, METHOD, ID, BUDGET_MS, REQUEST_ID, TRACEPARENT, USER_ID, IDEMPOTENCY_KEY, BODY = range(1, 10)
 CODE, MESSAGE, VIOLATIONS, RETRY_AFTER_MS, DRAINING = range(10, 15)
@@ -41,8 +41,8 @@ class Client:
         self.ids = itertools.count(1)
         self.draining = False  # the worker asked for no new calls
 
-    def call(self, method, body=None, timeout_ms=2000, user_id=0, request_id=None, idempotency_key=None, remote_addr=None):
-        """The reply's body, a dict by field number; RpcError otherwise."""
+    def send(self, method, body, timeout_ms, user_id=0, request_id=None, idempotency_key=None, remote_addr=None):
+        """Its id, and until when to wait."""
         number, until = next(self.ids), time.monotonic() + timeout_ms / 1000
         request = {VERSION: 1, METHOD: method, ID: number, BUDGET_MS: timeout_ms, REQUEST_ID: request_id,
                    USER_ID: user_id or None, IDEMPOTENCY_KEY: idempotency_key, REMOTE_ADDR: remote_addr, BODY: body or {}}
@@ -50,6 +50,10 @@ class Client:
         if not self.socket.poll(timeout_ms, zmq.POLLOUT):
             raise RpcError(14, "no worker")
         self.socket.send(frame)
+        return number, until
+
+    def answers(self, number, until):
+        """Each body that comes under this id, a dict by field number; RpcError for a refusal."""
         while (left := until - time.monotonic()) > 0 and self.socket.poll(left * 1000):
             reply = msgpack.unpackb(self.socket.recv(), strict_map_key=False)
             if reply[VERSION] != 1:
@@ -57,11 +61,24 @@ class Client:
             if reply[ID] == 0:
                 self.draining = reply[DRAINING]
             if reply[ID] == number:  # else the late answer of an earlier call
-                if reply[CODE] == 0:
-                    return reply[BODY]
-                raise RpcError(reply[CODE], reply.get(MESSAGE, ""), reply.get(VIOLATIONS, ()), reply.get(RETRY_AFTER_MS, 0),
-                               reply.get(QUOTA))
+                if reply[CODE] != 0:
+                    raise RpcError(reply[CODE], reply.get(MESSAGE, ""), reply.get(VIOLATIONS, ()), reply.get(RETRY_AFTER_MS, 0),
+                                   reply.get(QUOTA))
+                yield reply[BODY]
+
+    def call(self, method, body=None, timeout_ms=2000, **more):
+        """The reply's body; RpcError otherwise."""
+        for reply in self.answers(*self.send(method, body, timeout_ms, **more)):
+            return reply
         raise RpcError(4, "no answer in time")
+
+    def watch(self, lasts_ms=30000):
+        """What rpc.Health would say, now and at each change. No calls meanwhile; break or close() ends it."""
+        number, until = self.send("rpc.Watch", {}, lasts_ms)
+        try:
+            yield from self.answers(number, until)
+        finally:
+            self.call("rpc.Cancel", {1: number})
 
     def close(self):
         self.socket.close()

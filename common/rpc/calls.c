@@ -1,0 +1,142 @@
+#include "rpc/calls.h"
+#include "base/metrics.h"
+#include <stdlib.h>
+
+struct busi_served *busi_calls_take(struct busi_calls *calls)
+{
+    struct busi_served *served = calls->unused;
+    if (served)
+        calls->unused = served->next;
+    else
+        served = malloc(sizeof *served);
+    if (!served)
+        return NULL;
+    served->calls = calls;
+    served->call = NULL;
+    served->unwanted = served->cut = false;
+    busi_frame_init(&served->frame);
+    calls->in_flight++;
+    return served;
+}
+
+void busi_calls_give(struct busi_served *served)
+{
+    struct busi_calls *calls = served->calls;
+    busi_frame_wipe(&served->frame);
+    served->next = calls->unused;
+    calls->unused = served;
+    calls->in_flight--;
+    if (!calls->link && calls->in_flight == 0)
+        calls->on_last(calls->arg);
+}
+
+static enum busi_sent send_frame(struct busi_calls *calls, const struct busi_peer *peer, struct busi_buf *buf)
+{
+    struct busi_frame frame;
+    if (!calls->link || buf->failed || !busi_frame_take(&frame, buf))
+        return BUSI_SENT_NOT;
+    enum busi_sent sent = busi_link_send_to(calls->link, peer, &frame);
+    busi_frame_wipe(&frame);
+    return sent;
+}
+
+void busi_calls_send(struct busi_calls *calls, const struct busi_peer *peer, struct busi_buf *buf)
+{
+    if (send_frame(calls, peer, buf) != BUSI_SENT)
+        busi_metric_add(BUSI_METRIC_rpc_replies_dropped, 1);
+}
+
+/* ---- which run ---- */
+
+static struct busi_served **bucket(struct busi_calls *calls, uint64_t id)
+{
+    return &calls->running[id * 0x9E3779B97F4A7C15 >> 56];
+}
+
+void busi_calls_began(struct busi_served *served)
+{
+    struct busi_served **at = bucket(served->calls, served->head.id);
+    served->next = *at;
+    *at = served;
+}
+
+void busi_calls_ended(struct busi_served *served)
+{
+    struct busi_served **at = bucket(served->calls, served->head.id);
+    while (*at != served)
+        at = &(*at)->next;
+    *at = served->next;
+    served->call = NULL;
+}
+
+/* ---- whose callers have left ---- */
+
+static void cancel(struct busi_served *served)
+{
+    if (served->unwanted)
+        return;
+    served->unwanted = true;
+    busi_metric_add(BUSI_METRIC_rpc_cancelled, 1);
+    served->cut = busi_fiber_cancel(served->fiber);
+    if (served->cut)
+        served->call->until_ms = 0; /* for the waits that may follow */
+}
+
+void busi_calls_cancel(struct busi_calls *calls, const struct busi_peer *peer, uint64_t id)
+{
+    for (struct busi_served *served = *bucket(calls, id); served; served = served->next)
+        if (served->head.id == id && busi_peer_same(&served->peer, peer))
+            cancel(served);
+}
+
+/* Clients that were looked at, and which of them have gone. */
+struct looked {
+    const struct busi_peer *peers[64]; /* of their calls */
+    bool gone[64];
+    size_t n; /* of both */
+};
+
+static bool is_gone(struct busi_calls *calls, const struct busi_peer *peer, bool draining,
+                    struct looked *looked)
+{
+    for (size_t i = 0; i < looked->n; i++)
+        if (busi_peer_same(looked->peers[i], peer))
+            return looked->gone[i];
+    struct busi_buf buf;
+    busi_buf_init(&buf, BUSI_RPC_MAX_REPLY);
+    busi_notice_encode(&buf, draining);
+    bool gone = send_frame(calls, peer, &buf) == BUSI_SENT_TO_NOBODY;
+    busi_buf_fini(&buf);
+    if (looked->n < sizeof looked->peers / sizeof *looked->peers) {
+        looked->peers[looked->n] = peer;
+        looked->gone[looked->n++] = gone;
+    }
+    return gone;
+}
+
+void busi_calls_cancel_orphans(struct busi_calls *calls, bool draining)
+{
+    struct looked looked = {.n = 0};
+    for (size_t i = 0; i < BUSI_CALL_BUCKETS; i++)
+        for (struct busi_served *served = calls->running[i]; served; served = served->next)
+            if (!served->unwanted && is_gone(calls, &served->peer, draining, &looked))
+                cancel(served);
+}
+
+/* ---- the end ---- */
+
+void busi_calls_close(struct busi_calls *calls)
+{
+    busi_link_close(&calls->link);
+    if (calls->in_flight == 0)
+        calls->on_last(calls->arg);
+}
+
+void busi_calls_fini(struct busi_calls *calls)
+{
+    while (calls->unused) {
+        struct busi_served *served = calls->unused;
+        calls->unused = served->next;
+        free(served);
+    }
+}
