@@ -37,6 +37,7 @@ enum busi_code busi_pg_code(const char *sqlstate)
         {"57014", BUSI_DEADLINE_EXCEEDED}, /* statement_timeout */
         {"55P03", BUSI_DEADLINE_EXCEEDED}, /* lock_timeout */
         {"57P", BUSI_UNAVAILABLE},         /* shutting down or starting */
+        {"58", BUSI_UNAVAILABLE},          /* its disk or its files fail it */
         {"53", BUSI_UNAVAILABLE},          /* disk full, out of memory or connections */
         {"25006", BUSI_UNAVAILABLE},       /* became a standby */
         {"08", BUSI_UNAVAILABLE},
