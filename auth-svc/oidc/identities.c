@@ -5,6 +5,7 @@
 #include "core/answers.h"
 #include "core/email.h"
 #include "hooks/hooks.h"
+#include "mails/outbox.h"
 #include "sessions/sessions.h"
 
 enum { ATTEMPTS = 3 }; /* somebody else may make the account, or the link, in between */
@@ -53,16 +54,22 @@ static struct busi_str row(struct auth *self, struct busi_call *call, const stru
 static enum busi_code link_by_email(struct auth *self, struct busi_call *call, const struct newcomer *who,
                                     struct auth_account *account)
 {
-    const struct busi_str params[] = {who->rule->name, who->identity->subject, who->email_key,
-                                      row(self, call, who, AUTH_AUDIT_link_identity, false)};
-    if (!params[3].ptr)
+    struct busi_str params[] = {
+        who->rule->name,          who->identity->subject,
+        who->email_key,           row(self, call, who, AUTH_AUDIT_link_identity, false),
+        auth_mail_language(call), {0}};
+    if (!params[3].ptr ||
+        !auth_hooks_told(self->hooks, call, AUTH_EVENT_after_confirm, who->door, &params[5]))
         return auth_no_memory(call);
     enum busi_code code = run(self, call, AUTH_LINK_IDENTITY, params, account);
     if (code != BUSI_OK || account->id == 0)
         return code;
+    auth_hooks_wake(self->hooks);
+    auth_outbox_wake(self->outbox);
     busi_log(BUSI_INFO, "identity_linked", BUSI_I("user_id", account->id),
              BUSI_S("provider", who->rule->name), BUSI_S("request_id", call->request_id));
-    return auth_session_end_below(self, call, account->id, account->epoch, (struct busi_str){0}, NULL);
+    code = auth_session_end_below(self, call, account->id, account->epoch, (struct busi_str){0}, NULL);
+    return code == BUSI_OK ? auth_session_welcome(self, call, account) : code;
 }
 
 static enum busi_code create(struct auth *self, struct busi_call *call, struct newcomer *who,

@@ -173,7 +173,29 @@ def test_a_link_signs_in_once_and_confirms_the_address():
     assert is_good(expect_success(sign_in_by_link(secret)))
     assert user(ann.email, "confirmed_at IS NOT NULL") == "t"
     expect_failure(sign_in_by_link(secret))
-    assert is_good(ann.bearer)
+
+
+def test_who_signs_in_by_a_link_first_is_alone_in_the_account():
+    """A stranger signs up with the address, and waits for its owner to come by a link."""
+    stranger = Person()
+    request_link(stranger.email)
+    secret, confirmation = magic_link(stranger.email), confirm_id(stranger.email)
+    owners = expect_success(sign_in_by_link(secret))
+    assert is_good(owners) and not is_good(stranger.bearer)
+    expect_failure(sign_in(stranger.email))
+    expect_failure(confirm(confirmation))
+    wait_for_mail(stranger.email, "password_removed")
+    request_reset(stranger.email)
+    expect_success(reset(password_id(stranger.email)))
+    assert is_good(expect_success(sign_in(stranger.email, NEW)))
+
+
+def test_a_link_to_an_account_whose_address_is_confirmed_ends_nothing():
+    ann = Person()
+    expect_success(confirm(confirm_id(ann.email)))
+    request_link(ann.email)
+    assert is_good(expect_success(sign_in_by_link(magic_link(ann.email)))) and is_good(ann.bearer)
+    assert is_good(ann.sign_in())
 
 
 def test_a_newer_link_voids_the_older():
@@ -381,6 +403,8 @@ def many(ask):
 def test_of_many_at_once_one_is_signed_in(kind):
     """The gateway spreads them over both workers."""
     ann = Person()
+    if kind == "magic_link":  # it ends the registration's session otherwise
+        expect_success(confirm(confirm_id(ann.email)))
     request_link(ann.email), request_reset(ann.email)
     begin = {"confirm": lambda: (confirm, confirm_id(ann.email)), "magic_link": lambda: (sign_in_by_link, magic_link(ann.email)),
              "token": lambda: (sign_in_with_token, sign_in_token(ann.bearer)), "reset": lambda: (reset, password_id(ann.email))}
@@ -389,7 +413,7 @@ def test_of_many_at_once_one_is_signed_in(kind):
     assert len(won) == 1 and is_good(won[0]), won
     with worker("auth") as auth:
         sessions = auth.call("auth.ListSessions", {1: int(user(ann.email, "id"))})[1]
-    assert len(sessions) == (1 if kind == "reset" else 2), sessions  # that of the registration, where it has not ended
+    assert len(sessions) == {"reset": 1, "magic_link": 3}.get(kind, 2), sessions  # with that of the registration, where it has not ended
 
 
 def test_of_many_registrations_one_is_an_account():

@@ -5,7 +5,7 @@ import stack
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 from house import sql
-from mails import password_id
+from mails import magic_link, password_id
 
 HERE = pathlib.Path(__file__).resolve().parents[1] / "oidc"
 NAME = "corp"
@@ -230,7 +230,7 @@ def test_whoever_made_an_account_with_anothers_address_loses_it():
     assert status == 401
 
 
-@pytest.mark.parametrize("way", ["provider", "reset"])
+@pytest.mark.parametrize("way", ["provider", "reset", "link"])
 def test_whoever_moved_his_account_to_anothers_address_is_out(way):
     """His own way in was linked before: it does not stay open to what the owner of the address does with the account."""
     attacker, victim = new_email(), new_email()
@@ -239,6 +239,9 @@ def test_whoever_moved_his_account_to_anothers_address_is_out(way):
     assert status == 200, body
     if way == "provider":
         owners = bearer_of(sign_in(victim))
+    elif way == "link":
+        stack.request("POST", "/auth/user/magic_link/request", {"user": {"email": victim}})
+        owners = stack.request("GET", f"/auth/user/magic_link?token={magic_link(victim)}")[2]["authentication"]["bearer"]
     else:
         stack.request("POST", "/auth/user/password/reset_request", {"user": {"email": victim}})
         secrets = {"reset_token": password_id(victim), "password": "another password", "password_confirmation": "another password"}

@@ -107,6 +107,58 @@ Test(magic_link, is_void_with_a_new_password)
     run_with(a_new_password, NO_GAP);
 }
 
+/* ---- whose account it is ---- */
+
+/* A stranger signs up with bob's address, and keeps ways in for later. */
+static void a_bait(void)
+{
+    struct busi_session_reply session;
+    struct busi_str his = bob(), confirmation = admin_text(SECRET);
+    admin("INSERT INTO auth.identities(provider, subject, user_id) SELECT 'his', 'own', id FROM auth.users");
+    struct busi_str link = link_of("bob@example.com"), minute = issued(his);
+    cr_assert_eq(sign_in_by("magic_link", link, &session), BUSI_OK);
+    struct busi_str token = keep(session.access_token);
+    cr_assert(lives(token));
+    cr_assert_not(lives(his));
+    cr_assert_eq(sign_in_as("bob", PASSWORD, &session), BUSI_UNAUTHENTICATED);
+    cr_assert_eq(sign_in_by("sign_in_token", minute, &session), BUSI_UNAUTHENTICATED);
+    cr_assert_eq(confirm(confirmation, &session), BUSI_NOT_FOUND);
+    cr_assert_eq(admin_int("SELECT count(*) FROM auth.identities"), 0);
+    cr_assert_eq(admin_int("SELECT count(*) FROM auth.revocations WHERE epoch = 1"), 1);
+    cr_assert_eq(admin_int("SELECT count(*) FROM auth.audit WHERE event = 'confirm_email' AND outcome = 'ok'"
+                           " AND detail = 'claimed by a link'"),
+                 1);
+    cr_assert(busi_str_eq(admin_text("SELECT kind || recipient || (arguments ->> 'name') FROM auth.outbox"
+                                     " ORDER BY id DESC LIMIT 1"),
+                          BUSI_STR("password_removedBob@Example.comBob")));
+}
+
+Test(magic_link, ends_what_a_stranger_set_who_was_there_before)
+{
+    run_with(a_bait, NO_GAP);
+}
+
+/* Whose address it is was known: the link is one way in beside others. */
+static void a_confirmed_account(void)
+{
+    struct busi_session_reply session;
+    struct busi_str his = bob();
+    cr_assert_eq(confirm(admin_text(SECRET), &session), BUSI_OK);
+    struct busi_str by_mail = keep(session.access_token);
+    admin("INSERT INTO auth.identities(provider, subject, user_id) SELECT 'his', 'own', id FROM auth.users");
+    cr_assert_eq(sign_in_by("magic_link", link_of("bob"), &session), BUSI_OK);
+    cr_assert(lives(his) && lives(by_mail));
+    cr_assert(lives(signed_in("bob", PASSWORD)));
+    cr_assert_eq(admin_int("SELECT count(*) FROM auth.identities"), 1);
+    cr_assert_eq(admin_int("SELECT count(*) FROM auth.outbox WHERE kind = 'password_removed'"), 0);
+    cr_assert_eq(admin_int("SELECT count(*) FROM auth.revocations"), 0);
+}
+
+Test(magic_link, ends_nothing_of_an_account_whose_address_was_confirmed)
+{
+    run_with(a_confirmed_account, NO_GAP);
+}
+
 /* ---- at once ---- */
 
 static struct busi_str race_secret;
@@ -125,7 +177,9 @@ static void use_at_once(struct busi_call *call, size_t number)
 
 static void at_once(void)
 {
+    struct busi_session_reply session;
     struct busi_str token = bob();
+    cr_assert_eq(confirm(admin_text(SECRET), &session), BUSI_OK);
     race_secret = link_of("bob");
     race_kind = "magic_link";
     race_all(use_at_once);
@@ -141,6 +195,41 @@ static void at_once(void)
 Test(magic_link, sixty_four_at_once_begin_one_session)
 {
     run_with(at_once, NO_GAP);
+}
+
+static struct busi_str strangers[RACERS];
+static int n_strangers;
+
+static void sign_in_meanwhile(struct busi_call *call, size_t number)
+{
+    struct busi_session_reply out = {0};
+    struct busi_sign_in_request in = {.door = DOOR, .login = BUSI_STR("bob"), .password = BUSI_STR(PASSWORD)};
+    if (number == RACERS / 2) {
+        use_at_once(call, number);
+        return;
+    }
+    enum busi_code code = auth_sign_in(world.auth, call, &in, &out);
+    cr_assert(code == BUSI_OK || code == BUSI_UNAUTHENTICATED);
+    if (code == BUSI_OK)
+        strangers[n_strangers++] = keep(out.access_token);
+}
+
+/* Sign-ins by the stranger's password all around the link leave him no session. */
+static void among_sign_ins(void)
+{
+    bob();
+    race_secret = link_of("bob");
+    race_kind = "magic_link";
+    race_all(sign_in_meanwhile);
+    cr_assert_eq(race.won, 1);
+    for (int i = 0; i < n_strangers; i++)
+        cr_assert_not(lives(strangers[i]), "%d of %d", i, n_strangers);
+    cr_assert_eq(admin_int("SELECT count(*) FROM auth.users WHERE password_hash IS NULL"), 1);
+}
+
+Test(magic_link, no_session_of_a_stranger_outlives_it)
+{
+    run_with(among_sign_ins, NO_GAP);
 }
 
 /* ---- tokens of a minute ---- */
