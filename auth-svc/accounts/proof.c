@@ -87,5 +87,6 @@ enum busi_code auth_proof_sign_in(struct auth *self, struct busi_call *call, con
         code = prove(self, call, proof, door, &account, &added);
     if (code != BUSI_OK || account.id == 0)
         return code;
+    auth_limit_proved(self, call, account.email, account.username);
     return auth_admit_asked(self, call, &account, door, &added, out);
 }

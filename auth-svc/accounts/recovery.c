@@ -150,6 +150,8 @@ enum busi_code auth_finish_reset(struct auth *self, struct busi_call *call,
         code = reset(self, call, hash, in, &account);
     if (code == BUSI_OK)
         code = settle(self, call, &account, (struct busi_str){0}, NULL);
+    if (code == BUSI_OK)
+        auth_limit_proved(self, call, account.email, account.username);
     return code == BUSI_OK && in->sign_in ? sign_in(self, call, &account, door, &added, out) : code;
 }
 

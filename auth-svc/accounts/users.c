@@ -7,6 +7,7 @@
 #include "core/passwords.h"
 #include "hooks/hooks.h"
 #include "limits/limiter.h"
+#include "mails/requests.h"
 #include "sessions/sessions.h"
 
 /* ---- signing in ---- */
@@ -59,10 +60,18 @@ static enum busi_code refuse(struct auth *self, struct busi_call *call, const st
     return auth_unauthorized(call);
 }
 
+/* Wrong once too often: its owner hears how to get in. The same row is written for a name of nobody. */
+static void tell_of_lock(struct auth *self, struct busi_call *call, struct busi_str login)
+{
+    if (auth_mail_request_named(self, call, "sign_in_paused", login) != BUSI_OK)
+        busi_log(BUSI_WARN, "lock_untold", BUSI_S("request_id", call->request_id));
+}
+
 enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const struct busi_sign_in_request *in,
                             struct busi_session_reply *out)
 {
     struct auth_account account = {0};
+    bool locks = false;
     const struct auth_door *door = auth_door_find(self->doors, in->door);
     if (!door)
         return auth_no_such_door(call);
@@ -70,7 +79,7 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
     if (code == BUSI_OK)
         code = auth_passwords_room(self->passwords, call);
     if (code == BUSI_OK)
-        code = auth_limit(self, call, AUTH_LIMIT_sign_in, in->login);
+        code = auth_limit_strike(self, call, AUTH_LIMIT_sign_in, in->login, &locks);
     if (code == BUSI_OK)
         code = find_login(self, call, door, in->login, &account);
     if (code != BUSI_OK)
@@ -82,6 +91,8 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
     if (check.verdict == BUSI_PASSWORD_UNREADABLE)
         busi_log(BUSI_ERR, "stored_hash_unreadable", BUSI_I("user_id", account.id));
     bool right = check.verdict == BUSI_PASSWORD_RIGHT || check.verdict == BUSI_PASSWORD_WEAK;
+    if (locks && !right)
+        tell_of_lock(self, call, in->login);
     if (!right || account.blocked)
         return refuse(self, call, in, &account,
                       !account.id ? "unknown_name"
@@ -130,10 +141,18 @@ enum busi_code auth_block_user(struct auth *self, struct busi_call *call,
     return code == BUSI_OK ? auth_session_end_all(self, call, in->user_id, (struct busi_str){0}) : code;
 }
 
+/* By whatever it was shut: wrong passwords are forgotten as well. */
 enum busi_code auth_unblock_user(struct auth *self, struct busi_call *call,
                                  const struct busi_user_id_request *in, struct busi_count_reply *out)
 {
-    return change(self, call, AUTH_UNBLOCK_USER, AUTH_AUDIT_unblock_user, in->user_id, &out->count);
+    struct auth_account account = {0};
+    enum busi_code code =
+        change(self, call, AUTH_UNBLOCK_USER, AUTH_AUDIT_unblock_user, in->user_id, &out->count);
+    if (code == BUSI_OK)
+        code = auth_account_find_by_id(self, call, in->user_id, &account);
+    if (code == BUSI_OK && account.id)
+        auth_limit_forget(self, call, account.email, account.username);
+    return code;
 }
 
 /* What its own secret would do. */

@@ -29,9 +29,15 @@ static const struct bucket buckets[] = {
 };
 enum { BUCKETS = sizeof buckets / sizeof *buckets };
 
+static const bool has_strikes[AUTH_LIMITS] = {
+#define STRIKES(method) [AUTH_LIMIT_##method] = true,
+#include "limits/limits.def"
+};
+
 enum {
     ROWS_MOST = 4, /* buckets of one method */
     CELLS_MOST = ROWS_MOST * BUSI_RATES_MOST,
+    KEYS_MOST = CELLS_MOST + 3, /* the mark and two kinds of strikes */
     ID_BYTES = 16,
     RETRY_AFTER_MS = 1000
 };
@@ -53,8 +59,9 @@ struct cell {
 struct charge {
     struct cell cells[CELLS_MOST];
     size_t n;
-    struct busi_str argv[CELLS_MOST + 1 + 3 * CELLS_MOST]; /* keys, then their arguments */
-    int n_keys;
+    bool strikes;                                             /* are counted, too */
+    struct busi_str argv[KEYS_MOST + 2 + 3 * CELLS_MOST + 3]; /* keys, then their arguments */
+    int n_keys, argc;
 };
 
 /* ---- metrics ---- */
@@ -187,26 +194,74 @@ static void gather(struct charge *charge, const struct auth *self, const struct 
     }
 }
 
+/* Names without a network are those of callers within the house. */
+static bool counts_strikes(const struct auth *self, const struct client *client, enum auth_limit limit)
+{
+    const struct busi_settings *settings = self->settings;
+    return has_strikes[limit] && concerns(client, ACCOUNT) &&
+           (settings->limit_slow_after > 0 || settings->limit_lock_after > 0);
+}
+
+static struct busi_str strikes_key(struct auth *self, struct busi_call *call, const struct client *client,
+                                   enum scope scope)
+{
+    return key_of(self, call, client, scope, "strikes", 0);
+}
+
+static void add(struct charge *charge, struct busi_str text)
+{
+    charge->argv[charge->argc++] = text;
+}
+
+static void add_number(struct charge *charge, struct busi_call *call, int64_t number)
+{
+    add(charge, busi_arena_int(&call->arena, number));
+}
+
+/* False: no memory. */
+static bool is_worded(const struct charge *charge)
+{
+    for (int i = 0; i < charge->argc; i++)
+        if (!charge->argv[i].ptr)
+            return false;
+    return true;
+}
+
+static void add_keys(struct auth *self, struct busi_call *call, const struct client *client,
+                     struct charge *charge, bool marked)
+{
+    for (size_t i = 0; i < charge->n; i++)
+        add(charge, cell_key(self, call, client, &charge->cells[i]));
+    if (marked)
+        add(charge, known_key(self, call, client));
+    if (charge->strikes)
+        add(charge, strikes_key(self, call, client, ACCOUNT));
+    if (charge->strikes && marked)
+        add(charge, strikes_key(self, call, client, PAIR));
+    charge->n_keys = charge->argc;
+}
+
 /* False: no memory. */
 static bool word(struct auth *self, struct busi_call *call, const struct client *client,
                  struct charge *charge)
 {
-    int argc = 0;
-    for (size_t i = 0; i < charge->n; i++)
-        charge->argv[argc++] = cell_key(self, call, client, &charge->cells[i]);
-    if (self->settings->limit_known_ms > 0 && concerns(client, PAIR))
-        charge->argv[argc++] = known_key(self, call, client);
-    charge->n_keys = argc;
+    const struct busi_settings *settings = self->settings;
+    const bool marked = settings->limit_known_ms > 0 && concerns(client, PAIR);
+    add_keys(self, call, client, charge, marked);
+    add_number(charge, call, (int64_t)charge->n);
+    add(charge, marked ? BUSI_STR("1") : BUSI_STR("0"));
     for (size_t i = 0; i < charge->n; i++) {
         const struct cell *cell = &charge->cells[i];
-        charge->argv[argc++] = busi_arena_int(&call->arena, cell->rate->count);
-        charge->argv[argc++] = busi_arena_int(&call->arena, step_us(cell->rate));
-        charge->argv[argc++] = cell->bucket->scope == ACCOUNT ? BUSI_STR("1") : BUSI_STR("0");
+        add_number(charge, call, cell->rate->count);
+        add_number(charge, call, step_us(cell->rate));
+        add(charge, cell->bucket->scope == ACCOUNT ? BUSI_STR("1") : BUSI_STR("0"));
     }
-    for (int i = 0; i < argc; i++)
-        if (!charge->argv[i].ptr)
-            return false;
-    return true;
+    if (charge->strikes) {
+        add_number(charge, call, settings->limit_slow_after);
+        add_number(charge, call, settings->limit_lock_after);
+        add_number(charge, call, settings->limit_lock_for_ms * 1000);
+    }
+    return is_worded(charge);
 }
 
 static int64_t number(const struct busi_redis_reply *reply, size_t item)
@@ -214,20 +269,33 @@ static int64_t number(const struct busi_redis_reply *reply, size_t item)
     return item < reply->n_items && reply->items[item].type == BUSI_REDIS_INT ? reply->items[item].number : 0;
 }
 
-static enum busi_code refuse(struct busi_call *call, const struct cell *cell,
-                             const struct busi_redis_reply *reply)
+static enum busi_code refuse(struct busi_call *call, const char *name, const char *scope,
+                             const struct busi_quota *quota, const struct busi_redis_reply *reply)
 {
     call->retry_after_ms = (number(reply, 1) + 999) / 1000;
-    call->quota = (struct busi_quota){.limit = cell->rate->count,
-                                      .window_ms = cell->rate->window_ms,
-                                      .reset_ms = (number(reply, 2) + 999) / 1000};
-    busi_log(BUSI_INFO, "limited", BUSI_C("limit", cell->bucket->name),
-             BUSI_C("scope", scope_names[cell->bucket->scope]), BUSI_S("request_id", call->request_id));
+    call->quota = *quota;
+    call->quota.reset_ms = (number(reply, 2) + 999) / 1000;
+    busi_log(BUSI_INFO, "limited", BUSI_C("limit", name), BUSI_C("scope", scope),
+             BUSI_S("request_id", call->request_id));
     return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "too many requests");
 }
 
+static enum busi_code refuse_cell(struct busi_call *call, const struct cell *cell,
+                                  const struct busi_redis_reply *reply)
+{
+    const struct busi_quota quota = {.limit = cell->rate->count, .window_ms = cell->rate->window_ms};
+    return refuse(call, cell->bucket->name, scope_names[cell->bucket->scope], &quota, reply);
+}
+
+/* One try in the time that is to wait. */
+static enum busi_code refuse_strikes(struct busi_call *call, const struct busi_redis_reply *reply)
+{
+    const struct busi_quota quota = {.limit = 1, .window_ms = (number(reply, 1) + 999) / 1000};
+    return refuse(call, "limit_slow_after", scope_names[ACCOUNT], &quota, reply);
+}
+
 static enum busi_code decide(struct auth *self, struct busi_call *call, enum auth_limit limit,
-                             struct busi_str name)
+                             struct busi_str name, bool *locks)
 {
     struct client client = {0};
     struct charge charge = {0};
@@ -236,50 +304,86 @@ static enum busi_code decide(struct auth *self, struct busi_call *call, enum aut
     if (!find_name(self, call, &client, name))
         return no_memory(call);
     gather(&charge, self, &client, limit);
-    if (charge.n == 0)
+    charge.strikes = counts_strikes(self, &client, limit);
+    if (charge.n == 0 && !charge.strikes)
         return BUSI_OK;
     if (!word(self, call, &client, &charge))
         return no_memory(call);
-    enum busi_code code =
-        busi_redis_run_script(self->redis, &call->arena, auth_limit_script, charge.n_keys,
-                              charge.n_keys + 3 * (int)charge.n, charge.argv, call->until_ms, &reply);
+    enum busi_code code = busi_redis_run_script(self->redis, &call->arena, auth_limit_script, charge.n_keys,
+                                                charge.argc, charge.argv, call->until_ms, &reply);
     if (code != BUSI_OK || reply.type != BUSI_REDIS_ARRAY)
         return away(call);
     int64_t refusing = number(&reply, 0);
-    if (refusing < 1 || refusing > (int64_t)charge.n)
+    *locks = refusing < 0;
+    if (refusing < 1 || refusing > (int64_t)charge.n + charge.strikes)
         return BUSI_OK;
     auth_limit_tally_add(self->tally, limit);
-    return refuse(call, &charge.cells[refusing - 1], &reply);
+    return refusing > (int64_t)charge.n ? refuse_strikes(call, &reply)
+                                        : refuse_cell(call, &charge.cells[refusing - 1], &reply);
 }
 
-enum busi_code auth_limit(struct auth *self, struct busi_call *call, enum auth_limit limit,
-                          struct busi_str name)
+enum busi_code auth_limit_strike(struct auth *self, struct busi_call *call, enum auth_limit limit,
+                                 struct busi_str name, bool *locks)
 {
     int64_t began_us = busi_now_us();
-    enum busi_code code = decide(self, call, limit, name);
+    *locks = false;
+    enum busi_code code = decide(self, call, limit, name, locks);
     if (histograms[limit])
         busi_histogram_observe(histograms[limit], busi_now_us() - began_us, (int)code);
     return code;
 }
 
-void auth_limit_passed(struct auth *self, struct busi_call *call, enum auth_limit limit, struct busi_str name)
+enum busi_code auth_limit(struct auth *self, struct busi_call *call, enum auth_limit limit,
+                          struct busi_str name)
 {
+    bool locks;
+    return auth_limit_strike(self, call, limit, name, &locks);
+}
+
+/* The tries at the account by the client; from: with those from its network. */
+static void give_back(struct auth *self, struct busi_call *call, enum auth_limit limit, struct busi_str name,
+                      struct busi_str from)
+{
+    const int64_t known_ms = self->settings->limit_known_ms;
     struct client client = {0};
     struct charge charge = {0};
     struct busi_redis_reply reply;
-    find_network(&client, call->origin.remote_addr);
-    if (!find_name(self, call, &client, name) || !concerns(&client, PAIR))
+    find_network(&client, from);
+    if (!find_name(self, call, &client, name) || !concerns(&client, ACCOUNT))
         return;
-    charge.argv[charge.n_keys++] = known_key(self, call, &client);
     gather(&charge, self, &client, limit);
+    add(&charge, strikes_key(self, call, &client, ACCOUNT));
+    if (concerns(&client, PAIR)) {
+        add(&charge, known_key(self, call, &client));
+        add(&charge, strikes_key(self, call, &client, PAIR));
+    }
     for (size_t i = 0; i < charge.n; i++)
         if (charge.cells[i].bucket->scope == PAIR)
-            charge.argv[charge.n_keys++] = cell_key(self, call, &client, &charge.cells[i]);
-    charge.argv[charge.n_keys] = busi_arena_int(&call->arena, self->settings->limit_known_ms);
-    for (int i = 0; i <= charge.n_keys; i++)
-        if (!charge.argv[i].ptr)
-            return;
-    if (charge.n_keys > 1 || self->settings->limit_known_ms > 0)
+            add(&charge, cell_key(self, call, &client, &charge.cells[i]));
+    charge.n_keys = charge.argc;
+    add_number(&charge, call, known_ms);
+    /* of the keys so far, the first three matter only with strikes or marks */
+    const bool pairs = charge.n_keys > 3 || (known_ms > 0 && concerns(&client, PAIR));
+    if (is_worded(&charge) && (pairs || counts_strikes(self, &client, limit)))
         (void)!busi_redis_run_script(self->redis, &call->arena, auth_limit_passed_script, charge.n_keys,
-                                     charge.n_keys + 1, charge.argv, call->until_ms, &reply);
+                                     charge.argc, charge.argv, call->until_ms, &reply);
+}
+
+void auth_limit_passed(struct auth *self, struct busi_call *call, enum auth_limit limit, struct busi_str name)
+{
+    give_back(self, call, limit, name, call->origin.remote_addr);
+}
+
+void auth_limit_proved(struct auth *self, struct busi_call *call, struct busi_str email,
+                       struct busi_str username)
+{
+    auth_limit_passed(self, call, AUTH_LIMIT_sign_in, email);
+    auth_limit_passed(self, call, AUTH_LIMIT_sign_in, username);
+}
+
+void auth_limit_forget(struct auth *self, struct busi_call *call, struct busi_str email,
+                       struct busi_str username)
+{
+    give_back(self, call, AUTH_LIMIT_sign_in, email, (struct busi_str){0});
+    give_back(self, call, AUTH_LIMIT_sign_in, username, (struct busi_str){0});
 }

@@ -15,10 +15,21 @@ enum auth_limit {
  * counted; UNAVAILABLE: Redis is away. */
 [[nodiscard]] enum busi_code auth_limit(struct auth *self, struct busi_call *call, enum auth_limit limit,
                                         struct busi_str name);
+/* The same. *locks: if this try is wrong, the account's next from a network that it does not know waits for
+ * long; its owner should hear of it. Said of names of nobody, too. */
+[[nodiscard]] enum busi_code auth_limit_strike(struct auth *self, struct busi_call *call,
+                                               enum auth_limit limit, struct busi_str name, bool *locks);
 /* The try was the owner's: gives back what was counted for the pair of network and account, and lets this
  * network in past what strangers spend of the account's tries. A failure is of no consequence. */
 void auth_limit_passed(struct auth *self, struct busi_call *call, enum auth_limit limit,
                        struct busi_str name);
+/* Its owner has shown otherwise whose it is, by what was mailed to him or by a provider: opens what wrong
+ * passwords have closed, under either name (email or username may be absent). */
+void auth_limit_proved(struct auth *self, struct busi_call *call, struct busi_str email,
+                       struct busi_str username);
+/* Somebody who may has said so: opens it, too, but the caller's network becomes no known one. */
+void auth_limit_forget(struct auth *self, struct busi_call *call, struct busi_str email,
+                       struct busi_str username);
 
 /* Makes the metrics; before threads start. */
 void auth_limits_init(void);

@@ -109,6 +109,15 @@ enum busi_code auth_mail_request_told(struct auth *self, struct busi_call *call,
                (struct busi_str){0});
 }
 
+enum busi_code auth_mail_request_named(struct auth *self, struct busi_call *call, const char *kind,
+                                       struct busi_str name)
+{
+    struct auth_name_keys keys;
+    if (!auth_name_keys(&call->arena, name, &keys))
+        return auth_no_memory(call);
+    return ask(self, call, kind, &keys, &(struct auth_one_time){0}, (struct busi_str){0});
+}
+
 /* ---- deciding ---- */
 
 static void let_time_pass(void)

@@ -15,4 +15,7 @@ bool auth_mail_requests_stopped(const struct auth_mail_requests *requests);
 /* A mail without a secret to whoever has this address, if anybody does. */
 [[nodiscard]] enum busi_code auth_mail_request_told(struct auth *self, struct busi_call *call,
                                                     const char *kind, struct busi_str email_key);
+/* Likewise to the owner of the account that this name, as somebody wrote it, stands for. */
+[[nodiscard]] enum busi_code auth_mail_request_named(struct auth *self, struct busi_call *call,
+                                                     const char *kind, struct busi_str name);
 void auth_mail_requests_free(struct auth_mail_requests **requests);

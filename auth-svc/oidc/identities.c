@@ -5,6 +5,7 @@
 #include "core/answers.h"
 #include "core/email.h"
 #include "hooks/hooks.h"
+#include "limits/limiter.h"
 #include "mails/outbox.h"
 #include "sessions/sessions.h"
 
@@ -149,5 +150,7 @@ enum busi_code auth_identity_sign_in(struct auth *self, struct busi_call *call,
     }
     if (who.made)
         code = welcome(self, call, &who, &account);
+    if (code == BUSI_OK)
+        auth_limit_proved(self, call, account.email, account.username);
     return code == BUSI_OK ? auth_admit(self, call, &account, door, out) : code;
 }

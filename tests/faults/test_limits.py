@@ -1,5 +1,5 @@
 """Small limits in the running house: whoever tries too often is told so, before anything is hashed, and when to come back."""
-import itertools, json, re, sys, time
+import email.policy, itertools, json, re, sys, time
 import pytest
 import stack
 from test_overload import burst
@@ -11,7 +11,8 @@ ACCOUNT, NETWORK, WORKERS = 6, 20, 2  # tries; auth-svc replicas
 SMALL = {"BUSI_LIMIT_SIGN_IN_ACCOUNT": f"{ACCOUNT}/1m", "BUSI_LIMIT_SIGN_IN_NETWORK": f"{NETWORK}/10s", "BUSI_LIMIT_KNOWN": "1h",
          "BUSI_LIMIT_SIGN_IN_PAIR": "8/1m", "BUSI_LIMIT_MAILS_ACCOUNT": "5/10m", "BUSI_LIMIT_SECRETS_NETWORK": "7/1m",
          "BUSI_LIMIT_REFRESH_NETWORK": "9/1m", "BUSI_LIMIT_SIGN_UP_NETWORK": "4/1m", "BUSI_LIMIT_NAMES_NETWORK": "5/1m",
-         "BUSI_LIMIT_CHANGE_PASSWORD_ACCOUNT": "3/1m", "BUSI_TRUSTED_PROXIES": "127.0.0.1"}
+         "BUSI_LIMIT_CHANGE_PASSWORD_ACCOUNT": "3/1m", "BUSI_TRUSTED_PROXIES": "127.0.0.1",
+         "BUSI_LIMIT_SLOW_AFTER": "0", "BUSI_LIMIT_LOCK_AFTER": "0"}
 numbers = itertools.count(1)
 
 
@@ -22,8 +23,12 @@ def whole_stack():
     stack.local("up")
 
 
-@pytest.fixture
-def email():
+@pytest.fixture(name="email")
+def account_of_a_test():
+    return new_account()
+
+
+def new_account():
     name = f"limits-{time.time_ns()}@example.com"
     status, _, body = stack.ask("POST", "/api/users/signup", {"user": {"email": name, "password": stack.PASSWORD}},
                                 {"content-type": "application/json", "x-forwarded-for": new_address()})
@@ -229,6 +234,37 @@ def test_decisions_are_counted_by_limit_and_outcome():
     text = stack.metrics("auth-1") + stack.metrics("auth-2")
     for code in ("OK", "RESOURCE_EXHAUSTED"):
         assert re.search(rf'^busi_limit_duration_total\{{limit="sign_in",code="{code}"\}} [1-9]', text, re.M), text[-3000:]
+
+
+def test_wrong_passwords_in_a_row_slow_down_and_then_shut_strangers_out():
+    email = new_account()
+    stack.local("up", **SMALL | {"BUSI_LIMIT_SLOW_AFTER": "3", "BUSI_LIMIT_LOCK_AFTER": "5", "BUSI_LIMIT_LOCK_FOR": "1h",
+                                 "BUSI_LIMIT_SIGN_IN_ACCOUNT": "off"})
+    home, elsewhere = new_address(), new_address()
+    assert sign_in(email, address=home)[0] == 201
+    assert statuses(3, email, "guess") == [401] * 3
+    for _ in range(2):
+        status, headers, body = sign_in(email, "guess", path="/login")
+        assert (status, headers["retry-after"], body) == (429, "1", {"error": "too many requests"})
+        time.sleep(1.01)
+        assert sign_in(email, "guess")[0] == 401
+    status, headers, _ = sign_in(email, address=elsewhere)
+    assert status == 429 and 3500 < int(headers["retry-after"]) <= 3600
+    assert statuses(2, email, address=home) == [201] * 2  # where the owner is known nothing has changed
+    stack.wait_until(lambda: mail_to(email, "sign_in_paused"), 15, "the owner hears of it")
+    headers = {"content-type": "application/json", "x-forwarded-for": elsewhere}
+    assert stack.ask("POST", "/auth/user/magic_link/request", {"user": {"email": email}}, headers)[0] == 200
+    stack.wait_until(lambda: mail_to(email, "magic_link"), 15, "a link is mailed")
+    secret = re.search(r"/magic-link/(\w{48})", mail_to(email, "magic_link"))[1]
+    assert stack.ask("GET", "/auth/user/magic_link?token=" + secret, None, headers)[0] == 200
+    assert sign_in(email, address=elsewhere)[0] == 201
+
+
+def mail_to(address, kind):
+    """The text of the newest, or nothing."""
+    mails = [email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in
+             sorted((stack.VAR / "mail").glob(f"*-{kind}.eml"), key=lambda path: path.stat().st_mtime)]
+    return next((mail.get_body(("plain",)).get_content() for mail in reversed(mails) if str(mail["to"]) == address), "")
 
 
 def test_a_header_of_anybody_is_no_address():

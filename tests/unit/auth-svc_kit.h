@@ -71,6 +71,8 @@ static inline void read_settings(const char *const *more)
     environment[n++] = (char *)"BUSI_LIMIT_SIGN_UP_ACCOUNT=off";
     environment[n++] = (char *)"BUSI_LIMIT_MAILS_ACCOUNT=off";
     environment[n++] = (char *)"BUSI_LIMIT_CHANGE_PASSWORD_ACCOUNT=off";
+    environment[n++] = (char *)"BUSI_LIMIT_SLOW_AFTER=0";
+    environment[n++] = (char *)"BUSI_LIMIT_LOCK_AFTER=0";
     for (; more && *more; more++) {
         size_t name = strcspn(*more, "=") + 1, at = 0;
         while (at < n && strncmp(environment[at], *more, name) != 0)
