@@ -93,6 +93,7 @@ static void answer(struct front_worker *worker, struct http_response *response)
     struct http_front *front = worker->front;
     struct http_request *request = &worker->request;
     request->call.until_ms = busi_now_ms() + front->work_timeout_ms;
+    request->call.client_fd = worker->socket;
     front->app.answer(front->app.state, request, response);
     if (response->body.failed)
         front_refuse(worker, request->path, 500, response);

@@ -171,7 +171,7 @@ enum busi_code auth_watch_sessions(struct auth *self, struct busi_call *call,
     enum busi_code code = ask(feed, call, in, out);
     if (code != BUSI_OK || out->everything || out->ended.n > 0)
         return code;
-    while (feed->news == news && !feed->stopping && busi_now_ms() < until_ms)
+    while (feed->news == news && !feed->stopping && busi_now_ms() < until_ms && busi_call_left_ms(call) > 0)
         (void)wait_in(&feed->polls, until_ms);
     if (feed->news != news)
         return ask(feed, call, in, out);

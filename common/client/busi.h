@@ -16,7 +16,8 @@
  *
  * There is a busi_rpc_<service>_<method>() for each row of proto/methods.def, with the structs of
  * proto/messages.def. Names are resolved to every address, again and again; a call goes to the less loaded of
- * two healthy workers, and if it may be repeated to another when its worker dies. C23 (gcc -std=gnu2x). */
+ * two healthy workers, and if it may be repeated to another when its worker dies. busi_rpc_cancel() calls one
+ * off that another thread waits for. C23 (gcc -std=gnu2x). */
 #pragma once
 #include "rpc/client.h"
 
@@ -30,6 +31,10 @@ struct busi_client_options {
     const char
         *key_file; /* this program's key pair, made by gen-keys; its .pub is in the services' allow folders */
     size_t max_in_flight; /* calls at once per worker; 0: 64 */
+    /* Told of each change of each worker, on the library's thread (at the end on that which closes): it must
+     * not block. May be NULL. */
+    busi_worker_state_fn *on_state;
+    void *on_state_arg;
 };
 
 struct busi_client;

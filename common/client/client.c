@@ -75,7 +75,9 @@ static const char *open_all(struct busi_client *client, const struct busi_client
                                 .targets = targets,
                                 .n_targets = n,
                                 .curve = client->curve,
-                                .max_in_flight = options->max_in_flight ? options->max_in_flight : IN_FLIGHT},
+                                .max_in_flight = options->max_in_flight ? options->max_in_flight : IN_FLIGHT,
+                                .on_state = options->on_state,
+                                .on_state_arg = options->on_state_arg},
                             &error);
     if (!client->rpc)
         return error;

@@ -31,7 +31,7 @@ struct busi_call {
 
     /* client side */
     bool urgent;               /* goes out although the worker has as many calls as it may have */
-    int client_fd;             /* socket of the client that waits for it all, which may hang up; 0: none */
+    int client_fd;             /* socket of the client it is all for: its reset calls the call off; 0: none */
     atomic_bool called_off;    /* busi_rpc_cancel() */
     _Atomic(uint64_t) waiting; /* id of the call that is waited for; 0: none */
 

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* POLLRDHUP */
 #include "rpc/worker.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,7 +16,7 @@ enum {
     OWN_STALL_MS = 400,  /* our own loop stood still: what it did not hear is not the worker's fault */
     QUIET_MS = 500,      /* no reply of any kind */
     MOVE_AFTER_MS = 250, /* a suspect's idempotent calls older than this are tried elsewhere */
-    DESERTED_MS = 1000,  /* for calls in flight so long it is asked whether their clients are still there */
+    DESERTED_MS = 200,   /* for calls in flight so long it is asked whether their clients are still there */
     MOST_DESERTED = 128, /* of them, each tick */
     CANCEL_BUDGET_MS = 1000,
     WATCH_MS = 20000,  /* a watch lasts so long */
@@ -166,13 +165,13 @@ static void cancel_deserted(struct busi_worker *worker, int64_t now_ms)
          pending && n < MOST_DESERTED && now_ms - pending->sent_ms >= DESERTED_MS; pending = pending->newer) {
         if (pending->client_fd == 0)
             continue;
-        files[n] = (struct pollfd){.fd = pending->client_fd, .events = POLLRDHUP};
+        files[n] = (struct pollfd){.fd = pending->client_fd};
         whose[n++] = pending;
     }
     if (n == 0 || poll(files, n, 0) <= 0)
         return;
     for (nfds_t i = 0; i < n; i++)
-        if (files[i].revents & (POLLRDHUP | POLLHUP | POLLERR))
+        if (files[i].revents & (POLLHUP | POLLERR))
             busi_worker_cancel(whose[i]);
 }
 

@@ -1,5 +1,6 @@
 #include "service/service.h"
 #include "crypto/secret.h"
+#include "service/methods_text.h"
 #include "service/serve.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,17 @@ static int run_version(struct order *order)
     return fflush(stdout) == 0 ? BUSI_EXIT_FINE : BUSI_EXIT_FAILED;
 }
 
+static int run_describe(struct order *order)
+{
+    struct busi_buf out;
+    busi_buf_init(&out, OUTPUT_MAX_BYTES);
+    if (order->service->rpc_name)
+        busi_methods_text(&out, order->service->endpoints, order->service->n_endpoints);
+    else
+        busi_buf_printf(&out, "%s serves no calls\n", order->service->name);
+    return print(&out);
+}
+
 static int run_help(struct order *order);
 
 static const struct {
@@ -197,6 +209,7 @@ static const struct {
     {"--version", "print name and version", run_version},
     {"--check-config", "say what is wrong with the settings (exit code 78)", run_check},
     {"--print-config", "print the settings in force, secrets masked", run_print},
+    {"--describe", "print the calls it serves, and what they are made of", run_describe},
 };
 enum { OPTIONS = sizeof(options) / sizeof(options)[0] };
 

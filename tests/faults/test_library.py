@@ -34,19 +34,29 @@ def endpoints():
 
 
 @pytest.fixture(scope="module")
-def check_token(installed, key):
-    """The example in C, compiled as a user would, as a function of a token."""
+def compiled(installed):
+    """An example in C, compiled as a user would: what to run, and in which environment."""
     pkgconfig = next(installed.rglob("busi.pc")).parent
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "busi"], env=os.environ | {"PKG_CONFIG_PATH": str(pkgconfig)}, check=True,
                            capture_output=True, text=True).stdout.split()
-    program = installed / "check_token"
-    subprocess.run(["cc", "-std=gnu2x", "-Wall", "-Wextra", "-Werror", installed / "share/busi/examples/check_token.c", *flags, "-o", program],
-                   check=True)
     library = next(installed.rglob("libbusi.so")).parent
+
+    def compile(name):
+        program = installed / name
+        subprocess.run(["cc", "-std=gnu2x", "-Wall", "-Wextra", "-Werror", installed / f"share/busi/examples/{name}.c", *flags, "-o", program],
+                       check=True)
+        return program, os.environ | {"LD_LIBRARY_PATH": str(library)}
+    return compile
+
+
+@pytest.fixture(scope="module")
+def check_token(compiled, key):
+    """The example as a function of a token."""
+    program, env = compiled("check_token")
 
     def run(token, own=key, at=None):
         return subprocess.run([program, at or endpoints(), stack.VAR / "keys/servers/auth-svc.pub", own], input=token + "\n", text=True,
-                              capture_output=True, env=os.environ | {"LD_LIBRARY_PATH": str(library)}, timeout=30)
+                              capture_output=True, env=env, timeout=30)
     return run
 
 
@@ -63,6 +73,26 @@ def test_it_says_what_is_wrong(check_token):
     assert "endpoints" in check_token("x", at="nonsense").stderr
     assert check_token("x", own="/no/such.key").stderr.strip()
     assert check_token("x", at="127.0.0.1:1").returncode == 2
+
+
+def test_who_watches_hears_of_each_change(compiled, key):
+    program, env = compiled("watch_workers")
+    workers = endpoints().split(",")
+    watcher = subprocess.Popen([program, endpoints(), stack.VAR / "keys/servers/auth-svc.pub", key], env=env, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        assert {watcher.stdout.readline() for _ in workers} == {f"auth {worker}: serving\n" for worker in workers}
+        stack.local("stop", "auth-2")
+        stack.local("up")
+        said = []
+        while not said or said[-1] != "serving":
+            worker, state = watcher.stdout.readline().removeprefix("auth ").strip().split(": ")
+            assert worker == workers[1]
+            said.append(state)
+        assert [state for state in said if state != "not ready"] == ["draining", "gone", "serving"], said
+    finally:
+        watcher.stdin.close()
+        assert watcher.wait(10) == 0
 
 
 def test_the_example_in_python(installed, key):

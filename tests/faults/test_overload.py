@@ -1,5 +1,5 @@
 """More than can be served is refused at once with 503 and Retry-After; what is accepted keeps its deadline."""
-import json, os, re, selectors, socket, subprocess, time
+import json, os, re, selectors, socket, struct, subprocess, time
 import stack
 
 DEADLINE_S = 5.0 + 0.5  # of the password routes, and a grace
@@ -51,6 +51,29 @@ def test_a_flood_of_sign_ins(token):
     assert reads and not stack.failures(reads)
     assert stack.request("POST", "/api/users/signin", {"email": email, "password": stack.PASSWORD})[0] in (201, 503)
     stack.wait_until(lambda: stack.request("POST", "/api/users/signin", {"email": email, "password": stack.PASSWORD})[0] == 201, 5, "sign-in again")
+
+
+def counted(metric):
+    return sum(float(line.split()[-1]) for name in ("auth-1", "auth-2") for line in stack.metrics(name).splitlines() if line.startswith(metric + " "))
+
+
+def test_nothing_is_computed_for_clients_that_have_gone():
+    """Sign-ins wait for a processor to hash on; those whose connections are reset meanwhile leave the queue."""
+    email = f"gone-{time.time_ns()}@example.com"
+    stack.sign_up(email)
+    hashes, cancelled = counted("busi_password_hashes_total"), counted("busi_rpc_cancelled_total")
+    request, socks = post("/api/users/signin", {"email": email, "password": stack.PASSWORD}), []
+    for _ in range(100):
+        socks.append(socket.create_connection((stack.HOST, int(stack.PORT)), timeout=5))
+        socks[-1].sendall(request)
+    time.sleep(0.1)
+    for sock in socks:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+    stack.wait_until(lambda: counted("busi_rpc_cancelled_total") - cancelled >= 10, 5, "calls that are cancelled")
+    time.sleep(2)
+    assert counted("busi_password_hashes_total") - hashes < 90
+    assert stack.request("POST", "/api/users/signin", {"email": email, "password": stack.PASSWORD})[0] == 201
 
 
 # ---- ten times what can be served; tests/bench measures the same for a minute ----

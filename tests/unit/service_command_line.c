@@ -1,4 +1,5 @@
 /* What a process says and checks without serving. */
+#include "service/methods_text.h"
 #include "service_kit.h"
 
 TestSuite(command_line, .init = begin, .fini = end, .timeout = 60);
@@ -87,6 +88,27 @@ Test(command_line, print_config_prints_what_is_in_force)
         BUSI_EXIT_FINE);
     expect_in("out", "BUSI_HTTP_PORT=4567\n");
     cr_expect_str_eq(contents("err"), "");
+}
+
+Test(command_line, describe_prints_calls_and_messages)
+{
+    cr_expect_eq(run(ARGUMENTS("--describe")), BUSI_EXIT_FINE);
+    cr_expect_str_eq(contents("out"), "toy serves no calls\n");
+    struct busi_buf out;
+    busi_buf_init(&out, 65536);
+    const struct busi_endpoint endpoint = {.method = BUSI_METHOD_directory_create_business};
+    static const char *const parts[] = {
+        "directory.CreateBusiness\n    write_business_request -> business, once, 2000 ms\nrpc.Health\n",
+        "rpc.Cancel\n    cancel_request -> empty, may be repeated, 1000 ms\n",
+        "\ncancel_request\n   1 id                 INT, required\n",
+        "\ndescribe_reply\n   1 methods            LIST of method_info, at most 256\n",
+        "\nempty\n    nothing\n"};
+    busi_methods_text(&out, &endpoint, 1);
+    busi_buf_add(&out, "", 1);
+    cr_assert_not(out.failed);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts)[0]; i++)
+        cr_expect_not_null(strstr(out.ptr, parts[i]), "'%s' is not in\n%s", parts[i], out.ptr);
+    busi_buf_fini(&out);
 }
 
 Test(command_line, gen_secret_prints_one_that_is_never_the_same)
