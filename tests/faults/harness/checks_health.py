@@ -1,0 +1,104 @@
+"""I9, I10, I12, I13: nothing grows or waits without end, all is well again by itself, nothing leaks, others are not harmed."""
+import math
+from history import S, by, of
+
+GRACE_S = 0.5         # after the deadline
+SETTLE_S = 3.0        # until calls go round what is broken
+HARMLESS_SHARE = 0.95  # of what does not need what is broken
+WELL_SHARE = 0.999     # of all that is asked while nothing is broken
+CAPS = {"fds": 1500, "threads": 1200, "rss": 400 * 1024 * 1024}
+GROWTH = {"fds": 400, "threads": 300}  # from the calm at the beginning to the calm at the end
+
+# What an operation needs to be done. "accounts" and "businesses" are the tables.
+CHECKED = {"auth", "redis"}
+OF_BUSINESSES = CHECKED | {"directory", "postgres", "businesses"}
+NEEDS = {"home": set(), "check": CHECKED, "forged": CHECKED, "probe": CHECKED, "refresh": CHECKED,
+         "read": OF_BUSINESSES, "list": OF_BUSINESSES, "create": OF_BUSINESSES, "update": OF_BUSINESSES, "delete": OF_BUSINESSES,
+         "enqueue": {"mailer", "postgres"}, "sign_out": CHECKED | {"postgres"}, "ask_reset": CHECKED | {"postgres"}}
+ELSE = CHECKED | {"postgres", "accounts"}  # whatever changes accounts or begins sessions
+
+
+def deaf(fault, op):
+    """The gateway itself was what was broken."""
+    return fault.get("target") == op.get("target") and fault.get("target") and fault["begin"] <= op["return"] and op["invoke"] <= fault["cleared"] + SETTLE_S * S
+
+
+def bounded(records):
+    """I9: an answer or an end by the deadline; fds, threads and memory under their caps."""
+    bad, faults = [], of(records, "fault")
+    for op in of(records, "op"):
+        took = (op["return"] - op["invoke"]) / S - op.get("stall", 0)
+        if "deadline" in op and took > op["deadline"] + GRACE_S and not any(deaf(fault, op) for fault in faults):
+            bad.append(f"{op['n']} ({op['op']} at {op.get('target')}): {took:.2f} s, the deadline is {op['deadline']} s")
+    for name, samples in by(of(records, "sample"), "name").items():
+        for what, cap in CAPS.items():
+            most = max(sample[what] for sample in samples)
+            if most > cap:
+                bad.append(f"{name}: {most} {what}, at most {cap}")
+        for process in by(samples, "pid").values():
+            for what, most in GROWTH.items():
+                if process[-1][what] > process[0][what] + most:
+                    bad.append(f"{name}: {what} grew from {process[0][what]} to {process[-1][what]}")
+    return bad
+
+
+def failed(op):
+    return op["outcome"] == "unknown" or op["status"] >= 500
+
+
+def recoveries(records, factor=1.0):
+    """(fault, seconds from its end to the last failure before the next, its bound) of each."""
+    faults, ops = of(records, "fault"), of(records, "op")
+    for i, fault in enumerate(faults):
+        until = faults[i + 1]["begin"] if i + 1 < len(faults) else math.inf
+        late = [op["invoke"] for op in ops if failed(op) and fault["cleared"] < op["invoke"] and op["return"] < until]
+        yield fault, max((moment - fault["cleared"] for moment in late), default=0) / S, fault["bound"] * factor
+
+
+def calm(records, factor=1.0):
+    """Operations that no fault can have touched."""
+    faults = of(records, "fault")
+    return [op for op in of(records, "op")
+            if not any(op["return"] >= fault["begin"] and op["invoke"] <= fault["cleared"] + fault["bound"] * factor * S for fault in faults)]
+
+
+def quantile(times, share):
+    return sorted(times)[min(len(times) - 1, int(share * len(times)))] if times else 0.0
+
+
+def heals(records, factor=1.0, slack_s=0.25):
+    """I10: after each fault all works again within its bound, nearly as fast as before. factor: of a machine that others use, too."""
+    ops, bad = calm(records, factor), []
+    broken = [op for op in ops if failed(op)]
+    if len(broken) > max(1, (1 - WELL_SHARE) * len(ops)):
+        bad += [f"{op['n']} ({op['op']} at {op.get('target')}): {op['status']} when nothing was broken" for op in broken[:10]]
+    first = min((fault["begin"] for fault in of(records, "fault")), default=math.inf)
+    took = lambda some: [(op["return"] - op["invoke"]) / S - op.get("stall", 0) for op in some if op.get("client") != "final"]
+    before, after = took(op for op in ops if op["return"] < first), took(op for op in ops if op["invoke"] > first)
+    if len(before) > 50 and len(after) > 50 and quantile(after, 0.99) > 1.5 * factor * quantile(before, 0.99) + slack_s * factor:
+        bad.append(f"p99 was {quantile(before, 0.99):.3f} s before and {quantile(after, 0.99):.3f} s after the faults")
+    for name, samples in by(of(records, "sample"), "name").items():
+        own = {sample["pid"] for sample in samples}
+        allowed = 1 + sum(fault.get("restarts", []).count(name) for fault in of(records, "fault"))
+        if len(own) > allowed:
+            bad.append(f"{name}: restarted though nobody asked for it")
+    return bad
+
+
+def silent(records):
+    """I12: no secret stands anywhere."""
+    return [f"{leak['what']} in {leak['where']}" for leak in of(records, "leak")]
+
+
+def contained(records, share=HARMLESS_SHARE):
+    """I13: what does not need what is broken goes on. Of a fault of one replica that is everything, once calls go round it."""
+    bad, ops = [], of(records, "op")
+    for fault in of(records, "fault"):
+        begin = fault["broken"] + (0 if fault.get("breaks") else SETTLE_S * S)
+        others = [op for op in ops if begin < op["invoke"] and op["return"] < fault["mending"] and not deaf(fault, op)
+                  and not NEEDS.get(op["op"], ELSE) & set(fault.get("breaks", ()))]
+        for name, some in by(others, "op").items():
+            wrong = [op for op in some if failed(op)]
+            if len(wrong) > max(2, (1 - share) * len(some)):
+                bad.append(f"{fault['row']}: {len(wrong)} of {len(some)} {name} failed, which do not need {', '.join(fault.get('breaks', ())) or 'it'}")
+    return bad

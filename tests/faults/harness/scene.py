@@ -1,0 +1,177 @@
+"""The house a run plays in: two gateways, two of each worker, Redis, Postgres and a relay, and how each of them is broken."""
+import contextlib, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, threading, time, urllib.request
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import stack
+from smtp_sink import SmtpSink
+from clients import ACCESS_S
+
+WORKERS = [f"{service}-{n}" for service in ("auth", "directory", "mailer") for n in (1, 2)]
+GATEWAYS = ["gateway-1", "gateway-2"]
+CONNECTIONS = 2  # of a mailer to the relay: what it may have in hand
+CHEAP = {"BUSI_PASSWORD_MEMORY": "8M", "BUSI_PASSWORD_PASSES": "1", "BUSI_ACCESSPASS_ACCESS_LIFETIME": f"{ACCESS_S}s",
+         "BUSI_SMTP_TIMEOUT": "1s", "BUSI_SMTP_CONNECT_TIMEOUT": "500ms", "BUSI_SMTP_CONNECTIONS": str(CONNECTIONS)}
+LAUNCH = 'setsid bash -c \'echo $$ >"$1"; shift; exec "$@"\' - "$@" </dev/null >>"$LOG" 2>&1 9>&- &'
+AS_POSTGRES = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Scene:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.sink, self.port, self.side = SmtpSink(self.folder / "sink"), free_port(), free_port()
+        self.targets = {"gateway-1": int(stack.PORT), "gateway-2": self.port}
+
+    def __enter__(self):
+        self.sink.start()
+        self.settings = CHEAP | {"BUSI_SMTP_URL": f"smtp://127.0.0.1:{self.sink.port}", "BUSI_SMTP_CA_FILE": str(self.sink.ca)}
+        stack.local("up", **self.settings)
+        conf = re.sub(r"^http_port.*", f"http_port = {self.port}", (stack.VAR / "config/gateway.conf").read_text(), flags=re.M)
+        self.conf = self.folder / "gateway-2.conf"
+        self.conf.touch(mode=0o600)
+        self.conf.write_text(re.sub(r"^health_bind.*", f"health_bind = 127.0.0.1:{self.side}", conf, flags=re.M))
+        self.start("gateway-2")
+        stack.wait_until(lambda: self.is_ready("gateway-2"), 10, "the second gateway is ready")
+        return self
+
+    def __exit__(self, *unused):
+        with contextlib.suppress(ProcessLookupError):
+            self.send("gateway-2", signal.SIGCONT)
+            self.send("gateway-2", signal.SIGKILL)
+        self.conf.unlink(missing_ok=True)
+        self.sink.stop()
+
+    # ---- processes ----
+    def pid_file(self, name):
+        return self.folder / "gateway-2.pid" if name == "gateway-2" else stack.VAR / f"run/{self.file(name)}.pid"
+
+    def file(self, name):
+        """What deploy/local calls it."""
+        return "gateway" if name == "gateway-1" else name
+
+    def pid(self, name):
+        return int(self.pid_file(name).read_text())
+
+    def send(self, name, sig):
+        os.kill(self.pid(name), sig)
+
+    def kill(self, name):
+        number = self.pid(name)
+        os.kill(number, signal.SIGKILL)
+        stack.wait_until(lambda: not stack.lives(number), 10, f"{name} is dead")
+
+    def start(self, name):
+        """As deploy/local does, but at once."""
+        if name == "redis":
+            command = ["redis-server", stack.VAR / "config/redis.conf"]
+        else:
+            conf = self.conf if name == "gateway-2" else stack.VAR / f"config/{self.file(name)}.conf"
+            program = "gateway" if name in GATEWAYS else name.split("-")[0] + "-svc"
+            command = [f"{os.environ['BUSI_TEST_BIN']}/{program}", "--config", conf]
+        env = {key: value for key, value in os.environ.items() if not key.startswith("BUSI_")}
+        env |= {} if name == "redis" else self.settings
+        self.pid_file(name).unlink(missing_ok=True)
+        subprocess.run(["bash", "-c", LAUNCH, "-", self.pid_file(name), *command], env=env | {"LOG": str(self.log(name))}, check=True)
+        stack.wait_until(lambda: self.pid_file(name).exists() and self.pid_file(name).read_text().strip(), 5, f"{name} has begun")
+
+    def log(self, name):
+        return self.folder / "gateway-2.log" if name == "gateway-2" else stack.VAR / f"logs/{self.file(name)}.log"
+
+    def side_port(self, name):
+        return self.side if name == "gateway-2" else stack.port(self.file(name) + "-health")
+
+    def ask_side(self, name, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.side_port(name)}{path}", timeout=3) as answer:
+            return answer.read().decode()
+
+    def is_ready(self, name):
+        with contextlib.suppress(OSError):
+            return bool(self.ask_side(name, "/readyz") or True)
+        return False
+
+    def mend(self):
+        """Whatever a row has left behind."""
+        for name in GATEWAYS + WORKERS + ["redis"]:
+            with contextlib.suppress(OSError, ValueError):
+                self.send(name, signal.SIGCONT)
+        stack.local("up", **self.settings)
+        if not stack.lives(self.pid("gateway-2")):
+            self.start("gateway-2")
+        self.sink.set()
+        if not self.sink.listens():
+            self.sink.start(self.sink.port)
+
+    # ---- stores ----
+    def redis_cli(self, *words):
+        return subprocess.Popen(["redis-cli", "-p", str(stack.port("redis")), *map(str, words)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                env=os.environ | {"REDISCLI_AUTH": (stack.VAR / "secrets/redis").read_text().strip()})
+
+    def redis(self, *words):
+        return self.redis_cli(*words).communicate(timeout=10)[0].strip()
+
+    def redis_answers(self):
+        return self.redis("ping").endswith("PONG")
+
+    def psql(self, *arguments, **more):
+        dsn = f"host=127.0.0.1 port={stack.port('postgres')} dbname=busi user=postgres"
+        return subprocess.Popen(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *arguments, dsn], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env=os.environ | {"PGPASSWORD": (stack.VAR / "secrets/postgres").read_text().strip()}, **more)
+
+    def sql(self, statement):
+        done = self.psql("-c", statement)
+        out, err = done.communicate(timeout=30)
+        assert done.returncode == 0, err
+        return out.strip()
+
+    def rows(self, query):
+        """As a list of lists."""
+        return [list(row.values()) for row in json.loads(self.sql(f"SELECT COALESCE(json_agg(r), '[]') FROM ({query}) AS r"))]
+
+    def postgres(self, *command):
+        data = (stack.VAR / "postgres").resolve()
+        return subprocess.run([*AS_POSTGRES, "/usr/lib/postgresql/15/bin/pg_ctl", "-s", "-w", "-D", data / "data", "-l", data / "log", *command],
+                              cwd="/", capture_output=True, timeout=60, stdin=subprocess.DEVNULL).returncode == 0
+
+    def start_postgres(self):
+        stack.wait_until(lambda: self.postgres("start"), 30, "Postgres runs again")  # what was killed may not be gone yet
+        data = (stack.VAR / "postgres").resolve()
+        (stack.VAR / "run/postgres.pid").write_text((data / "data/postmaster.pid").read_text().split("\n")[0] + "\n")
+
+    def family_of_postgres(self):
+        parent = stack.pid("postgres")
+        return [parent, *map(int, subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout.split())]
+
+
+class Samples:
+    """Looks at every process once a second."""
+
+    def __init__(self, scene, history):
+        self.scene, self.history, self.over = scene, history, threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        while not self.over.wait(1):
+            for name in GATEWAYS + WORKERS:
+                with contextlib.suppress(OSError, ValueError, KeyError):
+                    self.sample(name)
+
+    def sample(self, name):
+        pid = self.scene.pid(name)
+        status = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+        self.history.add("sample", name=name, pid=pid, fds=len(os.listdir(f"/proc/{pid}/fd")), threads=int(status["Threads"]),
+                         rss=int(status["VmRSS"].split()[0]) * 1024, at=self.history.now())
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.over.set()
+        self.thread.join(10)
