@@ -72,10 +72,15 @@ static bool acceptable(const struct exchange *x)
     return accept_request(x->request, format ? format->text : (struct busi_str){0}, x->route->accept);
 }
 
+static bool takes_longer(const struct route *path)
+{
+    return path && path->time == TIME_PASSWORD;
+}
+
 /* Are its answers for nobody's cache? */
 static bool is_private(const struct route *path)
 {
-    return path && (path->time == TIME_PASSWORD || surface_get(path->surface)->no_store);
+    return takes_longer(path) || (path && surface_get(path->surface)->no_store);
 }
 
 static const struct surface *surface_for(const struct exchange *x, enum surface_id id)
@@ -96,11 +101,21 @@ static void prepare(struct exchange *x, const struct route_match *match)
     x->response->site = x->gateway->site;
     if (x->surface->for_people)
         x->response->language = page_language(request);
-    if (path && path->time == TIME_PASSWORD)
+    if (takes_longer(path))
         request->call.until_ms += PASSWORD_EXTRA_MS;
     /* who reads with a token asks nothing else of the client */
     if (!(request->method & (HTTP_GET | HTTP_HEAD)) || (path && path->who == WHO_PUBLIC))
         request->call.origin = origin_of(x->gateway, request);
+}
+
+/* The body has said that another route of the path is meant: what prepare() did, for that one. */
+static void take_other(struct exchange *x, struct route_match *match, enum http_method method)
+{
+    const bool longer = takes_longer(match->path);
+    *match = router_match(&x->gateway->router, method, x->request->path);
+    x->response->no_store = x->response->no_store || is_private(match->path);
+    if (takes_longer(match->path) && !longer)
+        x->request->call.until_ms += PASSWORD_EXTRA_MS;
 }
 
 /* False: there is none, and that is answered. */
@@ -110,7 +125,7 @@ static bool take_route(struct exchange *x, struct route_match match)
     enum http_method method =
         x->surface->method_override ? pipeline_method(request->method, x->body) : request->method;
     if (method != request->method)
-        match = router_match(&x->gateway->router, method, request->path);
+        take_other(x, &match, method);
     if (!match.route) {
         if (match.path && x->surface->tells_methods)
             exchange_wrong_method(x, match.methods);

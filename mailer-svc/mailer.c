@@ -204,6 +204,8 @@ static const struct busi_command commands[] = {
     {.name = "mails",
      .arguments = MAILER_MAILS_USAGE,
      .help = "list mails; try dead letters again, or forget them",
+     .details = "    S is dead, queued or delivered. ID is what the list begins a line with; --after one "
+                "goes on behind it.\n",
      .run = mailer_mails},
 };
 

@@ -19,7 +19,9 @@ enum {
 };
 
 const char auth_audit_details[] =
-    "    Shows the newest 50, or all --since; --follow goes on with what comes. EVENT is one of\n"
+    "    Shows the newest 50, or all --since (so long ago: 90s, 15m, 24h, 30d); --follow goes on with what "
+    "comes.\n"
+    "    --user is about whom, --by who did it, --failed shows what failed. EVENT is one of\n"
 #define AUDIT(event) "      " #event "\n"
 #include "audit/audit.def"
 #undef AUDIT
@@ -126,8 +128,10 @@ static bool read_since(const char *text, int64_t *from)
 {
     int64_t ms;
     if (!busi_setting_type(BUSI_SETTING_MS)->parse(busi_str_of(text), &ms) || ms <= 0 ||
-        ms > INT64_MAX / 1000)
+        ms > INT64_MAX / 1000) {
+        fprintf(stderr, "--since: '%s' is no time, as 90s, 15m, 24h or 30d\n", text);
         return false;
+    }
     *from = busi_wall_us() - ms * 1000;
     return true;
 }
@@ -135,6 +139,14 @@ static bool read_since(const char *text, int64_t *from)
 static bool read_count(const char *text, int64_t *out)
 {
     return busi_str_int(busi_str_of(text), out) && *out > 0;
+}
+
+static bool need_count(const char *option, const char *text, int64_t *out)
+{
+    if (read_count(text, out))
+        return true;
+    fprintf(stderr, "%s: '%s' is no number of 1 and more\n", option, text);
+    return false;
 }
 
 /* A slip of the pen would look as if nothing had happened. */
@@ -162,7 +174,7 @@ static bool read_option(struct wish *wish, int option, const char *value)
             request->name = busi_str_of(value);
         return true;
     case 'b':
-        return read_count(value, &request->actor_id);
+        return need_count("--by", value, &request->actor_id);
     case 'e':
         return read_event(value, &request->event);
     case 'x':
@@ -171,7 +183,7 @@ static bool read_option(struct wish *wish, int option, const char *value)
     case 's':
         return read_since(value, &request->from);
     case 'n':
-        return read_count(value, &wish->left);
+        return need_count("--limit", value, &wish->left);
     case 'f':
         return wish->follow = true;
     case 'j':

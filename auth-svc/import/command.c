@@ -19,11 +19,20 @@ enum {
     LINE_MOST_BYTES = 8192
 };
 
-const char auth_import_details[] = "    Rows are JSON objects on a line each, or records of CSV (FILE.csv, "
-                                   "--csv) with a line of names above.\n"
-                                   "    What became of each is a line of JSON on stdout; --refused: only of "
-                                   "those refused. Their fields are\n"
-#define IMPORT_FIELD(name, kind) "      " #name "\n"
+#define KIND_TEXT "text"
+#define KIND_FLAG "true or false"
+#define KIND_TIME "time, as 2018-11-11T07:00:53Z"
+#define KIND_OBJECT "JSON object"
+#define KIND_NAMES "names, as a list or with commas between"
+const char auth_import_details[] =
+    "    --dry-run        says what would become of each row, and makes none\n"
+    "    --from-line N    leaves out what stands above, as an import that was stopped says it\n"
+    "    --csv            records of CSV with a line of names above, as FILE.csv has them; else a JSON "
+    "object a line\n"
+    "    --refused        tells of refused rows only; else what became of each is a line of JSON on stdout\n"
+    "    --allow-root     takes the role root, too\n"
+    "    What is known already by external_id or name is left as it is. Fields of a row:\n"
+#define IMPORT_FIELD(name, kind) "      " #name ": " KIND_##kind "\n"
 #include "import/fields.def"
 #undef IMPORT_FIELD
     ;

@@ -84,6 +84,9 @@ static const struct busi_command common_commands[] = {
     {.name = "gen-secret",
      .arguments = "[--kid NAME] [BYTES]",
      .help = "print a new random secret",
+     .details = "    BYTES are 64 when not given, and 32 to 512; printed in letters that URLs may have. With "
+                "--kid the name\n"
+                "    and a space stand before it, as settings of keys take it.\n",
      .run = gen_secret,
      .without_settings = true},
 };
@@ -114,9 +117,14 @@ static int run_serve(struct order *order)
     return load(order, true) ? busi_serve(order->service, &order->settings) : BUSI_EXIT_CONFIG;
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static bool asks_for_help(const struct order *order)
 {
-    return order->argc == 2 && strcmp(order->argv[1], "--help") == 0;
+    return order->argc == 2 && is_help(order->argv[1]);
 }
 
 /* One line and what it does. above: of which command it is a part, or NULL. */
@@ -246,7 +254,7 @@ static int run_help(struct order *order)
 static int parse_option(struct order *order, const char *word)
 {
     for (size_t i = 0; i < OPTIONS; i++)
-        if (strcmp(word, options[i].name) == 0) {
+        if (strcmp(word, options[i].name) == 0 || (options[i].run == run_help && is_help(word))) {
             order->run = options[i].run;
             return BUSI_EXIT_FINE;
         }

@@ -108,6 +108,10 @@ void on_ash_finish_provider(struct exchange *x)
     if (!ash_takes_method(x) || !ash_begin(x, &activity))
         return;
     enum busi_code code = busi_rpc_auth_finish_provider(x->gateway->rpc, &x->request->call, &request, &reply);
+    if (code == BUSI_NOT_FOUND) { /* no such provider, so no such route */
+        exchange_fail(x, code);
+        return;
+    }
     struct ash_outcome outcome = {
         .result = ASH_SUCCESS, .session = reply.session, .return_to = reply.return_to};
     if (code != BUSI_OK)

@@ -338,6 +338,7 @@ def test_head_makes_nothing_happen():
     expect_status(ask("HEAD", "/sign-out", token=ann.bearer), 405)
     for path in (f"{USER}/corp", f"{USER}/corp/callback?state=x&code=y"):
         assert expect_status(ask("HEAD", path), 405).headers["allow"] == "GET"
+        expect_no(get(path), 404, "Not Found")
     assert is_good(ann.bearer)
 
 

@@ -309,7 +309,8 @@ def test_each_says_how_it_is_used(words):
 @pytest.mark.parametrize("words", [["users"], ["users", "nonsense"], ["users", "show"], ["users", "show", "a", "b"], ["users", "list", "--nonsense"],
                                    ["users", "list", "more"], ["roles", "grant", "root"], ["sessions", "end", "a"], ["create-root"],
                                    ["users", "list", "--limit"], ["users", "list", "--json=yes"],
-                                   ["audit", "--event", "nonsense"], ["audit", "--limit", "0"], ["import-users"]])
+                                   ["audit", "--event", "nonsense"], ["audit", "--limit", "0"], ["audit", "--by", "ann"], ["audit", "--since", "yesterday"],
+                                   ["import-users"]])
 def test_wrong_usage_is_said_and_exits_with_2(words):
     out, err = auth_svc(*words, code=2)
     assert out == "" and err

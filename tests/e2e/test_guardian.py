@@ -147,8 +147,9 @@ def test_changing_it(method):
     expect_refused(log_in(user.email, user.password))
     expect_json_token(log_in(email, user.password))
     expect_json(change(user, {"username": None}, method=method), 200, {"data": {"id": user.id, "email": email, "username": None}})
-    expect_json(post_json(user.path, {"_method": method, "username": user.name}, user.token), 200,
-                {"data": {"id": user.id, "email": email, "username": user.name}})
+    answer = post_json(user.path, {"_method": method, "username": user.name}, user.token)
+    expect_json(answer, 200, {"data": {"id": user.id, "email": email, "username": user.name}})
+    assert answer.headers["cache-control"] == "no-store", "as if it had been sent so"
 
 
 def test_what_a_change_refuses(ann, admin):

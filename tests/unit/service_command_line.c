@@ -129,7 +129,7 @@ Test(command_line, commands_may_have_parts)
     cr_expect_eq(run(ARGUMENTS("parts", "small", "more")), BUSI_EXIT_USAGE);
     cr_expect_eq(run(ARGUMENTS("parts", "big", "--help")), BUSI_EXIT_FINE);
     cr_expect_str_eq(contents("out"), "toy parts big [WORDS]\n  print them\n    and more\n");
-    cr_expect_eq(run(ARGUMENTS("parts", "--help")), BUSI_EXIT_FINE);
+    cr_expect_eq(run(ARGUMENTS("parts", "-h")), BUSI_EXIT_FINE);
     cr_expect_str_eq(contents("out"),
                      "toy parts big [WORDS]\n  print them\ntoy parts small\n  needs no settings\n");
     cr_expect_eq(run(ARGUMENTS("parts")), BUSI_EXIT_USAGE);
