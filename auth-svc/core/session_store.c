@@ -18,6 +18,11 @@ enum busi_code auth_store_run(struct auth *self, struct busi_call *call, int arg
     return code == BUSI_OK ? BUSI_OK : auth_store_away(call);
 }
 
+enum busi_code auth_store_text(struct busi_call *call, const struct busi_redis_reply *reply)
+{
+    return reply->type == BUSI_REDIS_TEXT || reply->type == BUSI_REDIS_NIL ? BUSI_OK : auth_store_away(call);
+}
+
 enum busi_code auth_store_run_all(struct auth *self, struct busi_call *call,
                                   struct busi_redis_command *commands, size_t n)
 {

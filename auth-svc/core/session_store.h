@@ -21,6 +21,9 @@ enum { AUTH_STORE_RETRY_AFTER_MS = 1000 };
 #define AUTH_STORE_RUN(self, call, reply, ...)                                                               \
     auth_store_run((self), (call), sizeof((const struct busi_str[]){__VA_ARGS__}) / sizeof(struct busi_str), \
                    (const struct busi_str[]){__VA_ARGS__}, (reply))
+/* Of a command that answers a text or nothing; anything else is no word of the store's, and says nothing of a
+ * token. */
+[[nodiscard]] enum busi_code auth_store_text(struct busi_call *call, const struct busi_redis_reply *reply);
 /* As of busi_redis_run_all(). */
 [[nodiscard]] enum busi_code auth_store_run_all(struct auth *self, struct busi_call *call,
                                                 struct busi_redis_command *commands, size_t n);

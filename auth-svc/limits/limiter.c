@@ -311,11 +311,12 @@ static enum busi_code decide(struct auth *self, struct busi_call *call, enum aut
         return no_memory(call);
     enum busi_code code = busi_redis_run_script(self->redis, &call->arena, auth_limit_script, charge.n_keys,
                                                 charge.argc, charge.argv, call->until_ms, &reply);
-    if (code != BUSI_OK || reply.type != BUSI_REDIS_ARRAY)
-        return away(call);
+    bool heard = code == BUSI_OK && reply.n_items > 0 && reply.items[0].type == BUSI_REDIS_INT;
     int64_t refusing = number(&reply, 0);
+    if (!heard || refusing < -1 || refusing > (int64_t)charge.n + charge.strikes)
+        return away(call); /* no word of limit.lua's */
     *locks = refusing < 0;
-    if (refusing < 1 || refusing > (int64_t)charge.n + charge.strikes)
+    if (refusing < 1)
         return BUSI_OK;
     auth_limit_tally_add(self->tally, limit);
     return refusing > (int64_t)charge.n ? refuse_strikes(call, &reply)

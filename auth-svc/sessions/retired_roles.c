@@ -91,6 +91,9 @@ enum busi_code auth_retired_roles_strip(struct auth *self, struct busi_call *cal
             return code;
         if (commands[0].reply.n_items != (size_t)n - 2)
             return auth_store_away(call);
+        code = auth_store_text(call, &commands[1].reply);
+        if (code != BUSI_OK)
+            return code;
         if (commands[1].reply.type != BUSI_REDIS_TEXT ||
             !auth_record_read(self, commands[1].reply.text, session))
             return busi_call_fail(call, BUSI_UNAUTHENTICATED, "invalid_token");

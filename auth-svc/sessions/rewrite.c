@@ -38,6 +38,8 @@ enum busi_code auth_session_rewrite(struct auth *self, struct busi_call *call, s
         bool done;
         *session = named;
         enum busi_code code = AUTH_STORE_RUN(self, call, &reply, BUSI_STR("GET"), key);
+        if (code == BUSI_OK)
+            code = auth_store_text(call, &reply);
         if (code != BUSI_OK || reply.type != BUSI_REDIS_TEXT || !auth_record_read(self, reply.text, session))
             return code;
         int64_t expires_s = session->expires_s;

@@ -33,7 +33,7 @@ static enum busi_code store(struct auth *self, struct busi_call *call, const str
     enum busi_code code = AUTH_STORE_RUN(self, call, &reply, BUSI_STR("SET"), key, record, BUSI_STR("NX"),
                                          BUSI_STR("EXAT"), until);
     *stored = reply.type == BUSI_REDIS_TEXT;
-    return code;
+    return code == BUSI_OK ? auth_store_text(call, &reply) : code;
 }
 
 static enum busi_code store_new(struct auth *self, struct busi_call *call, struct auth_session *session)
@@ -182,6 +182,8 @@ enum busi_code auth_session_load(struct auth *self, struct busi_call *call, stru
         commands[i] = (struct busi_redis_command){.argc = 2, .argv = words[i]};
     }
     enum busi_code code = auth_store_run_all(self, call, commands, n);
+    for (size_t i = 0; i < n && code == BUSI_OK; i++)
+        code = auth_store_text(call, &commands[i].reply);
     for (size_t i = 0; i < n && code == BUSI_OK; i++)
         if (commands[i].reply.type != BUSI_REDIS_TEXT ||
             !auth_record_read(self, commands[i].reply.text, &sessions[i]))

@@ -78,6 +78,26 @@ Test(redis_hostile, a_push_of_another_protocol) /* D-01 */
     expect_refused(">2\r\n$10\r\ninvalidate\r\n*0\r\n");
 }
 
+Test(redis_hostile, kinds_of_another_protocol_and_of_none) /* D-01 */
+{
+    static const char *const says[] = {"%1\r\n+a\r\n:1\r\n",
+                                       "_\r\n",
+                                       "#t\r\n",
+                                       ",1.5\r\n",
+                                       "~1\r\n:1\r\n",
+                                       "(123\r\n",
+                                       "=5\r\ntxt:a\r\n",
+                                       "$abc\r\n",
+                                       "*abc\r\n",
+                                       "*-2\r\n",
+                                       "*2147483648\r\n",
+                                       "$99999999999999999999\r\n",
+                                       "\r\n",
+                                       "\x01\x02\r\n"};
+    for (size_t i = 0; i < sizeof says / sizeof says[0]; i++)
+        expect_refused(says[i]);
+}
+
 static void more_than_asked(struct world *w)
 {
     struct busi_redis_reply reply;
