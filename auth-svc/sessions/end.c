@@ -16,6 +16,8 @@ static int64_t now_s(void)
     return busi_wall_us() / 1000000;
 }
 
+/* Of keys that are not there it is asked twice: a name with a flipped bit is not there either, and nothing
+ * but TCP guards the link. */
 static enum busi_code delete_keys(struct auth *self, struct busi_call *call, const struct busi_str *ids,
                                   size_t n)
 {
@@ -26,9 +28,19 @@ static enum busi_code delete_keys(struct auth *self, struct busi_call *call, con
         words[i][1] = auth_session_key(call, ids[i]);
         if (!words[i][1].ptr)
             return auth_no_memory(call);
-        commands[i] = (struct busi_redis_command){.argc = 2, .argv = words[i]};
     }
-    return auth_store_run_all(self, call, commands, n);
+    enum busi_code code = BUSI_OK;
+    for (int tries = 0; tries < 2 && n > 0 && code == BUSI_OK; tries++) {
+        size_t absent = 0;
+        for (size_t i = 0; i < n; i++)
+            commands[i] = (struct busi_redis_command){.argc = 2, .argv = words[i]};
+        code = auth_store_run_all(self, call, commands, n);
+        for (size_t i = 0; i < n; i++)
+            if (commands[i].reply.number == 0)
+                words[absent++][1] = words[i][1];
+        n = absent;
+    }
+    return code;
 }
 
 /* In this order: whoever tries again finds what was not done in the index, and the gateways are told when

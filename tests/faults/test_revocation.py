@@ -1,20 +1,26 @@
 """A signed-out session stays dead, whatever becomes of Redis: revocations are journalled in Postgres first."""
-import pathlib, shutil, signal, sys, time
+import contextlib, pathlib, re, shutil, signal, sys, time
+import pytest
 import stack
+from sentinels import Auth, Wire
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "wire"))
-from client import Client  # noqa: E402
+from client import Client, RpcError  # noqa: E402
 
 TOKEN = 1  # key of check_token_request
 
 
-def sign_out(token):
+def call(method, token, port=None):
     keys = stack.VAR / "keys"
-    client = Client(f"tcp://127.0.0.1:{stack.port('auth-1')}", keys / "gateway.key", keys / "servers/auth-svc.pub")
+    client = Client(f"tcp://127.0.0.1:{port or stack.port('auth-1')}", keys / "gateway.key", keys / "servers/auth-svc.pub")
     try:
-        client.call("auth.SignOut", {TOKEN: token})
+        client.call(method, {TOKEN: token})
     finally:
         client.close()
+
+
+def sign_out(token):
+    call("auth.SignOut", token)
 
 
 def statuses(token, seconds):
@@ -73,3 +79,53 @@ def test_an_empty_redis_lets_nobody_in(token):
     stack.local("up")
     assert statuses(mine, 2) <= {401, 503}
     assert stack.sign_up(f"new-{time.time_ns()}@example.com")
+
+
+class Liar(Wire):
+    """Flips one bit of the first that matches, one way."""
+
+    def __init__(self, port):
+        super().__init__(port)
+        self.pattern, self.up, self.lies = None, True, 0
+
+    def lie(self, pattern, up=True):
+        self.pattern, self.up, self.lies = pattern, up, 0
+
+    def passed(self, data, up):
+        found = re.search(self.pattern, data) if self.pattern and up == self.up and not self.lies else None
+        if not found:
+            return data
+        self.lies, at = 1, found.end() - 1
+        return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+
+@pytest.fixture
+def liar():
+    """Between Redis and an auth-svc of its own."""
+    (stack.VAR / "failover").mkdir(exist_ok=True)
+    with contextlib.closing(Liar(stack.port("redis"))) as liar:
+        secret = (stack.VAR / "secrets/redis").read_text().strip()
+        liar.auth = Auth(f"redis://:{secret}@127.0.0.1:{liar.port}/0")
+        yield liar
+        liar.auth.stop()
+
+
+def verdict(token, port):
+    try:
+        call("auth.CheckToken", token, port)
+        return "OK"
+    except RpcError as error:
+        return error.code
+
+
+def test_a_flipped_bit_ends_no_session_and_keeps_none_alive(liar):
+    """Nothing but TCP guards the link to Redis. A key with a flipped bit is not there: neither is the session gone nor is it deleted."""
+    port, token = liar.auth.port, stack.sign_up(f"flipped-{time.time_ns()}@example.com")
+    stack.wait_until(lambda: verdict(token, port) == "OK", 15, "the other auth-svc is ready")
+    for pattern, up in ((rb"GET\r\n\$\d+\r\nbusi:s:\{....", True), (rb"\$\d\d+\r\n\x02....", False)):
+        liar.lie(pattern, up)
+        assert verdict(token, port) == "OK" and liar.lies == 1, pattern
+    ended = stack.sign_up(f"ended-{time.time_ns()}@example.com")
+    liar.lie(rb"DEL\r\n\$\d+\r\nbusi:s:\{....")
+    call("auth.SignOut", ended, port)
+    assert liar.lies == 1 and verdict(ended, port) == "UNAUTHENTICATED"
