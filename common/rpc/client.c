@@ -46,17 +46,19 @@ static uint32_t random_below(struct busi_rpc_client *client, uint32_t n)
     return (uint32_t)((client->random >> 32) * n >> 32);
 }
 
-/* The less loaded of two of the best rank that has room. */
-static struct busi_worker *choose(struct busi_rpc_client *client, const struct busi_target *target,
-                                  size_t room, enum busi_verdict *verdict)
+/* The less loaded of two of the best rank that has room and has not just refused it. */
+static struct busi_worker *choose(struct busi_rpc_client *client, const struct busi_pending *pending,
+                                  enum busi_verdict *verdict)
 {
+    const size_t room = client->max_in_flight + (pending->urgent ? BUSI_URGENT_MOST : 0);
+    const uint64_t id = busi_pending_id(pending);
     struct busi_worker *best[MOST_BEST];
     uint32_t n = 0;
     int best_rank = BUSI_WORKER_RANKS;
     int64_t now_ms = busi_now_ms();
     *verdict = BUSI_NO_WORKER;
-    for (struct busi_worker *worker = target->workers; worker; worker = worker->next) {
-        if (!busi_worker_alive(worker))
+    for (struct busi_worker *worker = pending->target->workers; worker; worker = worker->next) {
+        if (!busi_worker_alive(worker) || worker->not_taken == id)
             continue;
         if (worker->in_flight >= room) {
             *verdict = BUSI_ALL_FULL;
@@ -80,16 +82,11 @@ static struct busi_worker *choose(struct busi_rpc_client *client, const struct b
 static void submit(struct busi_rpc_client *client, struct busi_pending *pending)
 {
     enum busi_verdict verdict = BUSI_NO_WORKER;
-    size_t room = client->max_in_flight + (pending->urgent ? BUSI_URGENT_MOST : 0);
+    struct busi_worker *worker;
     /* a pipe that takes nothing belongs to a worker we are about to hear the end of: another one then */
-    for (int i = 0; i < 3 && !client->closed; i++) {
-        struct busi_worker *worker = choose(client, pending->target, room, &verdict);
-        if (!worker)
-            break;
+    while (!client->closed && (worker = choose(client, pending, &verdict)) != NULL)
         if (busi_worker_send(worker, pending))
             return;
-        verdict = BUSI_NO_WORKER;
-    }
     if (!busi_pending_finish(pending, verdict))
         busi_pending_give(client->pool, pending);
 }

@@ -102,10 +102,13 @@ static void finish(struct busi_worker *worker, struct busi_pending *pending, enu
 
 bool busi_worker_send(struct busi_worker *worker, struct busi_pending *pending)
 {
-    if (!busi_link_send(worker->link, &pending->frame))
+    const uint64_t id = busi_pending_id(pending);
+    if (!busi_link_send(worker->link, &pending->frame)) {
+        worker->not_taken = id;
         return false;
+    }
     pending->sent_ms = busi_now_ms();
-    link_in(worker, pending, busi_pending_id(pending));
+    link_in(worker, pending, id);
     return true;
 }
 

@@ -12,6 +12,7 @@ struct busi_worker {
     struct busi_watch *watch, *events;    /* of both */
     struct busi_pending *oldest, *newest; /* in flight, by the time they were sent */
     size_t in_flight;                     /* of them */
+    uint64_t not_taken;                   /* id of the last call that could not be sent */
     uint32_t ipv4;                        /* network order */
     uint16_t port;                        /* host order */
     char endpoint[32];                    /* "tcp://10.0.0.7:5001" */

@@ -1,5 +1,6 @@
 /* Calls from many threads and fibers at once, over two workers of which one goes and comes back, with
- * deadlines so short that many pass: every answer must be the caller's own. Exit 0: it was. */
+ * deadlines so short that many pass, and somebody who calls off whatever he meets: every answer must be the
+ * caller's own. Exit 0: it was. */
 #include "base/clock.h"
 #include "rpc/client.h"
 #include "rpc/context.h"
@@ -13,7 +14,7 @@
 enum { THREADS = 16, FIBERS = 32, RUN_MS = 4000 };
 
 static atomic_bool stop;
-static atomic_int ok, late, gone, other, wrong, fibers_left;
+static atomic_int ok, late, gone, off, other, wrong, changes, fibers_left;
 
 static void *run(void *loop)
 {
@@ -101,6 +102,7 @@ static void note(enum busi_code code, int64_t id, const struct busi_business *ou
         wrong++;
     atomic_fetch_add(code == BUSI_OK                                               ? &ok
                      : code == BUSI_DEADLINE_EXCEEDED                              ? &late
+                     : code == BUSI_CANCELLED                                      ? &off
                      : code == BUSI_UNAVAILABLE || code == BUSI_RESOURCE_EXHAUSTED ? &gone
                                                                                    : &other,
                      1);
@@ -126,14 +128,51 @@ struct thread {
     pthread_t thread;
     struct busi_rpc_client *client;
     int number;
+    pthread_mutex_t mutex;  /* guards call */
+    struct busi_call *call; /* under way, and may be called off; or NULL */
 };
+
+static void show(struct thread *self, struct busi_call *call)
+{
+    pthread_mutex_lock(&self->mutex);
+    self->call = call;
+    pthread_mutex_unlock(&self->mutex);
+}
 
 static void *call_on(void *arg)
 {
     struct thread *self = arg;
-    for (int64_t i = 1; !stop; i++)
-        call_once(self->client, i * THREADS + self->number);
+    for (int64_t i = 1; !stop; i++) {
+        struct busi_call call;
+        struct busi_business out;
+        const struct busi_business_id_request in = {.id = i * THREADS + self->number};
+        begin_call(&call, in.id);
+        show(self, &call);
+        note(busi_rpc_directory_get_business(self->client, &call, &in, &out), in.id, &out);
+        show(self, NULL);
+        busi_call_fini(&call);
+    }
     return NULL;
+}
+
+static void *spoil(void *arg)
+{
+    struct thread *threads = arg;
+    while (!stop)
+        for (int i = 0; i < THREADS; i++) {
+            pthread_mutex_lock(&threads[i].mutex);
+            if (threads[i].call && !busi_rpc_cancel(threads[i].client, threads[i].call))
+                exit(1);
+            pthread_mutex_unlock(&threads[i].mutex);
+            nap(1);
+        }
+    return NULL;
+}
+
+static void note_state(void *arg, const char *service, const char *worker, enum busi_worker_state state)
+{
+    (void)arg, (void)service, (void)worker, (void)state;
+    changes++;
 }
 
 static void fiber(void *client)
@@ -170,9 +209,11 @@ int main(void)
     struct busi_fibers *fibers = busi_fibers_new(loop, FIBERS, 256 * 1024);
     struct busi_rpc_target target = {"directory", busi_str_of(endpoints), {0}};
     struct busi_rpc_client *client = busi_rpc_client_new(
-        loop, &(struct busi_rpc_client_options){.targets = &target, .n_targets = 1, .max_in_flight = 40},
+        loop,
+        &(struct busi_rpc_client_options){
+            .targets = &target, .n_targets = 1, .max_in_flight = 40, .on_state = note_state},
         &error);
-    pthread_t loop_thread;
+    pthread_t loop_thread, spoiler;
     pthread_create(&loop_thread, NULL, run, loop);
     while (!busi_rpc_client_ready(client))
         nap(10);
@@ -183,9 +224,10 @@ int main(void)
     if (!busi_loop_post(loop, start_fibers, &start))
         return 1;
     for (int i = 0; i < THREADS; i++) {
-        threads[i] = (struct thread){.client = client, .number = i};
+        threads[i] = (struct thread){.client = client, .number = i, .mutex = PTHREAD_MUTEX_INITIALIZER};
         pthread_create(&threads[i].thread, NULL, call_on, &threads[i]);
     }
+    pthread_create(&spoiler, NULL, spoil, threads);
     nap(RUN_MS / 3);
     stop_worker(&a);
     nap(RUN_MS / 3);
@@ -194,6 +236,7 @@ int main(void)
     stop = true;
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i].thread, NULL);
+    pthread_join(spoiler, NULL);
     while (fibers_left > 0)
         nap(10);
     nap(100);
@@ -205,6 +248,7 @@ int main(void)
     stop_worker(&a);
     stop_worker(&b);
     busi_zmq_shutdown();
-    printf("ok %d late %d gone %d other %d wrong %d\n", ok, late, gone, other, wrong);
-    return wrong || other || ok < 100;
+    printf("ok %d late %d gone %d off %d other %d wrong %d changes %d\n", ok, late, gone, off, other, wrong,
+           changes);
+    return wrong || other || ok < 100 || off < 10 || changes < 4;
 }
