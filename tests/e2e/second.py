@@ -13,14 +13,15 @@ def free_port():
 
 
 class Copy:
-    def __init__(self, name, folder, wrap, environment, settings):
+    def __init__(self, name, folder, wrap, environment, drop, owner, settings):
         self.name, self.port, self.health = name, free_port(), free_port()
         own = {"http_port": self.port} if name == "gateway" else {"rpc_bind": f"tcp://{HOST}:{self.port}"}
         settings = {"health_bind": f"{HOST}:{self.health}"} | own | settings
-        lines = [line for line in (VAR / f"config/{name}.conf").read_text().splitlines() if line.split(" =")[0] not in settings]
+        lines = [line for line in (VAR / f"config/{name}.conf").read_text().splitlines() if line.split(" =")[0] not in {*settings, *drop}]
         self.config, self.log = folder / f"{name}.conf", folder / f"{name}.log"
         self.config.touch(mode=0o600)
         self.config.write_text("\n".join(lines + [f"{key} = {value}" for key, value in settings.items()]) + "\n")
+        os.chown(self.config, owner, -1)
         clean = {key: value for key, value in os.environ.items() if not key.startswith("BUSI_")} | environment
         binary = os.environ["BUSI_TEST_BIN"] + "/" + BINARIES[name]
         self.process = subprocess.Popen([*wrap, binary, "--config", self.config], env=clean, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -50,8 +51,9 @@ class Copy:
 
 
 @contextlib.contextmanager
-def second(name, folder, wrap=(), environment=None, wait=True, **settings):
-    copy = Copy(name, folder, wrap, environment or {}, settings)
+def second(name, folder, wrap=(), environment=None, wait=True, drop=(), owner=-1, **settings):
+    """wrap: the words of a program that runs it; drop: settings of the house's own file that are left out; owner: whose its file is."""
+    copy = Copy(name, folder, wrap, environment or {}, drop, owner, settings)
     try:
         if wait:
             copy.wait()
