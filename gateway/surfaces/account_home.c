@@ -37,6 +37,18 @@ static bool known(struct exchange *x, struct busi_principal *who)
     return code == BUSI_OK;
 }
 
+/* A session remembers its account as it was: that it is confirmed since then is asked for. */
+static enum busi_code refresh(struct exchange *x, struct busi_principal *who)
+{
+    const struct busi_user_id_request request = {.user_id = who->user_id};
+    struct busi_account account = {0};
+    if (who->email_confirmed)
+        return BUSI_OK;
+    enum busi_code code = busi_rpc_auth_get_user(x->gateway->rpc, &x->request->call, &request, &account);
+    who->email_confirmed = account.email_confirmed;
+    return code;
+}
+
 /* ---- sessions ---- */
 
 static const char *print_time(char out[32], int64_t at_us, const char *format)
@@ -93,7 +105,8 @@ static struct busi_str notice_of(const struct exchange *x)
     } notices[] = {{"password", PAGE_TEXT_change_done},
                    {"session", PAGE_TEXT_sessions_done},
                    {"others", PAGE_TEXT_others_done},
-                   {"confirmed", PAGE_TEXT_confirmed_title}};
+                   {"confirmed", PAGE_TEXT_confirmed_title},
+                   {"mail", PAGE_TEXT_account_resent}};
     const struct param *done = param_find(x->query, "done");
     for (size_t i = 0; done && done->type == PARAM_TEXT && i < sizeof notices / sizeof notices[0]; i++)
         if (busi_str_eq(done->text, busi_str_of(notices[i].done)))
@@ -109,15 +122,17 @@ static struct busi_str fault_of_present(struct exchange *x)
 }
 
 /* With what was wrong with the form, if anything was. */
-static void show(struct exchange *x, int status, const struct busi_principal *who)
+static void show(struct exchange *x, int status, struct busi_principal *who)
 {
     struct busi_call *call = &x->request->call;
     struct busi_list_sessions_reply list = {0};
     const struct busi_user_id_request whose = {.user_id = who->user_id};
     struct busi_str present = fault_of_present(x), chosen = page_form_fault(x, "new_password"),
                     again = page_form_fault(x, "password_confirm");
-    enum busi_code code = busi_rpc_auth_list_sessions(x->gateway->rpc, call, &whose, &list);
     struct busi_buf sessions;
+    enum busi_code code = refresh(x, who);
+    if (code == BUSI_OK)
+        code = busi_rpc_auth_list_sessions(x->gateway->rpc, call, &whose, &list);
     if (code != BUSI_OK) {
         exchange_fail(x, code);
         return;
@@ -220,6 +235,22 @@ void on_account_change_password(struct exchange *x)
         show(x, 400, &who);
     else if (exchange_is_verdict(code))
         ask_to_sign_in(x); /* the session has ended meanwhile */
+    else
+        exchange_fail(x, code);
+}
+
+/* One that is confirmed meanwhile is not mailed to. */
+void on_account_send_confirmation(struct exchange *x)
+{
+    struct busi_principal who = {0};
+    struct busi_empty nothing = {0};
+    if (!known(x, &who))
+        return;
+    const struct busi_account_name_request request = {.door = BUSI_STR("ash_page"), .name = who.email};
+    enum busi_code code =
+        busi_rpc_auth_send_confirmation(x->gateway->rpc, &x->request->call, &request, &nothing);
+    if (code == BUSI_OK)
+        go_home(x, "mail");
     else
         exchange_fail(x, code);
 }

@@ -42,7 +42,7 @@ def test_register_mail_confirm_sign_in_sign_out(browser):
     assert first["httpOnly"] and first["sameSite"] == "Lax" and first["path"] == "/" and not first["secure"] and first["expires"] > time.time() + 13 * 86400
     assert "not confirmed yet" in browser.text
     browser.go(mailed(email, "confirm_email"))
-    assert browser.heading == "Confirm your e-mail address"
+    assert browser.heading == "Confirm your address"
     browser.press("Confirm address")
     assert browser.heading == "Address confirmed" and browser.cookie()["value"] == first["value"]
     sign_out(browser.go("/account"))

@@ -228,7 +228,7 @@ FORGED = [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"s
           {"origin": "null"}, {"origin": f"http://{HOST}:1"}, {"origin": f"{URL}.evil.example"}, {"origin": ""}]
 FORMS = [(SIGN_IN, "user[email]=x@example.com&user[password]=x"), (REGISTER, "user[email]=x@example.com&user[password]=x"),
          ("/auth/user/password/reset_request", "user[email]=x@example.com"), ("/auth/user/password/reset", "user[reset_token]=x"),
-         ("/auth/user/magic_link/request", "user[email]=x@example.com"), ("/account/password", "password=x"), ("/account/sessions", "others=yes"),
+         ("/auth/user/magic_link/request", "user[email]=x@example.com"), ("/account/password", "password=x"), ("/account/confirmation", ""), ("/account/sessions", "others=yes"),
          ("/account/sign-out", ""), ("/confirm/x", ""), ("/magic-link/x", ""), ("/password-reset/x", "")]
 
 
@@ -301,8 +301,8 @@ def test_faults_are_told_beside_their_fields(ann):
 
 
 # ---- links ----
-def mailed(to, kind):
-    return re.search(r"^http://[^/]+(/[\w-]+/(\w{48}))\r?$", text_of(wait_for_mail(to, kind)), re.M).groups()
+def mailed(to, kind, number=1):
+    return re.search(r"^http://[^/]+(/[\w-]+/(\w{48}))\r?$", text_of(wait_for_mail(to, kind, number)), re.M).groups()
 
 
 def test_a_link_is_a_button_before_it_does_anything():
@@ -377,7 +377,21 @@ def test_nobody_ends_sessions_of_others(ann):
     assert submit("/account/sessions", "session=" + "x" * 200, bob.cookie).status == submit("/account/sessions", "", bob.cookie).status == 400
 
 
-@pytest.mark.parametrize("path, body", [("/account/sessions", "others=yes"), ("/account/password", "password=x&new_password=correct+horse")])
+def test_the_mail_that_confirms_can_be_had_again():
+    ann = Ann()
+    page = visit("/account", ann.cookie).raw.decode()
+    assert 'action="/account/confirmation"' in page and "not confirmed yet" in page
+    mailed(ann.email, "confirm_email")
+    answer = expect_sent(submit("/account/confirmation", "email=bob@example.com", ann.cookie), "/account?done=mail")
+    assert "A new mail is on its way." in visit(answer.headers["location"], ann.cookie).raw.decode()
+    link, _ = mailed(ann.email, "confirm_email", 2)
+    expect_page(submit(link, "", ann.cookie), 200, "Address confirmed")
+    page = visit("/account", ann.cookie).raw.decode()
+    assert "/account/confirmation" not in page and "not confirmed yet" not in page
+    expect_sent(submit("/account/confirmation", "", ann.cookie), "/account?done=mail")
+
+
+@pytest.mark.parametrize("path, body", [("/account/sessions", "others=yes"), ("/account/confirmation", ""), ("/account/password", "password=x&new_password=correct+horse")])
 def test_who_is_not_signed_in_is_sent_to(path, body):
     for cookie in (None, "x" * 48):
         expect_sent(submit(path, body, cookie), "/sign-in?return_to=/account")

@@ -48,7 +48,8 @@ TABLE = {
     "GET /magic-link": anybody(200, headers=HTML), "GET /mail-sent": anybody(200, headers=HTML),
     # what a page may is its cookie's business: no token is one of its reader's
     "GET /account": anybody(303, headers=HTML), "POST /account/sessions": anybody(303, headers=HTML),
-    "POST /account/password": anybody(303, headers=HTML), "POST /account/sign-out": anybody(200, headers=HTML),
+    "POST /account/password": anybody(303, headers=HTML), "POST /account/confirmation": anybody(303, headers=HTML),
+    "POST /account/sign-out": anybody(200, headers=HTML),
 
     "POST /auth/user/password/register": anybody(401, body={}), "POST /auth/user/password/sign_in": anybody(401, body={}),
     "GET /auth/user/password/sign_in_with_token": anybody(401), "POST /auth/user/password/reset_request": anybody(200, 401, body={}),

@@ -45,7 +45,7 @@ def test_the_link_of_a_mail_confirms_by_its_button():
     for _ in range(3):
         page = opened(path)
         expect_status(ask("HEAD", path), 200)
-    assert heading(page) == "Confirm your e-mail address" and '<form method="post">' in page.raw.decode() and secret not in page.raw.decode()
+    assert heading(page) == "Confirm your address" and '<form method="post">' in page.raw.decode() and secret not in page.raw.decode()
     assert who(ann.log_in()["access_token"])["email_confirmed"] is False
     expect_page(pressed(path), 200, "Address confirmed")
     assert who(ann.log_in()["access_token"])["email_confirmed"] is True
@@ -124,9 +124,9 @@ def test_a_form_of_ours_is_taken(headers):
 
 # ---- languages and errors ----
 @pytest.mark.parametrize("language, title", [("de", "E-Mail-Adresse bestätigen"), ("de-AT,en;q=0.1", "E-Mail-Adresse bestätigen"),
-                                             ("fr,de;q=0.2", "E-Mail-Adresse bestätigen"), ("en,de", "Confirm your e-mail address"),
-                                             ("xx", "Confirm your e-mail address"), ("*", "Confirm your e-mail address"),
-                                             ("\"><script>", "Confirm your e-mail address")])
+                                             ("fr,de;q=0.2", "E-Mail-Adresse bestätigen"), ("en,de", "Confirm your address"),
+                                             ("xx", "Confirm your address"), ("*", "Confirm your address"),
+                                             ("\"><script>", "Confirm your address")])
 def test_pages_speak_the_clients_language(language, title):
     page = opened("/confirm/x", language)
     assert heading(page) == title

@@ -1,4 +1,5 @@
 /* Sign-in by OpenID providers, as far as it needs none: settings, cookies, ID tokens, addresses. */
+#include "base/text.h"
 #include "crypto/secret.h"
 #include "oidc/fetch.h"
 #include "oidc/rules.h"
@@ -256,6 +257,105 @@ Test(oidc_token, the_key_decides_the_algorithm, .init = begin_tokens, .fini = en
                  AUTH_OIDC_INVALID);
     cr_assert_eq(judge(sign(ec.jwk, "{\"alg\":\"ES256\",\"kid\":\"r1\"}", good_claims), rsa.jwks),
                  AUTH_OIDC_UNKNOWN_KEY);
+}
+
+/* The token with other bytes for its signature, and with another header if one is given. */
+static struct busi_str forge(struct busi_str token, const char *header, const uint8_t *signature, size_t n)
+{
+    static char head[512], tail[1024];
+    const char *first = memchr(token.ptr, '.', token.len), *last = first;
+    for (const char *at = first; at < token.ptr + token.len; at++)
+        last = *at == '.' ? at : last;
+    snprintf(head, sizeof(head), "%.*s", (int)(first - token.ptr), token.ptr);
+    if (header)
+        head[busi_base64url_encode(head, header, strlen(header))] = '\0';
+    tail[busi_base64url_encode(tail, signature, n)] = '\0';
+    return busi_arena_printf(&arena, "%s%.*s%s", head, (int)(last + 1 - first), first, tail);
+}
+
+static size_t signature_of(struct busi_str token, uint8_t out[512])
+{
+    const char *last = token.ptr;
+    for (const char *at = token.ptr; at < token.ptr + token.len; at++)
+        last = *at == '.' ? at + 1 : last;
+    struct busi_str text = {last, (size_t)(token.ptr + token.len - last)};
+    ptrdiff_t n = busi_base64url_decode(out, 512, text);
+    cr_assert_gt(n, 0);
+    return (size_t)n;
+}
+
+/* After Wycheproof's vectors for ECDSA: numbers that an inversion or a comparison left out lets pass, the
+ * other encoding, other lengths. */
+Test(oidc_token, signatures_that_anybody_can_make, .init = begin_tokens, .fini = end_tokens)
+{
+    static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff,
+                                      0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17,
+                                      0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51};
+    static const char header[] = "{\"alg\":\"ES256\",\"kid\":\"e1\"}";
+    struct busi_str good = sign(ec.jwk, header, good_claims);
+    uint8_t right[512], parts[4][32] = {0}, forged[512];
+    cr_assert_eq(signature_of(good, right), 64);
+    cr_assert_eq(judge(forge(good, NULL, right, 64), ec.jwks), AUTH_OIDC_GOOD,
+                 "put together again it is good");
+    parts[1][31] = 1;
+    memcpy(parts[2], order, sizeof(order));
+    memset(parts[3], 0xff, sizeof(parts[3]));
+    for (size_t r = 0; r < 5; r++)
+        for (size_t s = 0; s < 5; s++) {
+            memcpy(forged, r < 4 ? parts[r] : right, 32);
+            memcpy(forged + 32, s < 4 ? parts[s] : right + 32, 32);
+            if (r < 4 || s < 4)
+                cr_expect_eq(judge(forge(good, NULL, forged, 64), ec.jwks), AUTH_OIDC_INVALID, "%zu, %zu", r,
+                             s);
+        }
+    for (size_t n = 0; n < 64; n++)
+        cr_expect_eq(judge(forge(good, NULL, right, n), ec.jwks), AUTH_OIDC_INVALID, "%zu bytes", n);
+    memcpy(forged, right, 64);
+    memset(forged + 64, 0, 64);
+    cr_expect_eq(judge(forge(good, NULL, forged, 65), ec.jwks), AUTH_OIDC_INVALID, "one too many");
+    cr_expect_eq(judge(forge(good, NULL, forged, 96), ec.jwks), AUTH_OIDC_INVALID, "as long as of ES384");
+    memmove(forged + 4, forged, 32); /* SEQUENCE { INTEGER r, INTEGER s } */
+    memcpy(forged, "\x30\x44\x02\x20", 4);
+    memcpy(forged + 36, "\x02\x20", 2);
+    memcpy(forged + 38, right + 32, 32);
+    cr_expect_eq(judge(forge(good, NULL, forged, 70), ec.jwks), AUTH_OIDC_INVALID, "in DER");
+    static const char *const others[] = {"ES384", "ES512", "ES256K", "RS256", "PS256",
+                                         "EdDSA", "es256", "none",   ""};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        char other[64];
+        snprintf(other, sizeof(other), "{\"alg\":\"%s\",\"kid\":\"e1\"}", others[i]);
+        cr_expect_neq(judge(forge(good, other, right, 64), ec.jwks), AUTH_OIDC_GOOD, "%s", others[i]);
+    }
+}
+
+/* One made for an algorithm is none of another's, nor are numbers that are their own power. */
+Test(oidc_token, signatures_of_other_algorithms, .init = begin_tokens, .fini = end_tokens)
+{
+    static const char *const names[] = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"};
+    enum { NAMES = sizeof(names) / sizeof(names[0]) };
+    struct busi_str good = {0};
+    uint8_t bytes[512], forged[512];
+    size_t n = 0;
+    for (size_t made = 0; made < NAMES; made++)
+        for (size_t said = 0; said < NAMES; said++) {
+            char header[64];
+            snprintf(header, sizeof(header), "{\"alg\":\"%s\",\"kid\":\"r1\"}", names[made]);
+            good = sign(rsa.jwk, header, good_claims);
+            n = signature_of(good, bytes);
+            snprintf(header, sizeof(header), "{\"alg\":\"%s\",\"kid\":\"r1\"}", names[said]);
+            cr_expect_eq(judge(forge(good, header, bytes, n), rsa.jwks) == AUTH_OIDC_GOOD, made == said,
+                         "%s as %s", names[made], names[said]);
+        }
+    for (int fill = 0; fill < 3; fill++) {
+        memset(forged, fill == 2 ? 0xff : 0, sizeof(forged));
+        forged[n - 1] = fill == 2 ? 0xff : (uint8_t)fill;
+        cr_expect_eq(judge(forge(good, NULL, forged, n), rsa.jwks), AUTH_OIDC_INVALID, "%d", fill);
+    }
+    memset(forged, 0, sizeof(forged));
+    memcpy(forged + 1, bytes, n);
+    cr_expect_eq(judge(forge(good, NULL, forged, n + 1), rsa.jwks), AUTH_OIDC_INVALID, "a leading nought");
+    cr_expect_eq(judge(forge(good, NULL, bytes, n - 1), rsa.jwks), AUTH_OIDC_INVALID);
+    cr_expect_eq(judge(forge(good, NULL, bytes, 0), rsa.jwks), AUTH_OIDC_INVALID);
 }
 
 /* What the header says of keys is not looked at. */
