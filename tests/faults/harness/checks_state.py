@@ -27,25 +27,26 @@ class Register:
         return bool(writers) and all(write["outcome"] == "fail" for write in writers)
 
 
-def looks(records, about, ops):
-    """(record, from, to, what was seen, and whether that is what it was or what it was not)."""
-    end = max((op["return"] for op in of(records, "op")), default=0)
+def looks(ops, found, end):
+    """(record, from, to, what was seen, and whether that is what it was or what it was not); found: at the end."""
     for op in ops:
         if "reads" in op:
             yield op, op["invoke"], op["return"], op["reads"], True
         elif "reads_not" in op:
             yield op, op["invoke"], op["return"], op["reads_not"], False
-    for record in of(records, "seen"):
-        if record.get("about") == about and "value" in record:
+    for record in found:
+        if "value" in record:
             yield record, end + LATE, end + LATE, record["value"], True
 
 
 def judged(records):
     """(record, register, what may be, what was seen, whether it may be) of every look."""
-    for about, ops in by(of(records, "op"), "about").items():
+    all_ops, found = of(records, "op"), by(of(records, "seen"), "about")
+    end = max((op["return"] for op in all_ops), default=0)
+    for about, ops in by(all_ops, "about").items():
         register = Register(ops)
-        for record, begin, end, value, was in looks(records, about, ops):
-            may = register.may_be(begin, end)
+        for record, begin, until, value, was in looks(ops, found.get(about, ()), end):
+            may = register.may_be(begin, until)
             there = may - {NOT_THERE} if value == "there" else may & {value}
             yield record, register, may, value, bool(there) if was else bool(may - {value})
 

@@ -229,6 +229,57 @@ def relay_gone(scene, name, random):
     scene.sink.start(scene.sink.port)
 
 
+# ---- links ----
+def both_ways(**faults):
+    """Of every connection of a link, and of all its links where there are several (gateway-auth-1, -2)."""
+    def fault(scene, name, random):
+        links = links_of(scene, name)
+        for link in links:
+            link.set("both", **faults)
+        yield
+        for link in links:
+            link.clear()
+    return fault
+
+
+def links_of(scene, name):
+    return [link for other, link in scene.links.links.items() if other == name or other.rsplit("-", 1)[0] == name]
+
+
+def at_some_byte(what):
+    """Again and again, each time after some bytes more, in some direction."""
+    def fault(scene, name, random):
+        links = links_of(scene, name)
+        until = time.monotonic() + random.uniform(1, 3)
+        while time.monotonic() < until:
+            for link in links:
+                link.set(random.choice(["up", "down"]), **{what: random.randrange(1, 3000)})
+            time.sleep(random.uniform(0.05, 0.3))
+        yield
+        for link in links:
+            link.clear()
+    return fault
+
+
+def flapping(scene, name, random):
+    """Gone for some moments, there for some, and gone."""
+    links = links_of(scene, name)
+    for _ in range(4):
+        for link in links:
+            link.refuse()
+            link.reset()
+        time.sleep(random.uniform(0.1, 0.5))
+        for link in links:
+            link.refuse(False)
+        time.sleep(random.uniform(0.1, 0.5))
+    for link in links:
+        link.refuse()
+        link.reset()
+    yield
+    for link in links:
+        link.refuse(False)
+
+
 # ---- the table ----
 SHORT, LONG = (0.3, 2.0), (2.0, 6.0)
 IN_HAND = {"repeats": 2}  # mails of a mailer that dies: those of its two connections
@@ -265,6 +316,20 @@ def postgres(what, fault, lengths, bound=5, breaks=("postgres",), **excuses):
 
 def relay(what, fault, lengths=LONG, **excuses):
     return Row(f"relay {what}", "relay", fault, lengths, 2, ("relay",), excuses)
+
+
+def link_rows(name, breaks, bound=3, sealed=False, silent={}, **excuses):
+    """sealed: bits that flip on the way are noticed. silent: what else a link that carries nothing excuses or asks for."""
+    rows = [Row(f"{name} far", name, both_ways(delay=100, jitter=50), LONG, 2, breaks, excuses),
+            Row(f"{name} very far", name, both_ways(delay=1000), LONG, bound, breaks, excuses),
+            Row(f"{name} thin", name, both_ways(rate=1000), LONG, bound, breaks, excuses),
+            Row(f"{name} swallows", name, both_ways(drop=1), LONG, bound + 2, breaks, excuses | silent),
+            Row(f"{name} stalls", name, both_ways(stall=1), LONG, bound + 2, breaks, excuses | silent),
+            Row(f"{name} is cut", name, at_some_byte("cut"), SHORT, bound, breaks, excuses),
+            Row(f"{name} is reset", name, at_some_byte("rst"), SHORT, bound, breaks, excuses),
+            Row(f"{name} half closes", name, at_some_byte("halfclose"), SHORT, bound + 2, breaks, excuses),
+            Row(f"{name} flaps", name, flapping, SHORT, bound, breaks, excuses)]
+    return rows + ([Row(f"{name} flips bits", name, at_some_byte("corrupt"), SHORT, bound, breaks, excuses)] if sealed else [])
 
 
 ALL = 10**9  # seconds: sessions of any age
@@ -306,6 +371,15 @@ ROWS = [
     relay("refuses TLS", relay_says(tls="refuse")),
     relay("is somebody else", relay_says(tls="wrong")),
     relay("drops after its 250", relay_says(after="drop"), repeats=ALL),
+    *link_rows("gateway-auth", ("auth",), sealed=True, silent={"blind": BLIND}),
+    *link_rows("gateway-directory", ("directory",), sealed=True),
+    *link_rows("auth-mailer", (), sealed=True),
+    *link_rows("auth-redis", ("redis",), silent={"blind": BLIND}),
+    *link_rows("auth-postgres", ("auth-postgres",), 5),
+    *link_rows("directory-postgres", ("directory-postgres",), 5),
+    *link_rows("mailer-postgres", ("mailer-postgres",), 5, repeats=ALL),
+    *link_rows("mailer-relay", ("relay",), sealed=True, repeats=ALL),
+    *[row for name in ("gateway-1", "gateway-2") for row in link_rows("client-" + name, (), target=name)],
 ]
 
 

@@ -3,6 +3,7 @@ import contextlib, json, os, pathlib, re, shutil, signal, socket, subprocess, sy
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import stack
+from links import StackLinks
 from smtp_sink import SmtpSink
 from clients import ACCESS_S
 
@@ -26,15 +27,18 @@ class Scene:
         self.folder = pathlib.Path(folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self.sink, self.port, self.side = SmtpSink(self.folder / "sink"), free_port(), free_port()
-        self.targets = {"gateway-1": int(stack.PORT), "gateway-2": self.port}
+        self.sink, self.port, self.side, self.conf = SmtpSink(self.folder / "sink"), free_port(), free_port(), self.folder / "gateway-2.conf"
 
     def __enter__(self):
+        """All links go through the proxy: those within the stack, the mailers' to the relay, the clients' to the gateways."""
         self.sink.start()
-        self.settings = CHEAP | {"BUSI_SMTP_URL": f"smtp://127.0.0.1:{self.sink.port}", "BUSI_SMTP_CA_FILE": str(self.sink.ca)}
+        stack.local("up")  # the ports are chosen at the first
+        self.links = StackLinks(stack.VAR)
+        relay = self.links.link("mailer-relay", self.sink.port)
+        self.settings = CHEAP | {"BUSI_SMTP_URL": f"smtp://127.0.0.1:{relay.port}", "BUSI_SMTP_CA_FILE": str(self.sink.ca)}
         stack.local("up", **self.settings)
+        self.targets = {name: self.links.link("client-" + name, port).port for name, port in (("gateway-1", stack.PORT), ("gateway-2", self.port))}
         conf = re.sub(r"^http_port.*", f"http_port = {self.port}", (stack.VAR / "config/gateway.conf").read_text(), flags=re.M)
-        self.conf = self.folder / "gateway-2.conf"
         self.conf.touch(mode=0o600)
         self.conf.write_text(re.sub(r"^health_bind.*", f"health_bind = 127.0.0.1:{self.side}", conf, flags=re.M))
         self.start("gateway-2")
@@ -46,6 +50,7 @@ class Scene:
             self.send("gateway-2", signal.SIGCONT)
             self.send("gateway-2", signal.SIGKILL)
         self.conf.unlink(missing_ok=True)
+        self.links.close()
         self.sink.stop()
 
     # ---- processes ----
@@ -101,6 +106,7 @@ class Scene:
         for name in GATEWAYS + WORKERS + ["redis"]:
             with contextlib.suppress(OSError, ValueError):
                 self.send(name, signal.SIGCONT)
+        self.links.clear()
         stack.local("up", **self.settings)
         if not stack.lives(self.pid("gateway-2")):
             self.start("gateway-2")
@@ -110,7 +116,8 @@ class Scene:
 
     # ---- stores ----
     def redis_cli(self, *words):
-        return subprocess.Popen(["redis-cli", "-p", str(stack.port("redis")), *map(str, words)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        return subprocess.Popen(["redis-cli", "-p", str(stack.port("redis")), *map(str, words)], text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                 env=os.environ | {"REDISCLI_AUTH": (stack.VAR / "secrets/redis").read_text().strip()})
 
     def redis(self, *words):

@@ -10,8 +10,8 @@ from scene import Scene
 
 FACTOR = 4.0  # of the bounds of recoveries: this machine is busy with others' work, too
 LIES = {"lose", "do", "twice", "revive", "reuse", "again", "cross", "deny", "delay", "fail", "write"}
-SHORT = ["gateway-2 killed", "auth-1 killed", "auth-2 frozen", "directory-1 killed", "mailer-1 killed", "redis killed and old", "redis flushed",
-         "postgres killed", "accounts locked"]
+SHORT = ["gateway-2 killed", "auth-1 killed", "auth-2 frozen", "mailer-1 killed", "redis killed and old", "redis flushed", "postgres killed",
+         "accounts locked", "gateway-auth flips bits", "directory-postgres is reset"]
 
 
 def rows(*names):
