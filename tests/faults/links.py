@@ -74,7 +74,7 @@ class Proxy:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(10)
+        assert self.process.wait(10) == 0
         self.answers.close()
         self.control.close()
         if self.own:

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MOST_CONTROLLERS = 16, MOST_LINE = 512, MOST_WORDS = 16, MOST_EVENTS = 256, LONGEST_WAIT_MS = 1000 };
@@ -49,8 +50,29 @@ struct controller {
     size_t len;
 };
 
+static int poller;
 static struct controller controllers[MOST_CONTROLLERS];
 static volatile sig_atomic_t enough;
+
+/* ---- what proxy_link.c needs, too ---- */
+
+int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+void watch_for(struct watch *watch, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = watch};
+    if (events == watch->events)
+        return;
+    int what = !events ? EPOLL_CTL_DEL : watch->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    if (epoll_ctl(poller, what, watch->socket, &event) != 0)
+        abort();
+    watch->events = events;
+}
 
 /* ---- commands: NULL and an answer in `ok`, or why not ---- */
 

@@ -49,27 +49,8 @@ struct connection {
     bool dead;                     /* buried when this round is over */
 };
 
-int poller;
 static struct link *links;
 static size_t n_connections;
-
-int64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-void watch_for(struct watch *watch, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data.ptr = watch};
-    if (events == watch->events)
-        return;
-    int what = !events ? EPOLL_CTL_DEL : watch->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    if (epoll_ctl(poller, what, watch->socket, &event) != 0)
-        abort();
-    watch->events = events;
-}
 
 static struct faults *faults_of(struct connection *connection, enum direction direction)
 {

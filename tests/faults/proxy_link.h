@@ -44,12 +44,14 @@ struct link {
     uint64_t hits;                        /* cuts, resets, half-closes, flipped bits */
 };
 
-extern int poller; /* epoll's; main makes it */
+/* ---- of proxy.c ---- */
 
 [[nodiscard]] int64_t now_us(void);
 
 /* Sets what is asked of `watch`; 0 takes it out. */
 void watch_for(struct watch *watch, uint32_t events);
+
+/* ---- of proxy_link.c ---- */
 
 /* NULL: `error` says why (a text that stays). `port` 0: one is chosen. */
 [[nodiscard]] struct link *link_open(const char *name, uint16_t port, const struct sockaddr_in *target,
