@@ -23,6 +23,8 @@ struct router_options gateway_router_options(const struct busi_settings *setting
         options.prefix[SURFACE_##name] = settings->surface_##name##_prefix;
 #include "surfaces.def"
 #undef SURFACE
+    if (settings)
+        options.sign_out = settings->ash_sign_out;
     options.on[SURFACE_ash_site] = options.on[SURFACE_ash_site] && options.on[SURFACE_ash];
     options.on[SURFACE_pages] =
         options.on[SURFACE_pages] && (options.on[SURFACE_accesspass] || options.on[SURFACE_ash]);
@@ -50,7 +52,7 @@ static struct widths measure(const struct router_options *options, const struct 
             continue;
         busi_buf_clear(&who);
         guard_rules_print(&who, rules, &routes[i]);
-        widen(&widths.path, options->prefix[routes[i].surface].len + strlen(routes[i].path));
+        widen(&widths.path, options->prefix[routes[i].surface].len + router_path(options, &routes[i]).len);
         widen(&widths.handler, strlen(routes[i].handler_name));
         widen(&widths.who, who.len < WHO_WIDEST ? who.len : WHO_WIDEST);
     }
@@ -64,11 +66,12 @@ void gateway_print_routes(struct busi_buf *out, const struct router_options *opt
     const struct widths widths = measure(options, rules);
     for (size_t i = 0; i < ROUTES; i++) {
         const struct route *route = &routes[i];
-        struct busi_str prefix = options->prefix[route->surface];
+        struct busi_str prefix = options->prefix[route->surface], path = router_path(options, route);
         if (!options->on[route->surface])
             continue;
-        busi_buf_printf(out, "%12s  %-6s  %.*s%-*s  %-*s  ", surface_get(route->surface)->name, route->verb,
-                        BUSI_ARG(prefix), (int)(widths.path - prefix.len), route->path, (int)widths.handler,
+        busi_buf_printf(out, "%12s  %-6s  %.*s%.*s%-*s  %-*s  ", surface_get(route->surface)->name,
+                        route->verb, BUSI_ARG(prefix), BUSI_ARG(path),
+                        (int)(widths.path - prefix.len - path.len), "", (int)widths.handler,
                         route->handler_name);
         size_t begun = out->len;
         guard_rules_print(out, rules, route);
@@ -163,6 +166,24 @@ static bool check_frontends(struct busi_str list, struct busi_buf *errors)
     return false;
 }
 
+/* A path, and one that no other route has. */
+static bool check_sign_out(const struct router_options *options, struct busi_buf *errors)
+{
+    struct router_options others = *options;
+    struct router router;
+    char path[512];
+    others.on[SURFACE_ash_site] = false;
+    router_init(&router, &others);
+    snprintf(path, sizeof path, "%.*s%.*s", BUSI_ARG(options->prefix[SURFACE_ash_site]),
+             BUSI_ARG(options->sign_out));
+    bool taken = options->on[SURFACE_ash_site] && router_match(&router, HTTP_GET, busi_str_of(path)).path;
+    if (options->sign_out.len > 0 && router_prefix_ok(options->sign_out) && !taken)
+        return true;
+    busi_buf_printf(errors, "BUSI_ASH_SIGN_OUT: '%.*s' is %s\n", BUSI_ARG(options->sign_out),
+                    taken ? "the path of another route" : "no path as /sign-out");
+    return false;
+}
+
 static bool check(const struct busi_settings *settings, struct busi_buf *errors)
 {
     struct router_options options = gateway_router_options(settings);
@@ -188,6 +209,7 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
     }
     for (int i = 0; i < SURFACES; i++)
         ok = check_prefix(options.prefix[i], surface_get((enum surface_id)i)->name, errors) && ok;
+    ok = check_sign_out(&options, errors) && ok;
     struct page_site *site = page_site_new(settings, &options, errors);
     ok = site && ok;
     page_site_free(&site);

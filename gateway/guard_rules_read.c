@@ -32,11 +32,10 @@ static struct busi_str take_word(struct reading *in)
     return (struct busi_str){begin, (size_t)(in->at - begin)};
 }
 
-static bool is_path(struct busi_str path, struct busi_str prefix, const char *of_route)
+static bool is_path(struct busi_str path, struct busi_str prefix, struct busi_str of_route)
 {
-    size_t n = strlen(of_route);
-    return path.len == prefix.len + n && busi_str_starts(path, prefix) &&
-           memcmp(path.ptr + prefix.len, of_route, n) == 0;
+    return path.len == prefix.len + of_route.len && busi_str_starts(path, prefix) &&
+           memcmp(path.ptr + prefix.len, of_route.ptr, of_route.len) == 0;
 }
 
 /* Marks the routes this rule is for. */
@@ -47,7 +46,7 @@ static bool find_routes(const struct reading *in, struct busi_str method, struct
     for (size_t i = 0; i < ROUTES; i++) {
         const struct route *route = &routes[i];
         found[i] = in->options->on[route->surface] &&
-                   is_path(path, in->options->prefix[route->surface], route->path) &&
+                   is_path(path, in->options->prefix[route->surface], router_path(in->options, route)) &&
                    (busi_str_eq(method, BUSI_STR("*")) || busi_str_eq(method, busi_str_of(route->verb)));
         any = any || found[i];
     }

@@ -81,6 +81,13 @@ static void init_prefix(struct router_row *row, struct busi_str prefix, bool on)
     row->on = on;
 }
 
+struct busi_str router_path(const struct router_options *options, const struct route *route)
+{
+    if (route->handler == on_ash_site_sign_out && options->sign_out.len > 0)
+        return options->sign_out;
+    return busi_str_of(route->path);
+}
+
 void router_init(struct router *router, const struct router_options *options)
 {
     *router = (struct router){0};
@@ -91,7 +98,8 @@ void router_init(struct router *router, const struct router_options *options)
         struct split prefix = {0}, path = {0};
         struct busi_str text = options->prefix[routes[i].surface];
         bool fits = (text.len == 0 || split_path(text, &prefix)) &&
-                    split_path(busi_str_of(routes[i].path), &path) && prefix.n + path.n <= HTTP_MAX_SEGMENTS;
+                    split_path(router_path(options, &routes[i]), &path) &&
+                    prefix.n + path.n <= HTTP_MAX_SEGMENTS;
         if (!fits)
             continue;
         memcpy(row->segments, prefix.segments, prefix.n * sizeof prefix.segments[0]);

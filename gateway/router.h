@@ -45,8 +45,11 @@ extern const struct route routes[ROUTES];
 struct router_options {
     bool on[SURFACES];
     struct busi_str prefix[SURFACES]; /* "" or "/name/name", see router_prefix_ok(); borrowed by the router */
+    struct busi_str sign_out; /* path of ash_site's route in place of its row's, likewise; empty: none */
 };
 bool router_prefix_ok(struct busi_str prefix);
+/* The path of a route behind its prefix. */
+struct busi_str router_path(const struct router_options *options, const struct route *route);
 
 struct router_row {
     struct busi_str segments[HTTP_MAX_SEGMENTS]; /* prefix and path; ":id" takes any */

@@ -132,10 +132,11 @@ static void write_auth(struct busi_buf *out, const struct guard_rules *rules, co
 }
 
 static void write_endpoint(struct busi_buf *out, const struct gateway *gateway, const struct route *route,
-                           struct busi_str prefix)
+                           const struct router_options *options)
 {
     char path[512], verb[8] = "";
-    snprintf(path, sizeof path, "%.*s%s", BUSI_ARG(prefix), route->path);
+    snprintf(path, sizeof path, "%.*s%.*s", BUSI_ARG(options->prefix[route->surface]),
+             BUSI_ARG(router_path(options, route)));
     for (size_t i = 0; route->verb[i] && i < sizeof verb - 1; i++)
         verb[i] = busi_lower(route->verb[i]);
     LITERAL(out, "{\"path\":");
@@ -159,7 +160,7 @@ void on_magic_endpoints(struct exchange *x)
             continue;
         if (!first)
             busi_buf_char(out, ',');
-        write_endpoint(out, gateway, &routes[i], options.prefix[routes[i].surface]);
+        write_endpoint(out, gateway, &routes[i], &options);
         first = false;
     }
     busi_buf_char(out, ']');

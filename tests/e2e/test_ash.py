@@ -290,6 +290,19 @@ def test_of_two_tokens_none_is_ended():
     assert is_good(ann.bearer) and is_good(bob.bearer)
 
 
+def test_the_way_out_may_have_another_path(tmp_path):
+    ann = Person()
+    with another_gateway(tmp_path, ash_sign_out="/users/log-out", surface_ash_site_prefix="/id", guard_rules="GET /id/users/log-out confirmed") as at:
+        expect_status(get("/id/users/log-out", ann.bearer, at=at), 401)
+    with another_gateway(tmp_path, ash_sign_out="/users/log-out", surface_ash_site_prefix="/id") as at:
+        for path in "/sign-out", "/id/sign-out", "/users/log-out":
+            expect_status(get(path, ann.bearer, at=at), 404)
+        assert {"path": "id/users/log-out", "verb": "get", "auth": []} in get("/magic/system/auth/endpoints", at=at).json
+        assert is_good(ann.bearer)
+        expect_signed_out(get("/id/users/log-out", ann.bearer, at=at))
+    assert not is_good(ann.bearer)
+
+
 def test_tokens_of_other_doors_sign_out_here():
     token = sign_up()
     expect_signed_out(sign_out(token))

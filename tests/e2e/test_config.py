@@ -30,7 +30,8 @@ def test_the_files_in_use_are_fine(tmp_path, process, binary):
 WRONG = {
     ("gateway", "gateway"): [
         "http_bind = ::1", "http_bind = localhost", "http_bind = 127.0.0.1:80", "auth_endpoints = ", "auth_endpoints = host",
-        "auth_endpoints = 127.0.0.1:0", "directory_endpoints = tcp://127.0.0.1:5001", "directory_endpoints = a:1,,b:2"],
+        "auth_endpoints = 127.0.0.1:0", "directory_endpoints = tcp://127.0.0.1:5001", "directory_endpoints = a:1,,b:2", "ash_sign_out = sign-out",
+        "ash_sign_out = /sign-out/", "ash_sign_out = /account", "ash_sign_out = /auth/user/corp", "forwarded_header = x-real-ip"],
     ("auth-1", "auth-svc"): [
         "redis = ", "redis = http://127.0.0.1", "redis = redis://127.0.0.1:99999", "auth_database = ", "auth_database = colour=blue",
         "mailer_endpoints = host", "rpc_bind = 127.0.0.1:5001", "rpc_bind = tcp://127.0.0.1", "rpc_bind = tcp://127.0.0.1:99999",
