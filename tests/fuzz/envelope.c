@@ -45,8 +45,10 @@ static void request(struct busi_str frame, struct busi_arena *arena)
         abort();
     struct busi_sign_in_request sign_in = {0};
     struct busi_enqueue_mail_request mail = {0};
+    struct busi_cancel_request cancel = {0};
     decode_body(head.body, busi_desc_sign_in_request(), &sign_in, arena);
     decode_body(head.body, busi_desc_enqueue_mail_request(), &mail, arena);
+    decode_body(head.body, busi_desc_cancel_request(), &cancel, arena);
 }
 
 static void reply(struct busi_str frame, struct busi_arena *arena)
@@ -66,7 +68,11 @@ static void reply(struct busi_str frame, struct busi_arena *arena)
         abort();
     if (head.id != 0 && head.code == BUSI_OK) {
         struct busi_list_businesses_reply list = {0};
+        struct busi_health_reply health = {0};
+        struct busi_describe_reply describe = {0};
         decode_body(head.body, busi_desc_list_businesses_reply(), &list, arena);
+        decode_body(head.body, busi_desc_health_reply(), &health, arena);
+        decode_body(head.body, busi_desc_describe_reply(), &describe, arena);
     }
 }
 
