@@ -294,44 +294,69 @@ static enum busi_code refuse_strikes(struct busi_call *call, const struct busi_r
     return refuse(call, "limit_slow_after", scope_names[ACCOUNT], &quota, reply);
 }
 
+/* Nothing to charge: what would have gone along goes alone. */
+static enum busi_code run_others(struct auth *self, struct busi_call *call,
+                                 struct busi_redis_command *commands, size_t n)
+{
+    if (n > 1)
+        (void)!busi_redis_run_all(self->redis, &call->arena, commands + 1, n - 1, call->until_ms);
+    return BUSI_OK;
+}
+
 static enum busi_code decide(struct auth *self, struct busi_call *call, enum auth_limit limit,
-                             struct busi_str name, bool *locks)
+                             struct busi_str name, bool *locks, struct busi_redis_command *commands, size_t n)
 {
     struct client client = {0};
     struct charge charge = {0};
-    struct busi_redis_reply reply;
+    const struct busi_redis_reply *reply = &commands[0].reply;
     find_network(&client, call->origin.remote_addr);
     if (!find_name(self, call, &client, name))
         return no_memory(call);
     gather(&charge, self, &client, limit);
     charge.strikes = counts_strikes(self, &client, limit);
     if (charge.n == 0 && !charge.strikes)
-        return BUSI_OK;
+        return run_others(self, call, commands, n);
     if (!word(self, call, &client, &charge))
         return no_memory(call);
-    enum busi_code code = busi_redis_run_script(self->redis, &call->arena, auth_limit_script, charge.n_keys,
-                                                charge.argc, charge.argv, call->until_ms, &reply);
-    bool heard = code == BUSI_OK && reply.n_items > 0 && reply.items[0].type == BUSI_REDIS_INT;
-    int64_t refusing = number(&reply, 0);
+    enum busi_code code =
+        busi_redis_run_script_with(self->redis, &call->arena, auth_limit_script, charge.n_keys, charge.argc,
+                                   charge.argv, call->until_ms, commands, n);
+    bool heard = code == BUSI_OK && reply->n_items > 0 && reply->items[0].type == BUSI_REDIS_INT;
+    int64_t refusing = number(reply, 0);
     if (!heard || refusing < -1 || refusing > (int64_t)charge.n + charge.strikes)
         return away(call); /* no word of limit.lua's */
     *locks = refusing < 0;
     if (refusing < 1)
         return BUSI_OK;
     auth_limit_tally_add(self->tally, limit);
-    return refusing > (int64_t)charge.n ? refuse_strikes(call, &reply)
-                                        : refuse_cell(call, &charge.cells[refusing - 1], &reply);
+    return refusing > (int64_t)charge.n ? refuse_strikes(call, reply)
+                                        : refuse_cell(call, &charge.cells[refusing - 1], reply);
+}
+
+static enum busi_code measure(struct auth *self, struct busi_call *call, enum auth_limit limit,
+                              struct busi_str name, bool *locks, struct busi_redis_command *commands,
+                              size_t n)
+{
+    int64_t began_us = busi_now_us();
+    *locks = false;
+    enum busi_code code = decide(self, call, limit, name, locks, commands, n);
+    if (histograms[limit])
+        busi_histogram_observe(histograms[limit], busi_now_us() - began_us, (int)code);
+    return code;
+}
+
+enum busi_code auth_limit_with(struct auth *self, struct busi_call *call, enum auth_limit limit,
+                               struct busi_str name, struct busi_redis_command *commands, size_t n)
+{
+    bool locks;
+    return measure(self, call, limit, name, &locks, commands, n);
 }
 
 enum busi_code auth_limit_strike(struct auth *self, struct busi_call *call, enum auth_limit limit,
                                  struct busi_str name, bool *locks)
 {
-    int64_t began_us = busi_now_us();
-    *locks = false;
-    enum busi_code code = decide(self, call, limit, name, locks);
-    if (histograms[limit])
-        busi_histogram_observe(histograms[limit], busi_now_us() - began_us, (int)code);
-    return code;
+    struct busi_redis_command alone = {0};
+    return measure(self, call, limit, name, locks, &alone, 1);
 }
 
 enum busi_code auth_limit(struct auth *self, struct busi_call *call, enum auth_limit limit,

@@ -19,6 +19,11 @@ enum auth_limit {
  * long; its owner should hear of it. Said of names of nobody, too. */
 [[nodiscard]] enum busi_code auth_limit_strike(struct auth *self, struct busi_call *call,
                                                enum auth_limit limit, struct busi_str name, bool *locks);
+/* The same with n - 1 commands behind commands[0] that leave in the same round trip and run whatever is
+ * decided (busi_redis_run_script_with()): of no use unless it is OK. */
+[[nodiscard]] enum busi_code auth_limit_with(struct auth *self, struct busi_call *call, enum auth_limit limit,
+                                             struct busi_str name, struct busi_redis_command *commands,
+                                             size_t n);
 /* The try was the owner's: gives back what was counted for the pair of network and account, and lets this
  * network in past what strangers spend of the account's tries. A failure is of no consequence. */
 void auth_limit_passed(struct auth *self, struct busi_call *call, enum auth_limit limit,

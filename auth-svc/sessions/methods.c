@@ -12,16 +12,36 @@ static enum busi_code invalid(struct busi_call *call, enum auth_token_verdict ve
                           verdict == AUTH_TOKEN_EXPIRED ? "token_expired" : "invalid_token");
 }
 
+static enum auth_token_verdict read(struct auth *self, struct busi_call *call, struct busi_str text,
+                                    enum auth_token_use use, struct auth_token *token)
+{
+    enum auth_token_verdict verdict = auth_token_read(self, &call->arena, text, token);
+    return verdict == AUTH_TOKEN_GOOD && token->use != use ? AUTH_TOKEN_INVALID : verdict;
+}
+
 /* The session of a token of this kind; OK only if both are good. */
 static enum busi_code admit(struct auth *self, struct busi_call *call, struct busi_str text,
                             enum auth_token_use use, struct auth_token *token, struct auth_session *session)
 {
-    enum auth_token_verdict verdict = auth_token_read(self, &call->arena, text, token);
-    if (verdict == AUTH_TOKEN_GOOD && token->use != use)
-        verdict = AUTH_TOKEN_INVALID;
-    if (verdict != AUTH_TOKEN_GOOD)
-        return invalid(call, verdict);
-    return auth_session_check(self, call, token, session);
+    enum auth_token_verdict verdict = read(self, call, text, use, token);
+    return verdict == AUTH_TOKEN_GOOD ? auth_session_check(self, call, token, session)
+                                      : invalid(call, verdict);
+}
+
+/* The same as often as it is allowed, which is asked in the same round trip. */
+static enum busi_code admit_limited(struct auth *self, struct busi_call *call, struct busi_str text,
+                                    struct auth_token *token, struct auth_session *session)
+{
+    struct busi_redis_command commands[1 + AUTH_SESSION_COMMANDS];
+    const struct busi_str nobody = {0};
+    enum auth_token_verdict verdict = read(self, call, text, AUTH_TOKEN_REFRESH, token);
+    enum busi_code asked = verdict == AUTH_TOKEN_GOOD ? auth_session_ask(self, call, token, commands + 1)
+                                                      : invalid(call, verdict);
+    size_t n = asked == BUSI_OK ? 1 + AUTH_SESSION_COMMANDS : 1;
+    enum busi_code code = auth_limit_with(self, call, AUTH_LIMIT_refresh_token, nobody, commands, n);
+    if (code != BUSI_OK || asked != BUSI_OK)
+        return code != BUSI_OK ? code : asked;
+    return auth_session_judge(self, call, token, commands + 1, session);
 }
 
 enum busi_code auth_check_token(struct auth *self, struct busi_call *call,
@@ -54,9 +74,7 @@ enum busi_code auth_refresh_token(struct auth *self, struct busi_call *call,
 {
     struct auth_token token = {0};
     struct auth_session session = {0};
-    enum busi_code code = auth_limit(self, call, AUTH_LIMIT_refresh_token, (struct busi_str){0});
-    if (code == BUSI_OK)
-        code = admit(self, call, in->refresh_token, AUTH_TOKEN_REFRESH, &token, &session);
+    enum busi_code code = admit_limited(self, call, in->refresh_token, &token, &session);
     if (code == BUSI_OK && token.profile)
         code = invalid(call, AUTH_TOKEN_INVALID);
     return code == BUSI_OK ? auth_session_hand_out(self, call, &session, out) : code;

@@ -36,6 +36,12 @@ enum busi_code auth_retired_roles_note(struct auth *self, struct busi_call *call
 
 /* ---- looked for ---- */
 
+void auth_retired_roles_count(struct busi_str *words)
+{
+    words[0] = BUSI_STR("HLEN");
+    words[1] = RETIRED;
+}
+
 /* What is left of roles when those that have been found are gone. */
 static struct busi_str keep(struct busi_arena *arena, struct busi_str roles,
                             const struct busi_redis_reply *found)

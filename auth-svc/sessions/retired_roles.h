@@ -17,6 +17,8 @@
                                                     struct busi_str name, int64_t id);
 /* Likewise all that are, for a Redis that may not have heard. */
 [[nodiscard]] enum busi_code auth_retired_roles_note(struct auth *self, struct busi_call *call);
+/* The two words that ask how many there are. None, and a record read behind that: none of its roles is. */
+void auth_retired_roles_count(struct busi_str *words);
 /* Takes from the roles of a session that was read those that are retired. */
 [[nodiscard]] enum busi_code auth_retired_roles_strip(struct auth *self, struct busi_call *call,
                                                       struct auth_session *session);

@@ -223,23 +223,54 @@ enum busi_code auth_session_load_named(struct auth *self, struct busi_call *call
     return auth_session_load(self, call, *sessions, n);
 }
 
-/* UNAUTHENTICATED: there is none that can be read. */
-static enum busi_code load(struct auth *self, struct busi_call *call, struct auth_session *session)
-{
-    enum busi_code code = auth_session_load(self, call, session, 1);
-    if (code == BUSI_OK && !session->door)
-        return busi_call_fail(call, BUSI_UNAUTHENTICATED, "invalid_token");
-    return code;
-}
+/* The count of roles that are retired stands before the record (retired_roles.h says why). */
+enum { RETIRED, RECORD, COMMANDS };
+_Static_assert((int)COMMANDS == (int)AUTH_SESSION_COMMANDS, "sessions.h counts them");
 
-enum busi_code auth_session_check(struct auth *self, struct busi_call *call, const struct auth_token *token,
-                                  struct auth_session *session)
+enum busi_code auth_session_ask(struct auth *self, struct busi_call *call, const struct auth_token *token,
+                                struct busi_redis_command *commands)
 {
-    *session = (struct auth_session){.id = token->session_id, .token_id = token->id};
+    struct busi_str *words = busi_arena_array(&call->arena, 4, sizeof(*words));
     if (!auth_store_knows(self))
         return auth_store_away(call);
-    enum busi_code code = load(self, call, session);
-    if (code == BUSI_OK)
+    if (!words)
+        return auth_no_memory(call);
+    auth_retired_roles_count(words);
+    words[2] = BUSI_STR("GET");
+    words[3] = auth_session_key(call, token->session_id);
+    commands[RETIRED] = (struct busi_redis_command){.argc = 2, .argv = words};
+    commands[RECORD] = (struct busi_redis_command){.argc = 2, .argv = words + 2};
+    return words[3].ptr ? BUSI_OK : auth_no_memory(call);
+}
+
+static bool were_answered(const struct busi_redis_command *commands)
+{
+    return commands[RETIRED].code == BUSI_OK && commands[RETIRED].reply.type == BUSI_REDIS_INT &&
+           commands[RECORD].code == BUSI_OK;
+}
+
+/* As it is at a second look, in which nobody has counted the roles before it. UNAUTHENTICATED: it is not. */
+static enum busi_code look_again(struct auth *self, struct busi_call *call, struct auth_session *session)
+{
+    size_t missing;
+    session->door = NULL;
+    enum busi_code code = load_missing(self, call, session, 1, &missing);
+    if (code == BUSI_OK && missing > 0)
+        return busi_call_fail(call, BUSI_UNAUTHENTICATED, "invalid_token");
+    return code == BUSI_OK ? auth_retired_roles_strip(self, call, session) : code;
+}
+
+enum busi_code auth_session_judge(struct auth *self, struct busi_call *call, const struct auth_token *token,
+                                  const struct busi_redis_command *commands, struct auth_session *session)
+{
+    const struct busi_redis_reply *record = &commands[RECORD].reply;
+    *session = (struct auth_session){.id = token->session_id, .token_id = token->id};
+    enum busi_code code = were_answered(commands) ? auth_store_text(call, record) : auth_store_away(call);
+    if (code != BUSI_OK)
+        return code;
+    if (record->type != BUSI_REDIS_TEXT || !auth_record_read(self, record->text, session))
+        code = look_again(self, call, session);
+    else if (commands[RETIRED].reply.number > 0)
         code = auth_retired_roles_strip(self, call, session);
     if (!auth_store_knows(self)) /* another Redis has answered */
         return auth_store_away(call);
@@ -247,4 +278,14 @@ enum busi_code auth_session_check(struct auth *self, struct busi_call *call, con
         return code;
     return auth_token_of(token, session) ? BUSI_OK
                                          : busi_call_fail(call, BUSI_UNAUTHENTICATED, "invalid_token");
+}
+
+enum busi_code auth_session_check(struct auth *self, struct busi_call *call, const struct auth_token *token,
+                                  struct auth_session *session)
+{
+    struct busi_redis_command commands[AUTH_SESSION_COMMANDS];
+    enum busi_code code = auth_session_ask(self, call, token, commands);
+    if (code == BUSI_OK)
+        code = auth_store_run_all(self, call, commands, AUTH_SESSION_COMMANDS);
+    return code == BUSI_OK ? auth_session_judge(self, call, token, commands, session) : code;
 }

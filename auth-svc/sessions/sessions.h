@@ -53,8 +53,18 @@ void auth_session_say(const struct auth_session *session, struct busi_session_re
  * not. UNAVAILABLE also while Redis has not been told yet of all that was revoked (journal.h). */
 [[nodiscard]] enum busi_code auth_session_check(struct auth *self, struct busi_call *call,
                                                 const struct auth_token *token, struct auth_session *session);
-/* Sessions whose ids are given, at most AUTH_LOADED_AT_ONCE, in one round trip or, if some are not there, two.
- * door NULL: there is none that can be read. */
+/* The same for who has something else to ask Redis in that round trip: what to run, then what it says.
+ * UNAVAILABLE of the first: there is nothing to ask. */
+enum { AUTH_SESSION_COMMANDS = 2 };
+[[nodiscard]] enum busi_code auth_session_ask(struct auth *self, struct busi_call *call,
+                                              const struct auth_token *token,
+                                              struct busi_redis_command *commands);
+[[nodiscard]] enum busi_code auth_session_judge(struct auth *self, struct busi_call *call,
+                                                const struct auth_token *token,
+                                                const struct busi_redis_command *commands,
+                                                struct auth_session *session);
+/* Sessions whose ids are given, at most AUTH_LOADED_AT_ONCE, in one round trip or, if some are not there,
+ * two. door NULL: there is none that can be read. */
 enum { AUTH_LOADED_AT_ONCE = BUSI_REDIS_COMMANDS_MOST };
 [[nodiscard]] enum busi_code auth_session_load(struct auth *self, struct busi_call *call,
                                                struct auth_session *sessions, size_t n);

@@ -67,3 +67,10 @@ struct busi_redis_command {
                                                    const char *text, int n_keys, int argc,
                                                    const struct busi_str *argv, int64_t until_ms,
                                                    struct busi_redis_reply *reply);
+/* The same with commands that cost no round trip of their own: commands[0] is left to the script, the others
+ * leave behind it. Where the server does not know the script they have run before it, so it must be all the
+ * same which comes first. Returns the script's code; theirs is in each. */
+[[nodiscard]] enum busi_code busi_redis_run_script_with(struct busi_redis *redis, struct busi_arena *arena,
+                                                        const char *text, int n_keys, int argc,
+                                                        const struct busi_str *argv, int64_t until_ms,
+                                                        struct busi_redis_command *commands, size_t n);

@@ -30,14 +30,16 @@ static bool unknown(enum busi_code code, const struct busi_redis_reply *reply)
            busi_str_starts(reply->text, BUSI_STR("NOSCRIPT"));
 }
 
-enum busi_code busi_redis_run_script(struct busi_redis *redis, struct busi_arena *arena, const char *text,
-                                     int n_keys, int argc, const struct busi_str *argv, int64_t until_ms,
-                                     struct busi_redis_reply *reply)
+enum busi_code busi_redis_run_script_with(struct busi_redis *redis, struct busi_arena *arena,
+                                          const char *text, int n_keys, int argc, const struct busi_str *argv,
+                                          int64_t until_ms, struct busi_redis_command *commands, size_t n)
 {
     struct redis_script *script = find(redis, text);
     struct busi_str *all = busi_arena_array(arena, (size_t)argc + 3, sizeof *all);
     struct busi_str sha1 = {0};
-    *reply = (struct busi_redis_reply){0};
+    for (size_t i = 0; i < n; i++)
+        commands[i].code = BUSI_RESOURCE_EXHAUSTED;
+    commands[0] = (struct busi_redis_command){.argc = argc + 3, .argv = all};
     if (!all)
         return BUSI_RESOURCE_EXHAUSTED;
     all[0] = BUSI_STR("EVALSHA");
@@ -51,11 +53,13 @@ enum busi_code busi_redis_run_script(struct busi_redis *redis, struct busi_arena
     for (int loads = 0;; loads++) {
         if (sha1.len) {
             all[1] = sha1;
-            enum busi_code code = busi_redis_run(redis, arena, argc + 3, all, until_ms, reply);
-            if (!unknown(code, reply) || loads == LOADS_MOST)
-                return code;
+            (void)!busi_redis_run_all(redis, arena, commands, n, until_ms);
+            if (!unknown(commands[0].code, &commands[0].reply) || loads == LOADS_MOST)
+                return commands[0].code;
+            n = 1; /* the others have run */
         }
         /* Another server, or one that was restarted. The script has not run. */
+        struct busi_redis_reply *reply = &commands[0].reply;
         enum busi_code code = load(redis, arena, text, until_ms, reply);
         if (code != BUSI_OK)
             return code;
@@ -63,4 +67,15 @@ enum busi_code busi_redis_run_script(struct busi_redis *redis, struct busi_arena
         if (script)
             memcpy(script->sha1, sha1.ptr, SHA1_DIGITS);
     }
+}
+
+enum busi_code busi_redis_run_script(struct busi_redis *redis, struct busi_arena *arena, const char *text,
+                                     int n_keys, int argc, const struct busi_str *argv, int64_t until_ms,
+                                     struct busi_redis_reply *reply)
+{
+    struct busi_redis_command alone = {0};
+    enum busi_code code =
+        busi_redis_run_script_with(redis, arena, text, n_keys, argc, argv, until_ms, &alone, 1);
+    *reply = alone.reply;
+    return code;
 }

@@ -475,6 +475,58 @@ Test(limits, off_is_off)
                                    "BUSI_LIMIT_SIGN_IN_PAIR=off", "BUSI_LIMIT_KNOWN=0s", NULL});
 }
 
+/* ---- asked together with the session ---- */
+
+static enum busi_code refresh_from(const char *address, struct busi_str token)
+{
+    struct busi_session_reply out = {0};
+    begin(&world.call);
+    world.call.origin.remote_addr = busi_str_of(address);
+    return auth_refresh_token(world.auth, &world.call,
+                              &(struct busi_refresh_token_request){.refresh_token = token}, &out);
+}
+
+static struct busi_str refresh_token_of_ann(void)
+{
+    struct busi_session_reply out = {0};
+    const struct busi_sign_up_request in = {.door = BUSI_STR("accesspass"),
+                                            .email = BUSI_STR("ann@example.com"),
+                                            .username = BUSI_STR("ann"),
+                                            .password = BUSI_STR(PASSWORD),
+                                            .password_confirm = BUSI_STR(PASSWORD)};
+    begin(&world.call);
+    cr_assert_eq(auth_sign_up(world.auth, &world.call, &in, &out), BUSI_OK);
+    return keep(out.refresh_token);
+}
+
+/* Good ones count as bad ones do, also where Redis has forgotten the script; what is limited says nothing of
+ * a token. */
+static void refreshed(void)
+{
+    struct busi_str token = refresh_token_of_ann();
+    redis("SCRIPT", "FLUSH", NULL, NULL);
+    cr_assert_eq(refresh_from("192.0.2.1", token), BUSI_OK);
+    cr_assert_eq(refresh_from("192.0.2.1", BUSI_STR("nonsense")), BUSI_UNAUTHENTICATED);
+    cr_assert(said("invalid_token"));
+    redis("SCRIPT", "FLUSH", NULL, NULL);
+    cr_assert_eq(refresh_from("192.0.2.1", token), BUSI_OK);
+    cr_assert_eq(refresh_from("192.0.2.1", token), BUSI_RESOURCE_EXHAUSTED);
+    cr_assert_eq(world.call.quota.limit, 3);
+    cr_assert_eq(refresh_from("192.0.2.1", BUSI_STR("nonsense")), BUSI_RESOURCE_EXHAUSTED);
+    cr_assert_eq(refresh_from("192.0.2.2", token), BUSI_OK);
+    cr_assert_eq(refresh_from(NULL, token), BUSI_OK, "within the house there is nothing to ask of limits");
+    begin(&world.call);
+    cr_assert_eq(auth_end_sessions(world.auth, &world.call, &(struct busi_user_id_request){.user_id = 1},
+                                   &(struct busi_count_reply){0}),
+                 BUSI_OK);
+    cr_assert_eq(refresh_from("192.0.2.2", token), BUSI_UNAUTHENTICATED);
+}
+
+Test(limits, a_refresh_is_counted_and_judged_together)
+{
+    run_with(refreshed, (const char *const[]){"BUSI_LIMIT_REFRESH_NETWORK=3/1h", NULL});
+}
+
 /* What a lowered rate, another server's clock or a stranger's hand left in Redis. */
 static void damaged(void)
 {

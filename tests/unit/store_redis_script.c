@@ -44,6 +44,39 @@ Test(redis_script, is_loaded_where_it_is_unknown)
     run_with(server(), 500, known_and_forgotten);
 }
 
+/* Whether the server knows it or not, all run once. */
+static void in_company(struct world *w)
+{
+    const struct busi_str argv[] = {BUSI_STR("script-sum"), BUSI_STR("5")},
+                          incr[] = {BUSI_STR("INCR"), BUSI_STR("script-other")},
+                          wrong_type[] = {BUSI_STR("LLEN"), BUSI_STR("script-other")};
+    struct busi_redis_reply reply;
+    cr_assert(wait_ready(w, true, 3000));
+    cr_assert_eq(run(w, "DEL script-sum script-other", &reply), BUSI_OK);
+    for (int round = 1; round <= 4; round++) {
+        struct busi_redis_command commands[] = {
+            {0}, {.argc = 2, .argv = incr}, {.argc = 2, .argv = wrong_type}};
+        if (round % 2 == 0)
+            cr_assert_eq(run(w, "SCRIPT FLUSH", &reply), BUSI_OK);
+        cr_assert_eq(busi_redis_run_script_with(w->redis, &w->arena, add, 1, 2, argv, busi_now_ms() + 5000,
+                                                commands, 3),
+                     BUSI_OK);
+        cr_assert_eq(commands[0].reply.number, 5 * round);
+        cr_assert_eq(commands[1].code, BUSI_OK);
+        cr_assert_eq(commands[1].reply.number, round);
+        cr_assert_eq(commands[2].code, BUSI_INTERNAL);
+    }
+    struct busi_redis_command late[] = {{0}, {.argc = 2, .argv = incr}};
+    cr_assert_eq(busi_redis_run_script_with(w->redis, &w->arena, add, 1, 2, argv, 1, late, 2),
+                 BUSI_DEADLINE_EXCEEDED);
+    cr_assert_neq(late[1].code, BUSI_OK);
+}
+
+Test(redis_script, takes_others_along)
+{
+    run_with(server(), 500, in_company);
+}
+
 static void wrong(struct world *w)
 {
     static const char broken[] = "this is no Lua", fails[] = "return redis.error_reply('MINE it is')",
