@@ -81,6 +81,26 @@ void gateway_print_routes(struct busi_buf *out, const struct router_options *opt
     }
 }
 
+static bool check_prefix(struct busi_str value, const char *surface, struct busi_buf *errors)
+{
+    if (router_prefix_ok(value))
+        return true;
+    busi_buf_printf(errors, "BUSI_SURFACE_");
+    for (const char *at = surface; *at; at++)
+        busi_buf_char(errors, *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at);
+    busi_buf_printf(
+        errors, "_PREFIX: must be empty or a path as /name, of letters, digits, hyphens and underscores\n");
+    return false;
+}
+
+static bool check_prefixes(const struct router_options *options, struct busi_buf *errors)
+{
+    bool ok = true;
+    for (int i = 0; i < SURFACES; i++)
+        ok = check_prefix(options->prefix[i], surface_get((enum surface_id)i)->name, errors) && ok;
+    return ok;
+}
+
 static int run_routes(const struct busi_settings *settings, int argc, char **argv)
 {
     struct busi_buf out, errors;
@@ -90,7 +110,8 @@ static int run_routes(const struct busi_settings *settings, int argc, char **arg
     (void)argv;
     busi_buf_init(&out, 1024 * 1024);
     busi_buf_init(&errors, 64 * 1024);
-    bool fine = guard_rules_read(&rules, settings->guard_rules, &options, &errors);
+    bool fine = check_prefixes(&options, &errors);
+    fine = guard_rules_read(&rules, settings->guard_rules, &options, &errors) && fine;
     if (fine)
         gateway_print_routes(&out, &options, &rules);
     else
@@ -107,18 +128,6 @@ static bool check_endpoints(struct busi_str value, const char *name, struct busi
     if (!valid)
         busi_buf_printf(errors, "%s: must name at least one worker, as host:port,host:port\n", name);
     return valid;
-}
-
-static bool check_prefix(struct busi_str value, const char *surface, struct busi_buf *errors)
-{
-    if (router_prefix_ok(value))
-        return true;
-    busi_buf_printf(errors, "BUSI_SURFACE_");
-    for (const char *at = surface; *at; at++)
-        busi_buf_char(errors, *at >= 'a' && *at <= 'z' ? (char)(*at - 'a' + 'A') : *at);
-    busi_buf_printf(
-        errors, "_PREFIX: must be empty or a path as /name, of letters, digits, hyphens and underscores\n");
-    return false;
 }
 
 static bool check_proxies(const struct busi_settings *settings, struct busi_buf *errors)
@@ -207,8 +216,7 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
         busi_buf_printf(errors, "BUSI_CURVE_SERVER_DIR: needed together with BUSI_CURVE_KEY_FILE\n");
         ok = false;
     }
-    for (int i = 0; i < SURFACES; i++)
-        ok = check_prefix(options.prefix[i], surface_get((enum surface_id)i)->name, errors) && ok;
+    ok = check_prefixes(&options, errors) && ok;
     ok = check_sign_out(&options, errors) && ok;
     struct page_site *site = page_site_new(settings, &options, errors);
     ok = site && ok;

@@ -8,7 +8,7 @@ from house import VAR, sql
 BIN = pathlib.Path(os.environ["BUSI_TEST_BIN"])
 
 
-def check(tmp_path, process, binary, line=None):
+def check(tmp_path, process, binary, line=None, asked="--check-config"):
     """(exit code, what was said) with this line in place of the file's own."""
     lines = (VAR / f"config/{process}.conf").read_text().splitlines()
     if line:
@@ -17,7 +17,7 @@ def check(tmp_path, process, binary, line=None):
     file.touch(mode=0o600)
     file.write_text("\n".join(lines) + "\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BUSI_")}
-    done = subprocess.run([BIN / binary, "--config", file, "--check-config"], env=environment, text=True, capture_output=True, timeout=20)
+    done = subprocess.run([BIN / binary, "--config", file, asked], env=environment, text=True, capture_output=True, timeout=20)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -97,3 +97,9 @@ def test_purge_says_how_many_rows_of_what():
     rows = {name: int(n) for name, n in (line.split() for line in done.stdout.splitlines())}
     assert {"secrets_purged", "revocations_purged", "events_dropped", "mails_dropped"} <= set(rows)
     assert sql("SELECT count(*) FROM auth.revocations WHERE session_id LIKE 'purge-%'") == "0"
+
+
+@pytest.mark.parametrize("prefix", ["magic", "/magic/", "/", "/ma gic", "/:id", "//magic"])
+def test_routes_are_not_printed_below_a_prefix_that_is_none(tmp_path, prefix):
+    code, said = check(tmp_path, "gateway", "gateway", f"surface_magic_prefix = {prefix}", "routes")
+    assert code == 1 and said.startswith("BUSI_SURFACE_MAGIC_PREFIX: must be") and len(said.splitlines()) == 1, said
