@@ -13,8 +13,6 @@ const char *http_method_name(enum http_method method)
 struct busi_str http_methods_text(struct busi_arena *arena, unsigned methods)
 {
     struct busi_str text = BUSI_STR("");
-    if (methods & HTTP_GET)
-        methods |= HTTP_HEAD;
     for (unsigned method = HTTP_GET; method <= HTTP_OPTIONS; method <<= 1)
         if (methods & method)
             text = busi_arena_printf(arena, "%.*s%s%s", BUSI_ARG(text), text.len ? ", " : "",

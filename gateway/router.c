@@ -8,12 +8,19 @@
 #define MAY_ROLE(names) .who = WHO_KNOWN, .roles = names
 #define MAY_OWNER(names) .who = WHO_KNOWN, .roles = names, .owned = true, .owner = true
 
+/* Those of the column `verb`. */
+#define VERB(verb_, also, path_)                                                                             \
+    .methods = HTTP_##verb_ | (also), .verb = #verb_, .path = path_, .label = #verb_ " " path_
+#define BY_GET(path_) VERB(GET, HTTP_HEAD, path_)
+#define BY_GET_ONLY(path_) VERB(GET, 0, path_)
+#define BY_POST(path_) VERB(POST, 0, path_)
+#define BY_PUT(path_) VERB(PUT, 0, path_)
+#define BY_PATCH(path_) VERB(PATCH, 0, path_)
+#define BY_DELETE(path_) VERB(DELETE, 0, path_)
+
 #define ROUTE(surface_, verb_, path_, who_, accept_, limit_, time_, handler_, help_)                         \
     {.surface = SURFACE_##surface_,                                                                          \
-     .method = HTTP_##verb_,                                                                                 \
-     .verb = #verb_,                                                                                         \
-     .path = path_,                                                                                          \
-     .label = #verb_ " " path_,                                                                              \
+     BY_##verb_(path_),                                                                                      \
      MAY_##who_,                                                                                             \
      .accept = ACCEPT_##accept_,                                                                             \
      .limit = LIMIT_##limit_,                                                                                \
@@ -161,8 +168,6 @@ struct route_match router_match(const struct router *router, enum http_method me
     struct split split;
     if (!split_path(path, &split))
         return match;
-    if (method == HTTP_HEAD)
-        method = HTTP_GET;
     for (size_t i = 0; i < ROUTES && !match.route; i++) {
         struct busi_str id;
         const struct surface *surface = surface_get(routes[i].surface);
@@ -173,8 +178,8 @@ struct route_match router_match(const struct router *router, enum http_method me
         if (!match.path)
             match.path = &routes[i];
         if (routes[i].surface == match.path->surface)
-            match.methods |= (unsigned)routes[i].method;
-        if (routes[i].method == method) {
+            match.methods |= routes[i].methods;
+        if (routes[i].methods & method) {
             match.route = match.path = &routes[i];
             match.id = id;
         }

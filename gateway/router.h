@@ -17,7 +17,7 @@ enum route_time { TIME_NORMAL, TIME_PASSWORD };
 
 struct route {
     enum surface_id surface;
-    enum http_method method;
+    unsigned methods;  /* it takes, or'ed: HEAD beside most GETs */
     const char *verb;  /* "GET" */
     const char *path;  /* without the surface's prefix */
     const char *label; /* "GET /api/businesses/:id", for metrics and logs */
@@ -64,7 +64,7 @@ struct router {
 void router_init(struct router *router, const struct router_options *options);
 
 struct route_match {
-    const struct route *route; /* NULL: no such path, or not with this method (HEAD is GET) */
+    const struct route *route; /* NULL: no such path, or not with this method */
     const struct route *path;  /* route, or else the first row with this path; NULL: no such path */
     enum surface_id surface;   /* path's; without one that whose prefix it stands below, or the first */
     struct busi_str id;        /* what ":id" took, raw; absent without */

@@ -23,19 +23,8 @@ bool ash_begin(struct exchange *x, const struct ash_activity *activity)
     return !x->surface->for_people || ash_page_begin(x);
 }
 
-bool ash_takes_method(struct exchange *x)
-{
-    if (x->request->method != HTTP_HEAD)
-        return true;
-    exchange_error(x, 405);
-    http_add_header(x->response, "Allow", BUSI_STR("GET"));
-    return false;
-}
-
 bool ash_begin_by_link(struct exchange *x, const struct ash_activity *activity, struct busi_str secret)
 {
-    if (!ash_takes_method(x))
-        return false;
     if (x->surface->for_people && !ash_page_begin_by_link(x, activity, secret))
         return false;
     return ash_begin(x, activity);

@@ -26,10 +26,8 @@ struct busi_str ash_door(const struct exchange *x);
 
 /* To be asked by each handler before it does anything. False: answered. */
 [[nodiscard]] bool ash_begin(struct exchange *x, const struct ash_activity *activity);
-/* Of a GET that makes something happen: false for HEAD, which is answered. */
-[[nodiscard]] bool ash_takes_method(struct exchange *x);
-/* The same for one that a GET makes happen. People are shown a button first, and HEAD never makes anything
- * happen: false then, too. secret: of the link, or absent. */
+/* The same for one that a GET makes happen. People are shown a button first: false then, too. secret: of the
+ * link, or absent. */
 [[nodiscard]] bool ash_begin_by_link(struct exchange *x, const struct ash_activity *activity,
                                      struct busi_str secret);
 

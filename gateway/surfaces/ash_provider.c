@@ -71,7 +71,7 @@ void on_ash_start_provider(struct exchange *x)
         exchange_error(x, 404);
         return;
     }
-    if (!ash_takes_method(x) || !ash_begin(x, &activity) || !page_form_return_to(x, &request.return_to))
+    if (!ash_begin(x, &activity) || !page_form_return_to(x, &request.return_to))
         return;
     enum busi_code code = busi_rpc_auth_start_provider(x->gateway->rpc, &x->request->call, &request, &reply);
     if (code == BUSI_OK)
@@ -105,7 +105,7 @@ void on_ash_finish_provider(struct exchange *x)
                                                          .state = query_text(x, "state"),
                                                          .code = query_text(x, "code"),
                                                          .issuer = query_text(x, "iss")};
-    if (!ash_takes_method(x) || !ash_begin(x, &activity))
+    if (!ash_begin(x, &activity))
         return;
     enum busi_code code = busi_rpc_auth_finish_provider(x->gateway->rpc, &x->request->call, &request, &reply);
     if (code == BUSI_NOT_FOUND) { /* no such provider, so no such route */

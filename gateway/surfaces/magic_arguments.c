@@ -29,7 +29,7 @@ enum { ROWS = sizeof rows / sizeof rows[0] };
 
 static bool in_query(const struct exchange *x)
 {
-    return x->route->method == HTTP_GET || x->route->method == HTTP_DELETE;
+    return x->route->methods & (HTTP_GET | HTTP_DELETE);
 }
 
 static const struct param *given(const struct exchange *x)

@@ -184,29 +184,12 @@ static void invalid(struct http_response *response, const struct busi_call *call
     write_refusal(response, call, BUSI_STR(""));
 }
 
-/* A ticket that nobody is told would be lost, and with it the token whose place it takes. */
-static bool makes_ticket(const struct route *route)
-{
-    return route->handler == on_magic_authenticate || route->handler == on_magic_module ||
-           route->handler == on_magic_refresh_ticket || route->handler == on_magic_generate_token ||
-           route->handler == on_magic_impersonate;
-}
-
-static bool check(struct exchange *x)
-{
-    if (x->request->method == HTTP_HEAD && makes_ticket(x->route)) {
-        exchange_error(x, 404);
-        return false;
-    }
-    return magic_arguments_check(x);
-}
-
 const struct surface surface_magic = {.name = "magic",
                                       .no_store = true,
                                       .cross_origin = true,
                                       .forbidden = 401,
                                       .query_token = true,
-                                      .check = check,
+                                      .check = magic_arguments_check,
                                       .error = error,
                                       .unauthenticated = unauthenticated,
                                       .invalid = invalid};

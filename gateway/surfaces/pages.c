@@ -33,7 +33,7 @@ static void invalid(struct http_response *response, const struct busi_call *call
 /* A form that another site had a browser send: nothing that people do is done so. */
 static bool check(struct exchange *x)
 {
-    if (x->route->method == HTTP_GET || same_site(x->request))
+    if ((x->route->methods & HTTP_GET) || same_site(x->request))
         return true;
     exchange_error(x, 403);
     return false;

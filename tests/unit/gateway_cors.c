@@ -81,7 +81,7 @@ static bool ask(enum http_method method, const struct surface *surface, const ch
         request.headers[request.n_headers++] = (struct http_header){BUSI_STR("Origin"), busi_str_of(origin)};
     request.headers[request.n_headers++] =
         (struct http_header){BUSI_STR("Access-Control-Request-Method"), BUSI_STR("PUT")};
-    bool answered = cors_preflight(&x, HTTP_GET | HTTP_PUT);
+    bool answered = cors_preflight(&x, HTTP_GET | HTTP_HEAD | HTTP_PUT);
     cors_mark(&gateway.cors, surface, &request, &response);
     return answered;
 }

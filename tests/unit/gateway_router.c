@@ -37,8 +37,24 @@ Test(router, finds_every_row)
     struct router_options options = gateway_router_options(NULL);
     router_init(&router, &options);
     for (size_t i = 0; i < ROUTES; i++) {
-        struct route_match found = router_match(&router, routes[i].method, busi_str_of(routes[i].path));
+        enum http_method method = (enum http_method)(routes[i].methods & ~(unsigned)HTTP_HEAD);
+        struct route_match found = router_match(&router, method, busi_str_of(routes[i].path));
         cr_assert_eq(found.route, &routes[i], "%s", routes[i].label);
+    }
+}
+
+/* Nobody would be told what it made, or that it did something. */
+Test(router, head_makes_nothing_happen)
+{
+    static const char *const paths[] = {"/sign-out", "/system/auth/refresh-ticket", "/user/magic_link"};
+    struct router router;
+    struct router_options options = gateway_router_options(NULL);
+    router_init(&router, &options);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        struct route_match found = router_match(&router, HTTP_HEAD, busi_str_of(paths[i]));
+        cr_assert(!found.route && found.path, "%s", paths[i]);
+        cr_assert_eq(found.methods, (unsigned)HTTP_GET);
+        cr_assert(router_match(&router, HTTP_GET, busi_str_of(paths[i])).route);
     }
 }
 
@@ -106,9 +122,10 @@ Test(router, knows_a_path_whatever_the_method)
 
 Test(router, tells_every_method_of_a_path)
 {
-    cr_assert_eq(match(HTTP_OPTIONS, "/api/businesses").methods, (unsigned)(HTTP_GET | HTTP_POST));
+    cr_assert_eq(match(HTTP_OPTIONS, "/api/businesses").methods,
+                 (unsigned)(HTTP_GET | HTTP_HEAD | HTTP_POST));
     cr_assert_eq(match(HTTP_POST, "/api/businesses/7").methods,
-                 (unsigned)(HTTP_GET | HTTP_PUT | HTTP_PATCH | HTTP_DELETE));
+                 (unsigned)(HTTP_GET | HTTP_HEAD | HTTP_PUT | HTTP_PATCH | HTTP_DELETE));
     cr_assert_eq(match(HTTP_GET, "/nowhere").methods, 0u);
 }
 
