@@ -269,7 +269,7 @@ EVERY = [(name, fault) for name in LINKS for fault in FAULTS if fault != "bits" 
 def may_fail(name, fault):
     """Kinds of requests, and with what. 500: a write of which Postgres never said what became of it."""
     kinds = set() if fault == "delay-50" or (fault == "delay-200" and name != "auth-redis") else LINKS[name].needed_by
-    return kinds, {503, 504} | ({0} if name == "client-gateway" else set()) | ({500} if "postgres" in name else set())
+    return kinds, {503, 504} | ({0, 400, 408} if name == "client-gateway" else set()) | ({500} if "postgres" in name else set())
 
 
 def verdict(house, name, fault, answers, calls, retries):
@@ -277,7 +277,8 @@ def verdict(house, name, fault, answers, calls, retries):
     stalled, (kinds, statuses) = house.pulse.worst(begun), may_fail(name, fault)
     bad = [a for a in answers if not good(a)]
     assert not [a for a in answers if a.wrong]
-    assert not [a for a in answers if a.seconds > DEADLINE_S[a.kind] + GRACE_S + stalled and a.status != 0], "later than its deadline"
+    late = [a for a in answers if a.seconds > DEADLINE_S[a.kind] + GRACE_S + stalled]
+    assert not late or name == "client-gateway", late[:5]  # whose own way is what took the time
     assert {a.status for a in bad} <= statuses, collections.Counter(a[2:] for a in bad)
     assert all(a.kind == "create" for a in bad if a.status == 500)
     others = [a for a in bad if a.kind not in kinds]
