@@ -19,6 +19,7 @@ What it does wrong is in FOLDER/modes, read anew at each step, "name value" line
   tls inject            a reply is slipped in behind the one to STARTTLS
   tls refuse            STARTTLS is answered 454
   tls ask               who shows no certificate of the same CA is sent away (FOLDER/client.pem with client.key is one)
+  least 1               nothing is offered but STARTTLS: no 8BITMIME, no SIZE, and lines of 7 bits and 1000 bytes only are taken
   auth 1                nobody may send without AUTH; the only user is busi, password "s3cret pass"
 
 FOLDER/ca.pem is what a client trusts. A mail is N.eml, with N.envelope beside: from, to, HELO name, tls or plain, user."""
@@ -94,6 +95,8 @@ class Session(SMTP):
 
     async def push(self, status):
         text = status if isinstance(status, bytes) else status.encode("latin-1")
+        if "least" in self.sink.modes() and text.upper().startswith((b"250-8BITMIME", b"250-SIZE", b"250-SMTPUTF8")):
+            return
         if self.sink.modes().get("tls") == "inject" and text.startswith(b"220 Ready"):
             text += b"\r\n250 slipped in"
         end = b"\n" if "lf" in self.sink.modes().values() else b"\r\n"
@@ -145,6 +148,8 @@ class Handler:
         self.sink = sink
 
     async def handle_DATA(self, server, session, envelope):
+        if "least" in self.sink.modes() and not (envelope.original_content.isascii() and max(map(len, envelope.original_content.split(b"\r\n"))) <= 998):
+            return "554 5.6.3 not of 7 bits"
         if await server.misbehave("end", " ".join(envelope.rcpt_tos)):
             server.transport.close()
             return "451 4.3.0 said already"

@@ -71,7 +71,7 @@ def test_the_last_second_redis_lost_revives_nothing(token):
         refused(ended, 1.5)
 
 
-def test_an_empty_redis_lets_nobody_in(token):
+def test_an_empty_redis_lets_nobody_in(token):  # D-03
     mine = stack.sign_up(f"lost-{time.time_ns()}@example.com")
     stack.send("redis", signal.SIGKILL)
     time.sleep(0.3)

@@ -277,6 +277,64 @@ Test(smtp, a_connection_is_kept_and_made_anew) /* D-07 */
     cr_expect_eq(send_one(), SMTP_SENT, "%s", report.reason);
 }
 
+/* Our mails are lines of ASCII whatever is in them, so that any server of the last forty years takes them. */
+Test(smtp, a_server_that_offers_nothing_takes_our_mails) /* D-07 */
+{
+    struct busi_buf text;
+    static char kept[65536], login[1200];
+    struct mail_setup setup = {.base_url = BUSI_STR("https://busi.example"),
+                               .templates = mail_templates_new(BUSI_STR(""), BUSI_STR("de"))};
+    cr_assert(mail_sender_parse(BUSI_STR("B\xc3\xbcsi <no-reply@busi.test>"), &setup.from));
+    for (size_t i = 0; i + 3 < sizeof(login); i += 3)
+        memcpy(login + i, "\xe2\x82\xac", 4);
+    struct busi_mail_argument argument = {.name = BUSI_STR("login"), .value = busi_str_of(login)};
+    struct busi_enqueue_mail_request request = {.kind = BUSI_STR("account_created"),
+                                                .recipient = BUSI_STR("ann@example.com"),
+                                                .language = BUSI_STR("de"),
+                                                .arguments = {&argument, 1}};
+    struct mail mail = {.id = 1, .request = &request};
+    busi_buf_init(&text, MAIL_MAX_BYTES);
+    cr_assert_null(mail_render(&text, &mail, &setup));
+    busi_buf_char(&text, 0);
+    sink_set(&sink, "least 1\n");
+    cr_assert_eq(send_text(text.ptr), SMTP_SENT, "%s", report.reason);
+    sink_read(&sink, "1.eml", kept, sizeof(kept));
+    cr_expect_str_eq(kept, text.ptr);
+    busi_buf_fini(&text);
+    mail_templates_free(&setup.templates);
+}
+
+/* Codes and what becomes of the mail: never sent, later, or the relay's own fault. */
+Test(smtp, each_code_has_its_outcome) /* D-07 */
+{
+    static const struct {
+        const char *modes;
+        enum smtp_outcome outcome;
+    } rows[] = {{"rcpt 421 4.3.2 closing\n", SMTP_DEFERRED},
+                {"rcpt 450 4.2.1 busy\n", SMTP_DEFERRED},
+                {"rcpt 452 4.2.2 full\n", SMTP_DEFERRED},
+                {"rcpt 550 5.1.1 nobody\n", SMTP_REFUSED},
+                {"rcpt 551 5.1.6 moved\n", SMTP_REFUSED},
+                {"rcpt 553 5.1.3 bad name\n", SMTP_REFUSED},
+                {"rcpt 599 5.0.0 whatever\n", SMTP_REFUSED},
+                {"rcpt 499 4.0.0 whatever\n", SMTP_DEFERRED},
+                {"end 550 5.7.1 policy\n", SMTP_REFUSED},
+                {"end 554 5.6.0 content\n", SMTP_REFUSED},
+                {"end 421 4.4.2 timeout\n", SMTP_DEFERRED},
+                {"end drop\n", SMTP_DEFERRED},
+                {"rcpt drop\n", SMTP_DEFERRED},
+                {"data drop\n", SMTP_DEFERRED},
+                {"rcpt 000 nothing\n", SMTP_DEFERRED},
+                {"rcpt no code at all\n", SMTP_DEFERRED},
+                {"after drop\n", SMTP_SENT}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows)[0]; i++) {
+        sink_set(&sink, rows[i].modes);
+        cr_expect_eq(send_one(), rows[i].outcome, "%s: %d, %s", rows[i].modes, (int)report.outcome,
+                     report.reason);
+        fresh_session();
+    }
+}
+
 static void *leave_soon(void *arg)
 {
     (void)arg;
