@@ -82,11 +82,15 @@ class Asker:
         except (OSError, http.client.HTTPException):
             connection.close()
             return Answer(0, b"", begin, self.history.now(), None)
+        echo = answer.getheader("x-request-id")
+        if not echo or answer.status != 204 and answer.getheader("content-length") is None:  # a head that was cut looks like one
+            connection.close()
+            return Answer(0, b"", begin, end, None)
         if answer.will_close:
             connection.close()
         else:
             self.kept[target] = connection, time.monotonic()
-        return Answer(answer.status, raw, begin, end, answer.getheader("x-request-id") == id)
+        return Answer(answer.status, raw, begin, end, echo == id)
 
     def keep(self, op, target, answer, deadline, args=(), **fields):
         """Records it; fields: those of history.py that this operation has."""

@@ -61,6 +61,25 @@ def kill_often(scene, name, random):
     scene.start(name)
 
 
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+
+
+def wrong_clock(seconds):
+    """A replica on a host whose clock is wrong by so much; durations are right there."""
+    def fault(scene, name, random):
+        stop_and_start(scene, name, LD_PRELOAD=FAKETIME, FAKETIME=f"{seconds:+}s", FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
+        yield
+        stop_and_start(scene, name)
+    return fault
+
+
+def stop_and_start(scene, name, **beside):
+    scene.send(name, signal.SIGTERM)
+    stack.wait_until(lambda: not stack.lives(scene.pid(name)), READY_S, f"{name} has drained")
+    scene.start(name, **beside)
+    stack.wait_until(lambda: scene.is_ready(name), READY_S, f"{name} is ready")
+
+
 # ---- Redis ----
 def start_redis(scene):
     scene.start("redis")
@@ -341,6 +360,8 @@ ROWS = [
     *worker_rows("auth", 3),
     *worker_rows("directory", 3),
     *worker_rows("mailer", 3, **IN_HAND),
+    *[Row(f"{name}-1 {what}", f"{name}-1", wrong_clock(seconds), (8, 16), 3, (), {"restarts": [f"{name}-1"] * 2})
+      for name in ("gateway", "directory", "mailer") for what, seconds in (("an hour ahead", 3600), ("an hour behind", -3600))],
     redis("killed", kill_redis, SHORT, loses=4, blind=BLIND),
     redis("killed and empty", empty_redis, SHORT, loses=ALL, forgets=BLIND),
     redis("killed and old", old_redis, SHORT, loses=4, blind=BLIND + 5),

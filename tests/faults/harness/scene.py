@@ -1,5 +1,5 @@
 """The house a run plays in: two gateways, two of each worker, Redis, Postgres and a relay, and how each of them is broken."""
-import contextlib, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, threading, time, urllib.request
+import contextlib, json, logging, os, pathlib, re, shutil, signal, socket, subprocess, sys, threading, time, urllib.request
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import stack
@@ -7,6 +7,7 @@ from links import StackLinks
 from smtp_sink import SmtpSink
 from clients import ACCESS_S
 
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # what the relay thinks of connections that break
 WORKERS = [f"{service}-{n}" for service in ("auth", "directory", "mailer") for n in (1, 2)]
 GATEWAYS = ["gateway-1", "gateway-2"]
 CONNECTIONS = 2  # of a mailer to the relay: what it may have in hand
@@ -72,8 +73,8 @@ class Scene:
         os.kill(number, signal.SIGKILL)
         stack.wait_until(lambda: not stack.lives(number), 10, f"{name} is dead")
 
-    def start(self, name):
-        """As deploy/local does, but at once."""
+    def start(self, name, **beside):
+        """As deploy/local does, but at once. beside: more of its environment."""
         if name == "redis":
             command = ["redis-server", stack.VAR / "config/redis.conf"]
         else:
@@ -83,7 +84,7 @@ class Scene:
         env = {key: value for key, value in os.environ.items() if not key.startswith("BUSI_")}
         env |= {} if name == "redis" else self.settings
         self.pid_file(name).unlink(missing_ok=True)
-        subprocess.run(["bash", "-c", LAUNCH, "-", self.pid_file(name), *command], env=env | {"LOG": str(self.log(name))}, check=True)
+        subprocess.run(["bash", "-c", LAUNCH, "-", self.pid_file(name), *command], env=env | {"LOG": str(self.log(name))} | beside, check=True)
         stack.wait_until(lambda: self.pid_file(name).exists() and self.pid_file(name).read_text().strip(), 5, f"{name} has begun")
 
     def log(self, name):
