@@ -1,10 +1,15 @@
 #include "sessions/safety.h"
 #include "base/log.h"
 
-enum { LOOK_MS = 1000, LOG_EVERY_MS = 60000 };
+enum { LOOK_MS = 1000, LOG_EVERY_MS = 60000, CLOCKS_DIFFER_S = 30 };
 
-#define NOT_PERSISTENT "it does not write what it holds to its append-only file"
-#define EVICTS "it may evict sessions and limits when its memory is full"
+/* What is wrong with it, and what to do. */
+static const struct auth_safety_fault
+    NOT_PERSISTENT = {"it does not write what it holds to its append-only file",
+                      "set appendonly yes, or BUSI_REDIS_PERSISTENCE=any to live with it"},
+    EVICTS = {"it may evict sessions and limits when its memory is full", "set maxmemory-policy noeviction"},
+    OTHER_TIME = {"its clock and ours differ by more than 30 s: one of them would revive what has expired",
+                  "set the clocks of both hosts"};
 
 bool auth_safety_word_valid(struct busi_str word)
 {
@@ -33,7 +38,20 @@ static bool says(struct busi_str section, const char *line)
     return false;
 }
 
-static void tell(struct auth_safety *safety, const char *fault)
+bool auth_safety_same_time(struct busi_str server, int64_t before_us, int64_t after_us)
+{
+    static const char NAME[] = "\nserver_time_usec:";
+    const int64_t most_us = CLOCKS_DIFFER_S * 1000000LL;
+    const char *at = strstr(server.ptr, NAME);
+    int64_t theirs_us;
+    if (!at)
+        return true;
+    at += strlen(NAME);
+    return busi_str_int((struct busi_str){at, strcspn(at, "\r\n")}, &theirs_us) &&
+           theirs_us >= before_us - most_us && theirs_us <= after_us + most_us;
+}
+
+static void tell(struct auth_safety *safety, const struct auth_safety_fault *fault)
 {
     int64_t now = busi_now_ms();
     if (!fault && safety->logged_ms)
@@ -43,27 +61,27 @@ static void tell(struct auth_safety *safety, const char *fault)
     if (!fault || (safety->logged_ms && now < safety->logged_ms + LOG_EVERY_MS))
         return;
     safety->logged_ms = now;
-    bool evicts = strcmp(fault, EVICTS) == 0;
-    busi_log(BUSI_ERR, "redis_unsafe", BUSI_C("why", fault),
-             BUSI_C("remedy", evicts ? "set maxmemory-policy noeviction"
-                                     : "set appendonly yes, or BUSI_REDIS_PERSISTENCE=any to live with it"));
+    busi_log(BUSI_ERR, "redis_unsafe", BUSI_C("why", fault->why), BUSI_C("remedy", fault->remedy));
 }
 
 bool auth_safety_look(struct auth_safety *safety, struct auth *auth, struct busi_call *call)
 {
-    struct busi_str persistence, memory;
+    struct busi_str persistence, memory, server;
     uint64_t generation = busi_redis_generation(auth->redis);
     if (safety->looked_at == generation && busi_now_ms() < safety->look_ms)
         return !safety->fault;
+    const int64_t before_us = busi_wall_us();
     if (!ask(auth, call, BUSI_STR("persistence"), &persistence) ||
-        !ask(auth, call, BUSI_STR("memory"), &memory))
+        !ask(auth, call, BUSI_STR("memory"), &memory) || !ask(auth, call, BUSI_STR("server"), &server))
         return false;
-    const char *fault = NULL;
+    const struct auth_safety_fault *fault = NULL;
     if (!says(memory, "maxmemory_policy:noeviction"))
-        fault = EVICTS;
+        fault = &EVICTS;
     else if (!busi_str_eq(auth->settings->redis_persistence, BUSI_STR("any")) &&
              !says(persistence, "aof_enabled:1"))
-        fault = NOT_PERSISTENT;
+        fault = &NOT_PERSISTENT;
+    else if (!auth_safety_same_time(server, before_us, busi_wall_us()))
+        fault = &OTHER_TIME;
     tell(safety, fault);
     safety->fault = fault;
     safety->looked_at = generation;

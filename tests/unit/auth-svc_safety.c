@@ -63,3 +63,20 @@ Test(safety, two_words_are_known)
     cr_assert(auth_safety_word_valid(BUSI_STR("any")) && auth_safety_word_valid(BUSI_STR("required")));
     cr_assert_not(auth_safety_word_valid(BUSI_STR("none")) || auth_safety_word_valid(BUSI_STR("")));
 }
+
+static bool same_time(const char *server, int64_t before_s, int64_t after_s)
+{
+    return auth_safety_same_time(busi_str_of(server), before_s * 1000000, after_s * 1000000);
+}
+
+Test(safety, a_clock_half_a_minute_away_is_another_time, .init = NULL, .fini = NULL)
+{
+    const char *server =
+        "# Server\r\nredis_version:7.0.15\r\nserver_time_usec:1000000000\r\nuptime_in_seconds:7\r\n";
+    cr_assert(same_time(server, 1000, 1000) && same_time(server, 971, 972) && same_time(server, 1029, 1030));
+    cr_assert(same_time(server, 900, 1100), "we were frozen meanwhile");
+    cr_assert_not(same_time(server, 960, 969) || same_time(server, 1031, 1031));
+    cr_assert_not(same_time(server, 1000 - 3600, 1000 - 3600) || same_time(server, 1000 + 3600, 1000 + 3600));
+    cr_assert(same_time("# Server\r\nredis_version:5.0\r\n", 1, 1), "it does not tell");
+    cr_assert_not(same_time("# Server\r\nserver_time_usec:noon\r\n", 1, 1));
+}

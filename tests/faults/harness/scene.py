@@ -97,9 +97,16 @@ class Scene:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.side_port(name)}{path}", timeout=3) as answer:
             return answer.read().decode()
 
+    def is_alive(self, name):
+        return self.is_fine(name, "/livez")
+
     def is_ready(self, name):
+        return self.is_fine(name, "/readyz")
+
+    def is_fine(self, name, path):
         with contextlib.suppress(OSError):
-            return bool(self.ask_side(name, "/readyz") or True)
+            self.ask_side(name, path)
+            return True
         return False
 
     def mend(self):
