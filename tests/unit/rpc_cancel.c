@@ -269,3 +269,79 @@ Test(rpc_cancel, nonsense_to_be_cancelled_is_nothing)
     zmq_close(peer);
     stop_server(&server);
 }
+
+/* ---- workers of before ---- */
+
+/* Answers rpc.Health as they did, and nothing else. */
+struct elder {
+    void *socket;
+    char endpoint[64];
+    pthread_t thread;
+    atomic_bool stop;
+    atomic_int calls;   /* of directory.* */
+    atomic_int strange; /* what they do not know */
+};
+
+static void answer_as_before(struct elder *elder, const char *peer, size_t peer_len, uint64_t id)
+{
+    struct busi_buf buf;
+    busi_buf_init(&buf, 4096);
+    busi_reply_encode(&buf, id, BUSI_OK, NULL, busi_desc_health_reply(),
+                      &(struct busi_health_reply){
+                          .service = BUSI_STR("directory"), .version = BUSI_STR("0"), .ready = true});
+    zmq_send(elder->socket, peer, peer_len, ZMQ_SNDMORE);
+    zmq_send(elder->socket, buf.ptr, buf.len, 0);
+    busi_buf_fini(&buf);
+}
+
+static void *serve_as_before(void *arg)
+{
+    struct elder *elder = arg;
+    char peer[256], bytes[4096];
+    int ms = 20;
+    zmq_setsockopt(elder->socket, ZMQ_RCVTIMEO, &ms, sizeof ms);
+    while (!elder->stop) {
+        int peer_len = zmq_recv(elder->socket, peer, sizeof peer, 0);
+        int n = peer_len < 0 ? -1 : zmq_recv(elder->socket, bytes, sizeof bytes, 0);
+        struct busi_request_head head;
+        const char *bad;
+        if (n < 0 || !busi_request_decode((struct busi_str){bytes, (size_t)n}, &head, &bad))
+            continue;
+        if (busi_str_eq(head.method, BUSI_STR("rpc.Health")))
+            answer_as_before(elder, peer, (size_t)peer_len, head.id);
+        else if (busi_str_starts(head.method, BUSI_STR("directory.")))
+            elder->calls++;
+        else
+            elder->strange++;
+    }
+    return NULL;
+}
+
+Test(rpc_cancel, workers_that_do_not_know_it_are_not_told)
+{
+    static struct elder elder;
+    size_t room = sizeof elder.endpoint;
+    int linger = 0;
+    elder.socket = zmq_socket(busi_zmq_context(), ZMQ_ROUTER);
+    zmq_setsockopt(elder.socket, ZMQ_LINGER, &linger, sizeof linger);
+    cr_assert_eq(zmq_bind(elder.socket, "tcp://127.0.0.1:*"), 0);
+    cr_assert_eq(zmq_getsockopt(elder.socket, ZMQ_LAST_ENDPOINT, elder.endpoint, &room), 0);
+    pthread_create(&elder.thread, NULL, serve_as_before, &elder);
+    struct client *client = start_ready_client(elder.endpoint + strlen("tcp://"), "", NULL, 8);
+    static struct caller caller;
+    cr_expect_eq(get_business(client, 1, 100, NULL), BUSI_DEADLINE_EXCEEDED);
+    start_caller(&caller, client, 1);
+    pthread_create(&caller.thread, NULL, call_on, &caller);
+    sleep_ms(100);
+    cr_assert(busi_rpc_cancel(client->rpc, &caller.call));
+    pthread_join(caller.thread, NULL);
+    cr_expect_eq(caller.code, BUSI_CANCELLED, "the caller leaves all the same");
+    sleep_ms(700); /* and a ping later */
+    cr_expect_eq(elder.calls, 2);
+    cr_expect_eq(elder.strange, 0);
+    busi_call_fini(&caller.call);
+    stop_client(&client);
+    elder.stop = true;
+    pthread_join(elder.thread, NULL);
+    zmq_close(elder.socket);
+}

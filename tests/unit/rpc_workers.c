@@ -1,5 +1,6 @@
 /* Several workers: balance, loss, drain, silence, return. */
 #include "base/metrics.h"
+#include "rpc/client_internal.h"
 #include "rpc_house.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -173,6 +174,26 @@ Test(rpc_workers, lost_calls_are_retried_when_they_may_be)
     cr_expect_gt(busi_metric_get(BUSI_METRIC_rpc_retries), 0);
     stop_client(&client);
     stop_server(&b);
+}
+
+Test(rpc_workers, pauses_between_tries_are_random_and_their_bound_doubles)
+{
+    struct client *client = start_client("127.0.0.1:1", "", NULL, 8);
+    static const int64_t bounds[] = {20, 40, 80, 160, 250, 250, 250};
+    for (int n = 0; n < 7; n++) {
+        int64_t least = INT64_MAX, most = 0, sum = 0;
+        for (int i = 0; i < 2000; i++) {
+            int64_t ms = busi_rpc_client_pause_ms(client->rpc, n);
+            least = ms < least ? ms : least;
+            most = ms > most ? ms : most;
+            sum += ms;
+        }
+        cr_expect(least >= 0 && least <= bounds[n] / 10, "%d: at least %ld ms", n, (long)least);
+        cr_expect(most < bounds[n] && most >= bounds[n] * 9 / 10, "%d: at most %ld ms", n, (long)most);
+        cr_expect(sum / 2000 > bounds[n] / 3 && sum / 2000 < bounds[n] * 2 / 3, "%d: %ld ms", n,
+                  (long)sum / 2000);
+    }
+    stop_client(&client);
 }
 
 struct create {
