@@ -227,12 +227,32 @@ enum busi_code auth_session_tell_below(struct auth *self, struct busi_call *call
                             &(struct ending){.user_id = user_id, .epoch = epoch, .spared = spared});
 }
 
+static bool raise_epoch(struct auth_session *session, const void *arg)
+{
+    const int64_t *epoch = arg;
+    if (session->epoch >= *epoch)
+        return false;
+    session->epoch = *epoch;
+    return true;
+}
+
+/* The spared one goes on in the account's new epoch, as if it had begun in it. */
+static enum busi_code take_along(struct auth *self, struct busi_call *call, const struct ending *ending)
+{
+    struct auth_session stands = {.id = ending->spared};
+    if (!ending->spared.ptr || ending->epoch == AUTH_EPOCH_ANY)
+        return BUSI_OK;
+    return auth_session_rewrite(self, call, &stands, raise_epoch, &ending->epoch);
+}
+
 enum busi_code auth_session_end_below(struct auth *self, struct busi_call *call, int64_t user_id,
                                       int64_t epoch, struct busi_str spared, int64_t *ended)
 {
     struct auth_told told = {.arena = &call->arena};
     struct ending ending = {.user_id = user_id, .epoch = epoch, .spared = spared, .told = &told};
-    enum busi_code code = auth_index_visit(self, call, user_id, end_some, &ending);
+    enum busi_code code = take_along(self, call, &ending);
+    if (code == BUSI_OK)
+        code = auth_index_visit(self, call, user_id, end_some, &ending);
     if (ended)
         *ended = ending.ended;
     return code == BUSI_OK ? auth_feed_settle(self, call, &told) : code;

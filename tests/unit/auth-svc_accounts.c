@@ -221,3 +221,44 @@ Test(accounts, blocking_and_deleting_by_hand_end_sessions_too)
 {
     run(by_hand);
 }
+
+/* ---- all others ---- */
+
+static struct busi_str everywhere[RACERS];
+
+static void end_others_at_once(struct busi_call *call, size_t number)
+{
+    struct busi_count_reply count = {0};
+    enum busi_code code = auth_end_other_sessions(
+        world.auth, call, &(struct busi_check_token_request){.token = everywhere[number]}, &count);
+    race.won += code == BUSI_OK;
+    race.lost += code == BUSI_UNAUTHENTICATED;
+}
+
+static void one_stays(void)
+{
+    int alive = 0;
+    everywhere[0] = bob();
+    for (int i = 1; i < RACERS; i++)
+        everywhere[i] = signed_in("bob", PASSWORD);
+    race_all(end_others_at_once);
+    cr_assert_eq(race.won, 1);
+    cr_assert_eq(race.lost, RACERS - 1);
+    for (int i = 0; i < RACERS; i++) {
+        if (!lives(everywhere[i]))
+            continue;
+        struct busi_sign_in_token_reply minute = {0};
+        begin(&world.call);
+        cr_assert_eq(auth_issue_sign_in_token(world.auth, &world.call,
+                                              &(struct busi_check_token_request){.token = everywhere[i]},
+                                              &minute),
+                     BUSI_OK, "it is a session like those that begin now");
+        alive++;
+    }
+    cr_assert_eq(alive, 1);
+}
+
+Test(accounts, of_many_who_end_all_others_one_stays)
+{
+    run(one_stays);
+}
