@@ -30,13 +30,14 @@ static enum busi_code open_session(struct auth *self, struct busi_call *call, st
 
 /* A session that began is in the audit log and has been told of, or has not begun. */
 static enum busi_code told_or_ended(struct auth *self, struct busi_call *call, struct busi_str door,
-                                    const struct busi_session_reply *session)
+                                    struct busi_str how, const struct busi_session_reply *session)
 {
     enum busi_code code = auth_audit(self, call,
                                      &(struct auth_deed){.event = AUTH_AUDIT_sign_in,
                                                          .user_id = session->user_id,
                                                          .actor_id = session->user_id,
-                                                         .door = door});
+                                                         .door = door,
+                                                         .detail = how});
     if (code == BUSI_OK)
         code = auth_hooks_tell(self->hooks, call, AUTH_EVENT_after_login, session->user_id, door);
     const struct auth_session begun = {.id = session->session_id, .user_id = session->user_id};
@@ -60,20 +61,20 @@ enum busi_code auth_admission_ask(struct auth *self, struct busi_call *call,
 
 enum busi_code auth_admit_asked(struct auth *self, struct busi_call *call, struct auth_account *account,
                                 const struct auth_door *door, const struct auth_hook_answer *added,
-                                struct busi_session_reply *out)
+                                struct busi_str how, struct busi_session_reply *out)
 {
     enum busi_code code = open_session(self, call, account, door, added, out);
     if (code == BUSI_OK)
-        code = told_or_ended(self, call, busi_str_of(door->name), out);
+        code = told_or_ended(self, call, busi_str_of(door->name), how, out);
     if (code == BUSI_OK)
         auth_notice_address(self, call, account, out->session_id);
     return code;
 }
 
 enum busi_code auth_admit(struct auth *self, struct busi_call *call, struct auth_account *account,
-                          const struct auth_door *door, struct busi_session_reply *out)
+                          const struct auth_door *door, struct busi_str how, struct busi_session_reply *out)
 {
     struct auth_hook_answer added;
     enum busi_code code = auth_admission_ask(self, call, account, door, &added);
-    return code == BUSI_OK ? auth_admit_asked(self, call, account, door, &added, out) : code;
+    return code == BUSI_OK ? auth_admit_asked(self, call, account, door, &added, how, out) : code;
 }

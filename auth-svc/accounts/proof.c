@@ -88,5 +88,5 @@ enum busi_code auth_proof_sign_in(struct auth *self, struct busi_call *call, con
     if (code != BUSI_OK || account.id == 0)
         return code;
     auth_limit_proved(self, call, account.email, account.username);
-    return auth_admit_asked(self, call, &account, door, &added, out);
+    return auth_admit_asked(self, call, &account, door, &added, auth_one_time_name(proof->kind), out);
 }

@@ -121,7 +121,8 @@ static enum busi_code sign_in(struct auth *self, struct busi_call *call, struct 
     if (!out->session)
         return auth_no_memory(call);
     *out->session = (struct busi_session_reply){0};
-    return auth_admit_asked(self, call, account, door, added, out->session);
+    return auth_admit_asked(self, call, account, door, added,
+                            auth_one_time_name(AUTH_ONE_TIME_reset_password), out->session);
 }
 
 enum busi_code auth_finish_reset(struct auth *self, struct busi_call *call,

@@ -101,7 +101,7 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
     auth_limit_passed(self, call, AUTH_LIMIT_sign_in, in->login);
     if (check.verdict == BUSI_PASSWORD_WEAK)
         replace_hash(self, call, &account, check.better);
-    return auth_admit(self, call, &account, door, out);
+    return auth_admit(self, call, &account, door, BUSI_STR("password"), out);
 }
 
 /* ---- ending ---- */

@@ -152,5 +152,5 @@ enum busi_code auth_identity_sign_in(struct auth *self, struct busi_call *call,
         code = welcome(self, call, &who, &account);
     if (code == BUSI_OK)
         auth_limit_proved(self, call, account.email, account.username);
-    return code == BUSI_OK ? auth_admit(self, call, &account, door, out) : code;
+    return code == BUSI_OK ? auth_admit(self, call, &account, door, rule->name, out) : code;
 }

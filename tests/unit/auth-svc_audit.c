@@ -55,7 +55,8 @@ static void a_life(void)
     cr_assert_eq(delete_user(bob, &count.count), BUSI_OK); /* nobody to delete */
     cr_assert_str_eq(
         log_of("true"),
-        "sign_up ok, confirm_email ok, sign_in ok, sign_in failed wrong_password, sign_in ok, sign_in ok,"
+        "sign_up ok, confirm_email ok, sign_in ok confirm_email, sign_in failed wrong_password,"
+        " sign_in ok password, sign_in ok password,"
         " end_sessions ok, sign_out ok, reset_password ok, block_user ok, sign_in failed blocked,"
         " unblock_user ok, issue_token ok, delete_user ok");
     cr_assert_eq(rows("user_id IS NULL"), 0);
