@@ -78,8 +78,8 @@ static enum busi_code find(struct directory *self, struct busi_call *call, int64
                            struct busi_business *out)
 {
     struct number number;
-    return run_one(self, call, DIRECTORY_GET,
-                   &(struct busi_str){write_number(&number, id).ptr, strlen(number.text)}, out);
+    const struct busi_str params[] = {write_number(&number, id)};
+    return run_one(self, call, DIRECTORY_GET, params, out);
 }
 
 /* The same, of a row that must be owner_id's; 0: anybody's. */

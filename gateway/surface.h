@@ -24,8 +24,8 @@ struct surface {
     bool no_store;        /* every answer, not just those of PASSWORD routes */
     bool cross_origin;    /* pages of origins named in BUSI_CORS_ORIGINS may read its answers */
     bool for_people;      /* its answers are pages, in the client's language */
-    const struct surface
-        *for_browsers;            /* answers those who would rather have a page; NULL: the same for all */
+    /* answers those who would rather have a page; NULL: the same for all */
+    const struct surface *for_browsers;
     const char *not_ids;          /* texts that no ":id" takes, with commas between; NULL: any is taken */
     int forbidden;                /* status for who is known but may not; 0: 403 */
     struct busi_str token_header; /* where the access token is sent; absent: in Authorization only */

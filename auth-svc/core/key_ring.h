@@ -6,8 +6,8 @@
 enum {
     AUTH_KEYS_MOST = 8,
     AUTH_KEY_LEAST_BYTES = 64, /* of a secret, whatever the algorithm */
-    AUTH_KEY_LEAST_DIFFERENT =
-        10, /* bytes in it: more than a repeated word has, less than random hex digits */
+    /* bytes in it: more than a repeated word has, less than random hex digits */
+    AUTH_KEY_LEAST_DIFFERENT = 10,
 };
 
 /* Stays where it is: its keys point into it. */

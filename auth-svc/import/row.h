@@ -29,8 +29,8 @@ struct auth_import_rules {
 /* Texts are in the record or in the call's arena; what is not said has ptr NULL. Times are as Postgres reads
  * them. */
 struct auth_import_row {
-    struct busi_str
-        field[AUTH_IMPORT_FIELDS]; /* as given: FLAG "true" or "false", NAMES as base/roles.h has them */
+    /* as given; a FLAG is "true" or "false", NAMES are as base/roles.h has them */
+    struct busi_str field[AUTH_IMPORT_FIELDS];
     struct busi_str email_key;
     struct auth_username username; /* or absent */
 };

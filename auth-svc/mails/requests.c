@@ -48,6 +48,8 @@ static enum busi_code ask_with_secret(struct auth *self, struct busi_call *call,
 {
     struct auth_name_keys keys;
     struct auth_one_time secret;
+    if (!auth_door_find(self->doors, in->door))
+        return auth_no_such_door(call);
     enum busi_code code = auth_limit(self, call, limit, in->name);
     if (code != BUSI_OK)
         return code;
@@ -61,8 +63,6 @@ enum busi_code auth_send_confirmation(struct auth *self, struct busi_call *call,
                                       const struct busi_account_name_request *in, struct busi_empty *out)
 {
     (void)out;
-    if (!auth_door_find(self->doors, in->door))
-        return auth_no_such_door(call);
     return ask_with_secret(self, call, AUTH_LIMIT_send_confirmation, AUTH_ONE_TIME_confirm_email, in);
 }
 
@@ -70,8 +70,6 @@ enum busi_code auth_start_reset(struct auth *self, struct busi_call *call,
                                 const struct busi_account_name_request *in, struct busi_empty *out)
 {
     (void)out;
-    if (!auth_door_find(self->doors, in->door))
-        return auth_no_such_door(call);
     return ask_with_secret(self, call, AUTH_LIMIT_start_reset, AUTH_ONE_TIME_reset_password, in);
 }
 
@@ -79,8 +77,6 @@ enum busi_code auth_start_magic_link(struct auth *self, struct busi_call *call,
                                      const struct busi_account_name_request *in, struct busi_empty *out)
 {
     (void)out;
-    if (!auth_door_find(self->doors, in->door))
-        return auth_no_such_door(call);
     return ask_with_secret(self, call, AUTH_LIMIT_start_magic_link, AUTH_ONE_TIME_magic_link, in);
 }
 

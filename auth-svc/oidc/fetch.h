@@ -5,8 +5,8 @@
 
 struct auth_oidc_web {
     bool anywhere; /* private addresses and plain http are allowed, for providers within the house */
-    struct busi_str
-        ca_file; /* PEM, whom the provider's certificate must be signed by; absent: the system's */
+    /* PEM: whom the provider's certificate must be signed by; absent: the system's. Borrowed */
+    struct busi_str ca_file;
 };
 /* Once in a process. False: libcurl could not. */
 [[nodiscard]] bool auth_oidc_web_begin(void);

@@ -7,10 +7,9 @@
  *     struct busi_principal who;
  *     busi_call_init(&call, 1 << 20);
  *     call.until_ms = busi_now_ms() + 500;
- *     enum busi_code code = busi_rpc_auth_check_token(busi_client_rpc(client), &call,
- *                                                     &(struct busi_check_token_request){.token = ...},
- * &who);
- *     ...                      who's texts live in the call
+ *     const struct busi_check_token_request request = {.token = busi_str_of(token)};
+ *     enum busi_code code = busi_rpc_auth_check_token(busi_client_rpc(client), &call, &request, &who);
+ *     ...                      on BUSI_OK who is filled; its texts live in the call
  *     busi_call_fini(&call);
  *     busi_client_close(&client);
  *
@@ -28,8 +27,8 @@ struct busi_client_service {
 };
 struct busi_client_options {
     struct busi_client_service auth, directory, mailer;
-    const char
-        *key_file; /* this program's key pair, made by gen-keys; its .pub is in the services' allow folders */
+    /* file with this program's key pair, made by gen-keys; its .pub is in the services' allow folders */
+    const char *key_file;
     size_t max_in_flight; /* calls at once per worker; 0: 64 */
     /* Told of each change of each worker, on the library's thread (at the end on that which closes): it must
      * not block. May be NULL. */
@@ -45,7 +44,9 @@ enum { BUSI_CLIENT_ERROR = 200 };
                                                    char error[BUSI_CLIENT_ERROR]);
 /* True as soon as every service has a worker, false after ms. Calls may be made before. Any thread. */
 bool busi_client_wait(struct busi_client *client, int64_t ms);
-/* For the calls. Any number of threads may make them at once, each with a struct busi_call of its own. */
+/* For the calls; the client's. Any number of threads may make them at once, each with a struct busi_call of
+ * its own. */
 struct busi_rpc_client *busi_client_rpc(struct busi_client *client);
-/* When no call is under way any more. */
+/* Only when no call is under way any more; no other thread may use the client meanwhile. *client becomes
+ * NULL; if it is, nothing happens. */
 void busi_client_close(struct busi_client **client);

@@ -20,8 +20,8 @@ struct busi_jwt_claims {
     struct busi_str purpose, name;                  /* purpose, unique_name; likewise */
     struct busi_str role;                           /* to sign only: a JSON value, or absent */
     int64_t issued_at, not_before, expires_at;      /* seconds since 1970 */
-    struct busi_str
-        more; /* to sign only: a JSON object whose members are claims besides; ours win. Or absent */
+    /* to sign only: a JSON object whose members are claims besides; ours win. Or absent */
+    struct busi_str more;
 };
 enum busi_jwt_verdict { BUSI_JWT_OK, BUSI_JWT_INVALID, BUSI_JWT_EXPIRED, BUSI_JWT_NOT_YET };
 

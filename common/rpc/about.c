@@ -50,7 +50,7 @@ enum busi_code rpc_watch(struct busi_served *self, struct busi_call *call, const
             &(struct busi_told){.peer = self->peer, .id = self->head.id, .until_ms = self->until_ms},
             busi_now_ms())) {
         call->retry_after_ms = RETRY_AFTER_MS;
-        return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "too many watch");
+        return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "too many watches");
     }
     *out = health(about, (int64_t)self->calls->in_flight - 1);
     return BUSI_OK;

@@ -21,8 +21,8 @@ struct busi_setting_type {
     bool (*parse)(struct busi_str text, void *field);
     /* What least..most of the row bound; NULL: unbounded. */
     int64_t (*measure)(const void *field);
-    const char
-        *measured; /* before a measure in a message, "its length of "; "" when the value is the measure */
+    /* before a measure in a message, "its length of "; "" when the value is the measure */
+    const char *measured;
     /* A measure in the type's own unit. */
     void (*print_measure)(struct busi_buf *out, int64_t measure);
     /* A value as it could be written into the environment. */

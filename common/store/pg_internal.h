@@ -148,5 +148,3 @@ PGconn *busi_pg_conninfo_connect(const struct busi_pg *pg, const struct busi_res
 
 /* pg_result.c */
 enum pg_kind busi_pg_kind(Oid type); /* PG_OTHER: not one of ours */
-/* The code an SQLSTATE means. */
-enum busi_code busi_pg_code(const char *sqlstate);

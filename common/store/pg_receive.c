@@ -22,7 +22,8 @@ struct pg_request *busi_pg_landed(struct pg_connection *connection)
     return request;
 }
 
-enum busi_code busi_pg_code(const char *sqlstate)
+/* The code an SQLSTATE means. */
+static enum busi_code code_of(const char *sqlstate)
 {
     static const struct {
         const char *prefix; /* of the SQLSTATE; the first row that fits counts */
@@ -62,7 +63,7 @@ static void note_error(struct pg_connection *connection, struct pg_request *requ
     snprintf(request->sqlstate, sizeof request->sqlstate, "%s", sqlstate ? sqlstate : "08006");
     snprintf(request->constraint, sizeof request->constraint, "%s", constraint ? constraint : "");
     connection->stale |= makes_stale(request->sqlstate);
-    request->code = busi_pg_code(request->sqlstate);
+    request->code = code_of(request->sqlstate);
     busi_metric_add(BUSI_METRIC_postgres_errors, 1);
     if (request->code == BUSI_INTERNAL)
         busi_log(BUSI_ERR, "postgres_statement_failed",

@@ -30,14 +30,14 @@ static const char help[] =
     "  set NAME up|down|both FAULT=VALUE...  up is from who connects. All connections, those that are there "
     "from now on:\n"
     "      delay=MS jitter=MS       later, by up to so much more; nothing overtakes\n"
-    "      rate=BYTES               a second and connection\n"
+    "      rate=BYTES               a second, for each connection\n"
     "      drop=0|1                 a black hole: what comes is swallowed, ends too. A connection that lost "
     "bytes by it is\n"
     "                               reset at its next word when this is over\n"
     "      stall=0|1                nothing moves; it will when this is over\n"
     "      cut=BYTES rst=BYTES      so many more bytes, then closed; then reset\n"
     "      halfclose=BYTES          so many more bytes, then the end, and this direction is swallowed\n"
-    "      corrupt=BYTES            a bit of each so manieth byte is flipped\n"
+    "      corrupt=BYTES            after each so many bytes a bit is flipped\n"
     "  clear NAME                   no faults; connections that live go on\n"
     "  reset NAME                   reset every connection now\n"
     "  refuse NAME 0|1              new connections are refused\n"
@@ -280,8 +280,9 @@ static void prepare(void)
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
+    errno = EMFILE; /* of too low a maximum */
     if (files.rlim_max < 3 * MOST_CONNECTIONS || setrlimit(RLIMIT_NOFILE, &files) != 0)
-        fail("not enough files may be open");
+        fail("RLIMIT_NOFILE");
     signal(SIGPIPE, SIG_IGN);
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);

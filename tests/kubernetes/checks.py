@@ -344,6 +344,8 @@ def leaked(root=ROOT):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not pathlib.Path(sys.argv[1]).is_dir():
+        sys.exit("usage: checks.py FOLDER of a kustomization, as deploy/kubernetes/overlays/prod")
     folder = pathlib.Path(sys.argv[1])
     listed = yaml.safe_load((folder / "required.yaml").read_text()) if (folder / "required.yaml").exists() else None
     found = check(kustomize.assemble(folder), listed)
