@@ -55,8 +55,8 @@ struct busi_service {
 enum busi_exit { BUSI_EXIT_FINE = 0, BUSI_EXIT_FAILED = 1, BUSI_EXIT_USAGE = 2, BUSI_EXIT_CONFIG = 78 };
 
 /* The whole of main(): exit codes as above (78 is EX_CONFIG).
- * Understands --help --version --check-config --print-config --describe --config FILE, the sub-commands and, for every
- * process, gen-keys and gen-secret. Serving, SIGTERM drains (not ready at once, then BUSI_DRAIN_DELAY, then
- * drain() and the RPC server's notice, then until idle or BUSI_DRAIN) and ends with 0; a second SIGTERM ends
- * it at once with 1. */
+ * Understands --help --version --check-config --print-config --describe --config FILE, the sub-commands and,
+ * for every process, gen-keys and gen-secret. Serving, SIGTERM drains (not ready at once, then
+ * BUSI_DRAIN_DELAY, then drain() and the RPC server's notice, then until idle or BUSI_DRAIN) and ends with 0;
+ * a second SIGTERM ends it at once with 1. */
 int busi_service_main(const struct busi_service *service, int argc, char **argv);
