@@ -24,6 +24,10 @@ enum {
     PIPE_CHUNK = 4096 /* PIPE_BUF: what poll() promises a pipe takes without blocking */
 };
 
+#ifndef BUSI_LOG_LEAST /* until busi_log_init() says another; libbusi sets its own */
+#define BUSI_LOG_LEAST BUSI_INFO
+#endif
+
 /* The one log of the process. Lines are appended to `filling`; the writer swaps it with `writing`. */
 static struct {
     const char *service;
@@ -37,7 +41,7 @@ static struct {
     pthread_cond_t wake;
     pthread_t writer;
 } the_log = {.service = "busi",
-             .least = BUSI_INFO,
+             .least = BUSI_LOG_LEAST,
              .lock = PTHREAD_MUTEX_INITIALIZER,
              .wake = PTHREAD_COND_INITIALIZER};
 

@@ -16,7 +16,8 @@
  * There is a busi_rpc_<service>_<method>() for each row of proto/methods.def, with the structs of
  * proto/messages.def. Names are resolved to every address, again and again; a call goes to the less loaded of
  * two healthy workers, and if it may be repeated to another when its worker dies. busi_rpc_cancel() calls one
- * off that another thread waits for. C23 (gcc -std=gnu2x). */
+ * off that another thread waits for. What is wrong on the library's own side (a name that is not resolved, an
+ * answer that is none) is a line of JSON on stderr. C23 (gcc -std=gnu2x). */
 #pragma once
 #include "rpc/client.h"
 

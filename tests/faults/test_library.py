@@ -63,7 +63,7 @@ def check_token(compiled, key):
 def test_the_example_in_c(check_token):
     token = stack.sign_up(f"library{os.getpid()}@example.org")
     done = check_token(token)
-    assert done.returncode == 0 and f"library{os.getpid()}@example.org" in done.stdout, done
+    assert done.returncode == 0 and f"library{os.getpid()}@example.org" in done.stdout and done.stderr == "", done
     assert check_token(token[:-2] + "xx").stdout == "nobody's\n"
     stack.request("POST", "/logout", {}, headers={"access-token": token})
     assert check_token(token).returncode == 1
@@ -72,7 +72,8 @@ def test_the_example_in_c(check_token):
 def test_it_says_what_is_wrong(check_token):
     assert "endpoints" in check_token("x", at="nonsense").stderr
     assert check_token("x", own="/no/such.key").stderr.strip()
-    assert check_token("x", at="127.0.0.1:1").returncode == 2
+    away = check_token("x", at="127.0.0.1:1")
+    assert away.returncode == 2 and "127.0.0.1:1" in away.stderr
 
 
 def test_who_watches_hears_of_each_change(compiled, key):

@@ -41,7 +41,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", error);
         return 2;
     }
-    int result = busi_client_wait(client, 3000) ? check(client, token) : 2;
+    int result = 2;
+    if (busi_client_wait(client, 3000))
+        result = check(client, token);
+    else
+        fprintf(stderr, "no worker at %s lets us in\n", argv[1]);
     busi_client_close(&client);
     return result;
 }
