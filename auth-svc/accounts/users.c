@@ -106,14 +106,16 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
 
 /* ---- ending ---- */
 
-/* One of the statements that say how many accounts they found: 0 or 1. */
-static enum busi_code change(struct auth *self, struct busi_call *call, enum auth_statement statement,
-                             enum auth_audit_event event, int64_t user_id, int64_t *count)
+/* One of the statements that say how many accounts they found: 0 or 1. until_us: where it asks for a time. */
+static enum busi_code change_until(struct auth *self, struct busi_call *call, enum auth_statement statement,
+                                   enum auth_audit_event event, int64_t user_id, int64_t until_us,
+                                   int64_t *count)
 {
     struct busi_pg_result result;
     const struct busi_str params[] = {busi_arena_int(&call->arena, user_id),
-                                      auth_audit_row(self, call, &(struct auth_deed){.event = event})};
-    if (!params[0].ptr || !params[1].ptr)
+                                      auth_audit_row(self, call, &(struct auth_deed){.event = event}),
+                                      busi_arena_int(&call->arena, until_us)};
+    if (!params[0].ptr || !params[1].ptr || !params[2].ptr)
         return auth_no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, statement, params, call->until_ms, &result);
     *count = busi_pg_int(&result, 0, 0);
@@ -121,6 +123,12 @@ static enum busi_code change(struct auth *self, struct busi_call *call, enum aut
         code = auth_refused(call, result.constraint);
     busi_pg_clear(&result);
     return code == BUSI_UNKNOWN ? auth_database_lost(call, "the database went away; it may be done") : code;
+}
+
+static enum busi_code change(struct auth *self, struct busi_call *call, enum auth_statement statement,
+                             enum auth_audit_event event, int64_t user_id, int64_t *count)
+{
+    return change_until(self, call, statement, event, user_id, 0, count);
 }
 
 /* First the account, so that no session can begin any more, then the sessions. Asked again after a failure,
@@ -138,6 +146,19 @@ enum busi_code auth_block_user(struct auth *self, struct busi_call *call,
 {
     enum busi_code code =
         change(self, call, AUTH_BLOCK_USER, AUTH_AUDIT_block_user, in->user_id, &out->count);
+    return code == BUSI_OK ? auth_session_end_all(self, call, in->user_id, (struct busi_str){0}) : code;
+}
+
+/* The sweeper lets it in again. */
+enum busi_code auth_imprison_user(struct auth *self, struct busi_call *call,
+                                  const struct busi_imprison_user_request *in, struct busi_count_reply *out)
+{
+    if (in->until <= busi_wall_us()) {
+        busi_call_refuse(call, "until", BUSI_RULE_INVALID, 0);
+        return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "that time is over");
+    }
+    enum busi_code code = change_until(self, call, AUTH_IMPRISON_USER, AUTH_AUDIT_block_user, in->user_id,
+                                       in->until, &out->count);
     return code == BUSI_OK ? auth_session_end_all(self, call, in->user_id, (struct busi_str){0}) : code;
 }
 

@@ -18,6 +18,7 @@ static const struct {
     size_t keep; /* where in the settings is for how many ms, its parameter; 0: it has none */
 } sweeps[] = {
     {AUTH_GIVE_CODES, false, "short_names_given", 0},
+    {AUTH_RELEASE_USERS, false, "users_released", 0},
     {AUTH_PURGE_SECRETS, false, "secrets_purged", 0},
     {AUTH_PURGE_MAIL_GAPS, false, "mail_gaps_purged", 0},
     {AUTH_PURGE_MAIL_REQUESTS, true, "mail_requests_dropped", 0},

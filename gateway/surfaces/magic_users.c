@@ -1,5 +1,6 @@
 /* Users, as those manage them who may. */
 #include "magic_users.h"
+#include "base/clock.h"
 #include "gateway.h"
 #include "magic_arguments.h"
 #include "magic_date.h"
@@ -177,6 +178,28 @@ void on_magic_update_user(struct exchange *x)
         magic_answer_number(x, 202, "affected", 1);
     else
         magic_fail(x, code);
+}
+
+/* Until the date it is locked out, and what it has open ends. */
+void on_magic_imprison(struct exchange *x)
+{
+    struct busi_account account;
+    struct busi_count_reply reply = {0};
+    const int64_t until_us = magic_date(x, "releaseDate", 0);
+    if (until_us <= busi_wall_us()) {
+        magic_refuse(x, 400, BUSI_STR("releaseDate"), "Not a valid future date for [releaseDate]");
+        return;
+    }
+    enum busi_code code = magic_find_user(x, &account);
+    if (code == BUSI_OK && account.user_id == 0)
+        code = BUSI_NOT_FOUND;
+    const struct busi_imprison_user_request request = {.user_id = account.user_id, .until = until_us};
+    if (code == BUSI_OK)
+        code = busi_rpc_auth_imprison_user(x->gateway->rpc, &x->request->call, &request, &reply);
+    if (code == BUSI_OK)
+        magic_answer(x, 200, "success");
+    else
+        magic_fail_about(x, code, "username");
 }
 
 void on_magic_delete_user(struct exchange *x)

@@ -63,6 +63,7 @@ TABLE = {
     "GET /endpoints": anybody(200), "GET /recaptcha-key": anybody(200),
     "GET /generate-token": only_root(404, query=f"username={NO_ONE}&role=guest&expires=2099-01-01T00:00:00Z"),
     "GET /impersonate": only_root(404, query=f"username={NO_ONE}"),
+    "PUT /imprison": only_root(404, body={"username": NO_ONE, "releaseDate": "2099-01-01"}),
     "POST /register": anybody(400, body={}), "POST /verify-email": anybody(400, body={}), "POST /resend-confirm": anybody(400, body={}),
     "POST /send-reset-password-link": anybody(400, body={}), "PUT /update-extra-info": known(200, body={"name": "Ann"}),
     "GET /verify-password": known(200, query="password=x"), "GET /username-taken": anybody(404, query="username=x"),

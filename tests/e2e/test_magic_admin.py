@@ -1,5 +1,5 @@
 """The magic surface, row by row as its clients know it: what root does with users, roles, extras and the log."""
-import datetime, time
+import datetime, os, subprocess, time
 import pytest
 from magic import *
 
@@ -34,6 +34,55 @@ def new_role(root):
     name = new_name()
     expect_result(call("POST", ADMIN + "roles", root, name=name, description="of a test"), "success", 201)
     return name
+
+
+# ---- imprison ----
+def imprison(token, **arguments):
+    return call("PUT", AUTH + "imprison", token, **arguments)
+
+
+def test_who_is_imprisoned_is_out_until_the_date(root):
+    bob = Account()
+    until = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    expect_result(imprison(root, username=bob.name, releaseDate=until), "success")
+    assert not is_good(bob.ticket)
+    expect_denied(authenticate(bob.name))
+    assert sql(f"SELECT blocked_until = '{until}' FROM auth.users WHERE username = '{bob.name}'") == "t"
+    purge()
+    expect_denied(authenticate(bob.name))
+    sql(f"UPDATE auth.users SET blocked_until = now() WHERE username = '{bob.name}'")
+    purge()
+    assert is_good(expect_ticket(authenticate(bob.name))) and not is_good(bob.ticket)
+    events = sql(f"SELECT string_agg(event, ',' ORDER BY audit.id) FROM auth.audit JOIN auth.users ON users.id = user_id WHERE username = '{bob.name}'"
+                 " AND event LIKE '%block_user'")
+    assert events == "block_user,unblock_user"
+
+
+def test_a_block_without_an_end_is_not_ended_by_one_with(root):
+    bob = Account()
+    expect_result(imprison(root, username=bob.name, releaseDate="2099-01-01"), "success")
+    user_id = int(sql(f"SELECT id FROM auth.users WHERE username = '{bob.name}'"))
+    with worker("auth") as client:
+        client.call("auth.BlockUser", {1: user_id}, timeout_ms=4000)
+    assert sql(f"SELECT blocked_until IS NULL FROM auth.users WHERE id = {user_id}") == "t"
+
+
+def test_imprison_refuses(root, ann):
+    expect_message(imprison(root, username=ann.name), 400, "Mandatory argument 'releaseDate' not given", "releaseDate")
+    expect_message(imprison(root, releaseDate="2099-01-01"), 400, "Mandatory argument 'username' not given", "username")
+    expect_message(imprison(root, username=ann.name, releaseDate="soon"), 400, "'soon' is not a valid date for [releaseDate]", "releaseDate")
+    expect_message(imprison(root, username=ann.name, releaseDate="2020-01-01"), 400, "Not a valid future date for [releaseDate]", "releaseDate")
+    expect_message(imprison(root, username="nobody-at-all", releaseDate="2099-01-01"), 404, "'nobody-at-all' does not exist for [username]", "username")
+    for token in None, ann.ticket:
+        expect_denied(imprison(token, username=ann.name, releaseDate="2099-01-01"))
+    assert is_good(ann.ticket)
+
+
+def purge():
+    """As the sweeper does it within a minute."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("BUSI_")}
+    done = subprocess.run([os.environ["BUSI_TEST_BIN"] + "/auth-svc", "--config", VAR / "config/auth-1.conf", "purge"], env=clean, capture_output=True, timeout=60)
+    assert done.returncode == 0, done
 
 
 # ---- who may ----
