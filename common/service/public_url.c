@@ -98,8 +98,10 @@ bool busi_public_url_valid(struct busi_str url)
     size_t scheme = busi_str_starts(url, BUSI_STR("https://"))  ? strlen("https://")
                     : busi_str_starts(url, BUSI_STR("http://")) ? strlen("http://")
                                                                 : 0;
+    if (scheme == 0)
+        return false;
     struct busi_str rest = {url.ptr + scheme, url.len - scheme};
-    if (scheme == 0 || !is_authority(cut(&rest, '/')))
+    if (!is_authority(cut(&rest, '/')))
         return false;
     while (rest.len > 0)
         if (!is_segment(cut(&rest, '/')))

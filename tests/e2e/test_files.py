@@ -183,7 +183,7 @@ def test_a_base_url_that_is_none(folder, process, binary, url):
     expect_refused(run(binary, own_config(folder, f"base_url = {url}", process), "--check-config"), "BUSI_BASE_URL", "is not like https://example.com")
 
 
-@pytest.mark.parametrize("list", ["0.0.0.0/0", "::/0", "10.0.0.1, 0.0.0.0/1", "128.0.0.0/1", "::ffff:0.0.0.0/96", "10.0.0.1/8", "proxy.example.com", "10.0.0.1,"])
+@pytest.mark.parametrize("list", ["0.0.0.0/0", "::/0", "10.0.0.1, 0.0.0.0/1", "128.0.0.0/1", "::ffff:0.0.0.0/96", "10.0.0.1/8", "proxy.example.com"])
 def test_proxies_that_nobody_should_trust(folder, list):
     code, said = run("gateway", own_config(folder, f"trusted_proxies = {list}", "gateway"), "--check-config")
-    assert (code, said[:21]) == (78, "BUSI_TRUSTED_PROXIES:") or list.endswith(","), said
+    assert (code, said[:21]) == (78, "BUSI_TRUSTED_PROXIES:"), said
