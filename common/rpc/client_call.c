@@ -170,15 +170,19 @@ static enum busi_code dispatch(struct attempt *a, struct busi_pending *pending, 
         busi_pending_give(busi_rpc_client_pool(a->client), pending);
         return busi_call_fail(a->call, BUSI_INVALID_ARGUMENT, "the request cannot be encoded");
     }
+    const uint64_t id = busi_pending_id(pending);
     a->pending = pending;
     /* in this order, as busi_rpc_cancel() does it the other way round: one sees the other */
-    atomic_store(&a->call->waiting, busi_pending_id(pending));
+    atomic_store(&a->call->waiting, id);
     if (atomic_load(&a->call->called_off)) {
         atomic_store(&a->call->waiting, 0);
         busi_pending_give(busi_rpc_client_pool(a->client), pending);
         return called_off(a->call);
     }
     busi_rpc_client_submit(a->client, pending);
+    if (atomic_load(
+            &a->call->called_off)) /* what was said before this line came to the loop before the call */
+        (void)!busi_rpc_client_call_off(a->client, id);
     return BUSI_OK;
 }
 

@@ -1,17 +1,19 @@
 /* Calls from many threads and fibers at once, over two workers of which one goes and comes back, with
  * deadlines so short that many pass, and somebody who calls off whatever he meets: every answer must be the
- * caller's own. Exit 0: it was. */
+ * caller's own. Then one call after the other that is called off just as it is made: none may be waited for.
+ * Exit 0: all was so. */
 #include "base/clock.h"
 #include "rpc/client.h"
 #include "rpc/context.h"
 #include "rpc/server.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-enum { THREADS = 16, FIBERS = 32, RUN_MS = 4000 };
+enum { THREADS = 16, FIBERS = 32, RUN_MS = 4000, SLOW = 2000000001, SLOW_MS = 600, ROUNDS = 2000 };
 
 static atomic_bool stop;
 static atomic_int ok, late, gone, off, other, wrong, changes, fibers_left;
@@ -40,7 +42,9 @@ static enum busi_code get(void *self, struct busi_call *call, const void *in, vo
 {
     (void)self, (void)call;
     int64_t id = ((const struct busi_business_id_request *)in)->id;
-    if (id % 8 == 0)
+    if (id == SLOW)
+        busi_fiber_sleep(SLOW_MS);
+    else if (id % 8 == 0)
         busi_fiber_sleep(id % 32);
     *(struct busi_business *)out = (struct busi_business){.id = id,
                                                           .name = BUSI_STR("n"),
@@ -195,6 +199,54 @@ static void start_fibers(void *arg)
             fibers_left--;
 }
 
+/* ---- called off as it is made ---- */
+
+struct doomed {
+    struct busi_rpc_client *client;
+    struct busi_call call;
+    atomic_int round; /* whose call may be called off */
+    atomic_int done;  /* last round of which it was */
+};
+
+static void *call_off(void *arg)
+{
+    struct doomed *doomed = arg;
+    for (int round = 1; round <= ROUNDS; round++) {
+        while (doomed->round < round)
+            sched_yield();
+        for (volatile int i = 0; i < round % 400; i++)
+            ;
+        if (!busi_rpc_cancel(doomed->client, &doomed->call))
+            exit(1);
+        doomed->done = round;
+    }
+    return NULL;
+}
+
+/* How many were waited for all the same. */
+static int call_doomed(struct busi_rpc_client *client)
+{
+    int waited = 0;
+    struct doomed doomed = {.client = client};
+    pthread_t thread;
+    pthread_create(&thread, NULL, call_off, &doomed);
+    for (int round = 1; round <= ROUNDS; round++) {
+        struct busi_business out;
+        busi_call_init(&doomed.call, 65536);
+        const int64_t began_ms = busi_now_ms();
+        doomed.call.until_ms = began_ms + SLOW_MS;
+        doomed.round = round;
+        (void)!busi_rpc_directory_get_business(client, &doomed.call,
+                                               &(struct busi_business_id_request){.id = SLOW}, &out);
+        waited += busi_now_ms() - began_ms >= SLOW_MS / 2;
+        while (doomed.done < round)
+            sched_yield();
+        busi_call_fini(&doomed.call);
+    }
+    pthread_join(thread, NULL);
+    return waited;
+}
+
 int main(void)
 {
     struct worker a, b;
@@ -240,6 +292,8 @@ int main(void)
     while (fibers_left > 0)
         nap(10);
     nap(100);
+    int waited = call_doomed(client);
+    nap(200); /* the worker hears of the last, too */
     busi_loop_stop(loop);
     pthread_join(loop_thread, NULL);
     busi_rpc_client_free(&client);
@@ -248,7 +302,7 @@ int main(void)
     stop_worker(&a);
     stop_worker(&b);
     busi_zmq_shutdown();
-    printf("ok %d late %d gone %d off %d other %d wrong %d changes %d\n", ok, late, gone, off, other, wrong,
-           changes);
-    return wrong || other || ok < 100 || off < 10 || changes < 4;
+    printf("ok %d late %d gone %d off %d other %d wrong %d changes %d waited %d\n", ok, late, gone, off,
+           other, wrong, changes, waited);
+    return wrong || other || waited || ok < 100 || off < 10 || changes < 4;
 }
