@@ -7,6 +7,7 @@
 #include "rpc/context.h"
 #include "rpc/method_set.h"
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -57,28 +58,48 @@ static void fill(struct entry *entry, const struct busi_certificate *certificate
         busi_method_set_fill(&entry->methods);
 }
 
-/* False when the folder cannot be read: the list then stays as it was. Reading held. */
+/* Says nothing of the file, but of us or the disk: nobody is struck off for that. */
+static bool is_passing(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO;
+}
+
+/* Into spare. False: not everything there could be looked at. */
+static bool read_all(struct busi_allow *allow, DIR *dir, size_t *n, size_t *skipped)
+{
+    for (;;) {
+        errno = 0;
+        const struct dirent *file = readdir(dir);
+        if (!file)
+            return errno == 0;
+        if (!is_certificate_name(file->d_name))
+            continue;
+        char path[2048];
+        struct busi_certificate certificate;
+        const char *error;
+        snprintf(path, sizeof path, "%s/%s", allow->folder, file->d_name);
+        if (*n < MOST_KEYS && busi_certificate_read(&certificate, path, 0, &error)) {
+            fill(&allow->spare[(*n)++], &certificate);
+            busi_certificate_wipe(&certificate);
+        } else if (is_passing(errno)) {
+            return false;
+        } else {
+            ++*skipped;
+        }
+    }
+}
+
+/* False when the folder or what is in it cannot be read: the list then stays as it was. Reading held. */
 static bool load(struct busi_allow *allow)
 {
     DIR *dir = opendir(allow->folder);
     if (!dir)
         return false;
     size_t n = 0, skipped = 0, before = allow->n, skipped_before = allow->skipped;
-    for (struct dirent *file = readdir(dir); file; file = readdir(dir)) {
-        if (!is_certificate_name(file->d_name))
-            continue;
-        char path[2048];
-        snprintf(path, sizeof path, "%s/%s", allow->folder, file->d_name);
-        struct busi_certificate certificate;
-        const char *error;
-        if (n == MOST_KEYS || !busi_certificate_read(&certificate, path, 0, &error)) {
-            skipped++;
-            continue;
-        }
-        fill(&allow->spare[n++], &certificate);
-        busi_certificate_wipe(&certificate);
-    }
+    bool whole = read_all(allow, dir, &n, &skipped);
     closedir(dir);
+    if (!whole)
+        return false;
     pthread_mutex_lock(&allow->lock);
     struct entry *old = allow->entries;
     allow->entries = allow->spare;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -392,6 +393,28 @@ Test(rpc_curve, a_messy_folder_harms_nobody) /* D-08 */
     cr_expect_eq(call_with("stranger.key", "worker.pub", server, NULL, 0), BUSI_UNAVAILABLE,
                  "only *.pub count");
     stop_server(&server);
+    busi_curve_close(&curve);
+}
+
+Test(rpc_curve, whoever_is_in_stays_in_when_descriptors_run_out)
+{
+    int files[256];
+    size_t n = 0;
+    shell("cp gateway.pub allow/");
+    struct busi_curve *curve = open_worker();
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){200, 200}), 0);
+    while (n < 256 && (files[n] = open("/dev/null", O_RDONLY)) >= 0)
+        n++;
+    cr_assert(n > 0 && n < 256);
+    close(files[--n]); /* one is left, which the folder itself takes */
+    for (int i = 0; i < 15; i++) {
+        usleep(100000); /* it is read again meanwhile */
+        cr_assert(busi_curve_may(curve, BUSI_STR("gateway"), BUSI_METHOD_auth_check_token), "%d", i);
+    }
+    while (n > 0)
+        close(files[--n]);
+    shell("rm allow/gateway.pub && sleep 1.3");
+    cr_expect_not(busi_curve_may(curve, BUSI_STR("gateway"), BUSI_METHOD_auth_check_token));
     busi_curve_close(&curve);
 }
 
