@@ -80,6 +80,8 @@ enum busi_code auth_sign_in(struct auth *self, struct busi_call *call, const str
         code = auth_passwords_room(self->passwords, call);
     if (code == BUSI_OK)
         code = auth_limit_strike(self, call, AUTH_LIMIT_sign_in, in->login, &locks);
+    if (locks)
+        busi_fiber_commit(); /* nobody locks an account unheard by hanging up */
     if (code == BUSI_OK)
         code = find_login(self, call, door, in->login, &account);
     if (code != BUSI_OK)

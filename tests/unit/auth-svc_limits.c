@@ -408,6 +408,59 @@ Test(limits, its_owner_hears_of_a_lock)
     run_with(its_owner_hears, ONLY_STRIKES("0", "3", "1h"));
 }
 
+/* A try at an account whose caller hangs up. */
+static struct {
+    struct busi_fiber *fiber;
+    enum busi_code code;
+    bool done;
+} hasty;
+
+static void try_in_haste(void *arg)
+{
+    struct busi_call call = {0};
+    struct busi_session_reply out = {0};
+    const struct busi_sign_in_request in = {
+        .door = BUSI_STR("busi"), .login = BUSI_STR("ann@example.com"), .password = BUSI_STR("wrong")};
+    (void)arg;
+    hasty.fiber = busi_fiber_self();
+    begin(&call);
+    hasty.code = auth_sign_in(world.auth, &call, &in, &out);
+    busi_call_fini(&call);
+    hasty.done = true;
+}
+
+static void hang_up(void *arg)
+{
+    (void)arg;
+    cr_expect_not(busi_fiber_cancel(hasty.fiber));
+}
+
+static void who_hangs_up_is_told_on(void)
+{
+    struct busi_session_reply session;
+    cr_assert_eq(sign_up("ann@example.com", PASSWORD, &session), BUSI_OK);
+    admin("BEGIN; LOCK TABLE auth.users"); /* there it waits, its strike counted */
+    struct busi_timer *timer = busi_loop_timer(world.loop, hang_up, NULL);
+    cr_assert_not_null(timer);
+    busi_timer_set(timer, busi_now_ms() + 150);
+    cr_assert(busi_fiber_start(world.fibers, try_in_haste, NULL));
+    busi_fiber_sleep(200);
+    admin("COMMIT");
+    for (int i = 0; i < 500 && !hasty.done; i++)
+        busi_fiber_sleep(10);
+    cr_expect_eq(hasty.code, BUSI_UNAUTHENTICATED, "%s", busi_code_name((int)hasty.code));
+    while (postgres_number(world.admin, "SELECT count(*) FROM auth.mail_requests") > 0)
+        busi_fiber_sleep(50);
+    cr_expect_eq(
+        postgres_number(world.admin, "SELECT count(*) FROM auth.outbox WHERE kind = 'sign_in_paused'"), 1);
+    busi_timer_free(&timer);
+}
+
+Test(limits, its_owner_hears_also_when_nobody_waits_for_the_answer)
+{
+    run_with(who_hangs_up_is_told_on, ONLY_STRIKES("0", "1", "1h"));
+}
+
 /* ---- what is in force ---- */
 
 /* As shipped: tries until the first refusal, and by which limit. */
