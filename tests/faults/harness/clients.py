@@ -65,6 +65,8 @@ class Client:
         target, asker = target or self.target(), asker or self.asker
         answer = asker.ask(target, method, path, body, headers)
         answer.record = asker.keep(op, target, answer, deadline, (method, path, *args), **fields, **(note(answer) if note else {}))
+        if self.vault.mark.encode() in answer.body:
+            self.history.add("leak", where=f"the answer to {op}", what="a password")
         return answer
 
     def until_known(self, once):
@@ -182,8 +184,11 @@ class Client:
         account.sessions.clear()  # they may have ended
 
     def ended(self, account, sessions):
+        """No gateway may let them in from here on, not even for the moment in which another hears of it."""
         self.world.dead.add(sessions)
         account.sessions = [session for session in account.sessions if session not in sessions]
+        for session in sessions[:2]:
+            self.show_everywhere(session)
 
     def change_password(self):
         account = self.an_account(known=True)
@@ -295,15 +300,28 @@ class Client:
         if not (session := self.a_session()):
             return
         session.account.sessions.remove(session)
+        self.show_everywhere(session)  # so that every gateway has an answer to remember
         answer = self.until_known(lambda: self.ask("sign_out", "POST", "/logout", None, {"access-token": session.token}, session=session.id, ends=[session.id]))
         if answer.ok:
-            self.world.dead.add([session])
+            self.ended(session.account, [session])
+
+    def show(self, session, target=None):
+        return self.ask("probe", "GET", "/check", headers=session.headers, session=session.id, protected=True, expires=session.expires,
+                        about=session.account.about, note=self.owner, target=target)
+
+    def show_everywhere(self, session):
+        for target in self.random.sample(list(self.world.targets), len(self.world.targets)):
+            self.show(session, target)
 
     def probe(self):
         """With a token that is dead, or will be when it has expired."""
-        if session := self.world.dead.any(self.random):
-            self.ask("probe", "GET", "/check", headers=session.headers, session=session.id, protected=True, expires=session.expires,
-                     about=session.account.about, note=self.owner)
+        session = self.world.dead.any(self.random)
+        if session and session.refresh and self.random.random() < 0.3:
+            answer = self.ask("probe", "GET", "/refresh", headers={"refresh-token": session.refresh}, session=session.id, protected=True)
+            if answer.ok:  # only its access token had expired
+                self.vault.add(answer.json["ok"])
+        elif session:
+            self.show(session)
 
     def forged(self):
         token = base64.b64encode(str(uuid.UUID(int=self.random.getrandbits(128), version=4)).encode()).decode()
