@@ -89,10 +89,12 @@ void busi_calls_cancel(struct busi_calls *calls, const struct busi_peer *peer, u
             cancel(served);
 }
 
+enum { MOST_LOOKED = 64 }; /* more are looked at once for each of their calls */
+
 /* Clients that were looked at, and which of them have gone. */
 struct looked {
-    const struct busi_peer *peers[64]; /* of their calls */
-    bool gone[64];
+    const struct busi_peer *peers[MOST_LOOKED]; /* of their calls */
+    bool gone[MOST_LOOKED];
     size_t n; /* of both */
 };
 
@@ -107,7 +109,7 @@ static bool is_gone(struct busi_calls *calls, const struct busi_peer *peer, bool
     busi_notice_encode(&buf, draining);
     bool gone = send_frame(calls, peer, &buf) == BUSI_SENT_TO_NOBODY;
     busi_buf_fini(&buf);
-    if (looked->n < sizeof looked->peers / sizeof *looked->peers) {
+    if (looked->n < MOST_LOOKED) {
         looked->peers[looked->n] = peer;
         looked->gone[looked->n++] = gone;
     }
