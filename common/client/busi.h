@@ -39,7 +39,8 @@ struct busi_client_options {
 
 struct busi_client;
 enum { BUSI_CLIENT_ERROR = 200 };
-/* Starts a thread that connects in the background. NULL, and why in error: the options or a key are unusable.
+/* Starts a thread that connects in the background. NULL, and why in error: the options or the own key are
+ * unusable. A service whose certificate is not there has no worker, which is said on stderr.
  */
 [[nodiscard]] struct busi_client *busi_client_open(const struct busi_client_options *options,
                                                    char error[BUSI_CLIENT_ERROR]);

@@ -43,7 +43,9 @@ struct busi_call {
     size_t n_violations;
 };
 
+/* arena_bytes: the most that its arena may take. until_ms is 0, which has passed: set it. */
 void busi_call_init(struct busi_call *call, size_t arena_bytes);
+/* Wipes and gives back its memory, and with it all that was answered. */
 void busi_call_fini(struct busi_call *call);
 int64_t busi_call_left_ms(const struct busi_call *call); /* never below 0 */
 

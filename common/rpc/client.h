@@ -16,13 +16,16 @@ struct busi_rpc_target {
 struct busi_rpc_client_options {
     const struct busi_rpc_target *targets;
     size_t n_targets;
-    struct busi_curve *curve; /* NULL: plain, for tests only */
-    size_t max_in_flight;     /* per worker; past it RESOURCE_EXHAUSTED */
+    struct busi_curve *curve; /* borrowed; NULL: plain, for tests only */
+    size_t max_in_flight;     /* per worker, at least 1; past it RESOURCE_EXHAUSTED */
     /* Told of each change of each worker, as soon as the worker says so; on the loop's thread, or on that
      * which frees the client. May be NULL. */
     busi_worker_state_fn *on_state;
     void *on_state_arg;
 };
+/* Connects in the background, again and again. Texts of the options are copied, but for the services' names
+ * and what on_state_arg points to. NULL and *error (static): endpoints are malformed, or out of memory or
+ * threads. Loop thread, or before the loop runs. */
 [[nodiscard]] struct busi_rpc_client *busi_rpc_client_new(struct busi_loop *loop,
                                                           const struct busi_rpc_client_options *options,
                                                           const char **error);

@@ -96,7 +96,7 @@ static struct busi_worker *open_worker(struct busi_client_workers *all, const st
                                                        .port = port},
                          &error);
     if (!worker)
-        busi_log(BUSI_ERR, "worker_not_opened", BUSI_C("service", target->service), BUSI_C("why", error));
+        busi_log(BUSI_ERR, "worker_not_opened", BUSI_C("callee", target->service), BUSI_C("why", error));
     return worker;
 }
 
