@@ -1,6 +1,7 @@
 """I1, I2, I6, I7: what is stored is what was acknowledged, once, and each answer is its asker's."""
 from history import NOT_THERE, S, by, of
 
+UNREAD = (400, 408)  # what a request is answered whose head did not come whole, so its id did not
 LATE = 8 * S  # an operation without an answer has its effect by then, or never: the longest deadline and a grace
 
 
@@ -94,7 +95,7 @@ def own(records):
     bad = []
     written = {about: {op["writes"] for op in ops if "writes" in op} for about, ops in by(of(records, "op"), "about").items()}
     for op in of(records, "op"):
-        if op.get("echo") is False:
+        if op.get("echo") is False and op["status"] not in UNREAD:
             bad.append(f"{op['n']} ({op['op']}): the answer bears another request's id")
         if "saw" in op and op["saw"] != op.get("about"):
             bad.append(f"{op['n']} ({op['op']}): asked about {op.get('about')}, answered about {op['saw']}")

@@ -52,6 +52,7 @@ def excused(fault, opened, op):
 def closed(records):
     """I8: nobody is let in whose right to it could not be known; and a good token is never called bad (clients would drop it)."""
     bad, faults, ops = [], of(records, "fault"), of(records, "op")
+    stern = [fault for fault in faults if "blind" in fault or "forgets" in fault]
     opened = {op["opens"]: op["invoke"] for op in ops if "opens" in op}
     ending = {}
     for op in ops:
@@ -63,7 +64,7 @@ def closed(records):
         if served(op):
             if op.get("forged"):
                 bad.append(f"{name}: served with a forged token")
-            for fault in faults:
+            for fault in stern:
                 if "blind" in fault and fault["broken"] + fault["blind"] * S < op["invoke"] and op["return"] < fault["mending"]:
                     bad.append(f"{name}: served {(op['invoke'] - fault['broken']) / S:.3f} s into {fault['row']}")
                 if "forgets" in fault and opened.get(op.get("session"), op["invoke"]) < fault["begin"] and op["invoke"] > fault["cleared"] + fault["forgets"] * S:

@@ -29,6 +29,7 @@ class Run:
     def play(self, rows, seconds=None, between=lambda run: contextlib.nullcontext()):
         """between(run): a context in which the clients live, and may be led elsewhere. The records."""
         self.history, self.vault, self.name = History(self.file), Vault(), f"h{self.seed % 10**6}x{secrets.token_hex(3)}"
+        self.logged = {path: path.stat().st_size for path in (stack.VAR / "logs").iterdir()}
         self.history.add("run", seed=self.seed, rows=[row.name for row in rows], seconds=seconds)
         try:
             with between(self), Stalls(self.history) as self.stalls, scenes.Samples(self.scene, self.history), \
@@ -123,7 +124,7 @@ class Run:
                 (self.scene.folder / f"{name}.metrics").write_text(self.scene.ask_side(name, "/metrics"))
         places = [self.scene.folder, stack.VAR / "logs", stack.VAR / "run", stack.VAR / "redis", stack.VAR / "redis.old"]
         files = [path for place in places for path in place.rglob("*") if path.is_file() and self.scene.sink.folder not in path.parents]
-        for where, what in leaks([*files, self.file, *stack.VAR.glob("core*")], self.vault):
+        for where, what in leaks([*files, self.file, *stack.VAR.glob("core*")], self.vault, self.logged):
             self.history.add("leak", where=where, what=what)
 
 

@@ -6,9 +6,10 @@ BLOCK = 4 * 1024 * 1024
 OVERLAP = 2048
 
 
-def blocks(path):
-    """The file's bytes; each block begins with the end of the one before."""
+def blocks(path, start):
+    """The file's bytes from there; each block begins with the end of the one before."""
     with open(path, "rb") as file:
+        file.seek(start)
         end = b""
         while more := file.read(BLOCK):
             yield end + more
@@ -24,12 +25,12 @@ def found_in(data, mark, tokens):
             yield "a token"
 
 
-def leaks(paths, vault):
-    """(file, what) of every one."""
+def leaks(paths, vault, known={}):
+    """(file, what) of every one; known: up to where a file was there before there were secrets."""
     mark, tokens, found = vault.mark.encode(), {token.encode() for token in vault.tokens}, set()
     for path in paths:
         try:
-            for data in blocks(path):
+            for data in blocks(path, known.get(path, 0)):
                 found.update((str(path), what) for what in found_in(data, mark, tokens))
         except OSError:
             pass  # gone meanwhile

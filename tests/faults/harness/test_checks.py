@@ -314,6 +314,12 @@ def test_secrets_are_found_in_files(tmp_path):
     assert [(where.rsplit("/", 1)[1], what) for where, what in found] == [("far", "a token"), ("jwt", "a token"), ("password", "a password"), ("token", "a token")]
 
 
+def test_what_a_log_said_before_is_not_read_again(tmp_path):
+    vault, log = Vault(), tmp_path / "log"
+    log.write_text(vault.add("A1b2" * 12) + "\n")
+    assert leaks([log], vault) and not leaks([log], vault, {log: log.stat().st_size})
+
+
 def test_the_history_keeps_no_secret(tmp_path):
     history, vault = History(tmp_path / "h"), Vault()
     token, password = vault.add("A1b2" * 12), vault.password()
