@@ -17,7 +17,8 @@
  * proto/messages.def. Names are resolved to every address, again and again; a call goes to the less loaded of
  * two healthy workers, and if it may be repeated to another when its worker dies. busi_rpc_cancel() calls one
  * off that another thread waits for. What is wrong on the library's own side (a name that is not resolved, an
- * answer that is none) is a line of JSON on stderr. C23 (gcc -std=gnu2x). */
+ * answer that is none) is a line of JSON on stderr. After fork() a child cannot use or close its
+ * parent's client; it opens one of its own. C23 (gcc -std=gnu2x). */
 #pragma once
 #include "rpc/client.h"
 

@@ -4,6 +4,8 @@
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct busi_call *new_call(int64_t within_ms)
 {
@@ -337,4 +339,26 @@ Test(rpc_calls, endpoints_that_make_no_sense_are_refused)
         cr_expect_not_null(error);
         busi_loop_free(&loop);
     }
+}
+
+/* ---- a child ---- */
+
+Test(rpc_calls, a_child_calls_by_a_client_of_its_own)
+{
+    struct server *server = start_server("one", "*", NULL, 8);
+    struct client *client = start_ready_client(server->endpoint, "", NULL, 8);
+    cr_assert_eq(get_business(client, 1, 1000, NULL), BUSI_OK);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        alarm(10);
+        struct client *own = start_ready_client(server->endpoint, "", NULL, 8);
+        _exit(get_business(own, 2, 1000, NULL) == BUSI_OK ? 0 : 1);
+    }
+    int status = -1;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_expect_eq(status, 0, "%x", (unsigned)status);
+    cr_expect_eq(get_business(client, 3, 1000, NULL), BUSI_OK);
+    stop_client(&client);
+    stop_server(&server);
 }
