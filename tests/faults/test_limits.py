@@ -241,6 +241,11 @@ def test_wrong_passwords_in_a_row_slow_down_and_then_shut_strangers_out():
     stack.local("up", **SMALL | {"BUSI_LIMIT_SLOW_AFTER": "3", "BUSI_LIMIT_LOCK_AFTER": "5", "BUSI_LIMIT_LOCK_FOR": "1h",
                                  "BUSI_LIMIT_SIGN_IN_ACCOUNT": "off"})
     home, elsewhere = new_address(), new_address()
+    headers = {"content-type": "application/json", "x-forwarded-for": home}
+    assert stack.ask("POST", "/magic/system/auth/resend-confirm", {"username": email}, headers)[0] == 200
+    stack.wait_until(lambda: mail_to(email, "confirm_email"), 15, "a link that confirms is mailed")
+    secret = re.search(r"/confirm/(\w{48})", mail_to(email, "confirm_email"))[1]
+    assert stack.ask("POST", "/confirm", {"confirm_id": secret}, headers)[0] == 200
     assert sign_in(email, address=home)[0] == 201
     assert statuses(3, email, "guess") == [401] * 3
     for _ in range(2):
