@@ -109,6 +109,20 @@ enum busi_code directory_get_business(struct directory *self, struct busi_call *
     return find(self, call, in->id, out);
 }
 
+/* What was answered to the same request before; its key may be another one's. */
+static enum busi_code find_created(struct directory *self, struct busi_call *call,
+                                   const struct busi_write_business_request *in, struct busi_business *out)
+{
+    struct number creator;
+    const struct busi_str params[] = {write_number(&creator, call->user_id), call->idempotency_key, in->name,
+                                      in->description, in->tag};
+    enum busi_code code = run_one(self, call, DIRECTORY_FIND_CREATED, params, out);
+    if (code != BUSI_NOT_FOUND)
+        return code;
+    busi_call_refuse(call, "idempotency_key", BUSI_RULE_TAKEN, 0);
+    return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the idempotency key is another request's");
+}
+
 enum busi_code directory_create_business(struct directory *self, struct busi_call *call,
                                          const struct busi_write_business_request *in,
                                          struct busi_business *out)
@@ -119,8 +133,11 @@ enum busi_code directory_create_business(struct directory *self, struct busi_cal
     if (!business_check(call, in))
         return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the record is not valid");
     const struct busi_str params[] = {in->name, in->description, in->tag,
-                                      write_number(&creator, call->user_id)};
-    return run_one(self, call, DIRECTORY_CREATE, params, out);
+                                      write_number(&creator, call->user_id), call->idempotency_key};
+    if (!call->idempotency_key.ptr)
+        return run_one(self, call, DIRECTORY_CREATE, params, out);
+    enum busi_code code = run_one(self, call, DIRECTORY_CREATE_ONCE, params, out);
+    return code == BUSI_ALREADY_EXISTS ? find_created(self, call, in, out) : code;
 }
 
 enum busi_code directory_update_business(struct directory *self, struct busi_call *call,

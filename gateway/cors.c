@@ -2,8 +2,8 @@
 #include "exchange.h"
 #include "gateway.h"
 
-#define ALLOWED_HEADERS BUSI_STR("Authorization, Content-Type, access-token, refresh-token")
-#define EXPOSED_HEADERS BUSI_STR("X-Request-Id, Retry-After, Link, Location, RateLimit, RateLimit-Policy")
+#define ALLOWED_HEADERS BUSI_STR("Authorization, Content-Type, Idempotency-Key, access-token, refresh-token")
+#define EXPOSED_HEADERS BUSI_STR("X-Request-Id, Retry-After, Link, Location, RateLimit, RateLimit-Policy, Idempotency-Replayed")
 #define MAX_AGE BUSI_STR("600") /* seconds a browser keeps the answer; Chromium caps it at two hours */
 
 /* The origin that asks, when it may; absent otherwise. */

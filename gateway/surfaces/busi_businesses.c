@@ -2,6 +2,7 @@
 #include "busi_shape.h"
 #include "exchange.h"
 #include "gateway.h"
+#include "rpc/forms.h"
 
 enum {
     PAGE_ROWS = 1000,                     /* most rows asked of the service at once */
@@ -46,13 +47,30 @@ void on_busi_get_business(struct exchange *x)
         exchange_fail(x, code);
 }
 
+/* draft-ietf-httpapi-idempotency-key-header: the client's name for this request, quoted or bare, 1 to 255
+ * characters of ASCII. False: given, and none. */
+static bool take_idempotency_key(struct exchange *x)
+{
+    const struct busi_str name = BUSI_STR("Idempotency-Key");
+    const struct http_header *header = http_find_header(x->request, name);
+    if (!header)
+        return true;
+    struct busi_str key = header->value;
+    if (key.len > 1 && key.ptr[0] == '"' && key.ptr[key.len - 1] == '"')
+        key = (struct busi_str){key.ptr + 1, key.len - 2};
+    if (http_count_header(x->request, name) != 1 || key.len < 1 || key.len > 255 || !busi_form_visible(key))
+        return false;
+    x->request->call.idempotency_key = key;
+    return true;
+}
+
 void on_busi_create_business(struct exchange *x)
 {
     struct busi_call *call = &x->request->call;
     struct busi_write_business_request request;
     struct busi_business business = {0};
     struct fields fields;
-    if (!busi_shape_write(x->body, &fields, &request)) {
+    if (!busi_shape_write(x->body, &fields, &request) || !take_idempotency_key(x)) {
         exchange_error(x, 400);
         return;
     }
@@ -66,6 +84,8 @@ void on_busi_create_business(struct exchange *x)
                                                  BUSI_ARG(prefix(x)), (long long)business.id);
     if (location.ptr)
         http_add_header(x->response, "Location", location);
+    if (business.replayed)
+        http_add_header(x->response, "Idempotency-Replayed", BUSI_STR("true"));
     answer_business(x, 201, &business);
 }
 

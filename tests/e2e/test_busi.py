@@ -1,5 +1,5 @@
 """The busi surface over HTTP, row by row: what clients of the business directory can rely on."""
-import http.client, re, threading, time
+import http.client, re, secrets, threading, time
 import pytest
 from house import *
 
@@ -357,6 +357,65 @@ def test_the_date_is_utc_with_six_digits(business):
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}", business["date"])
     made = time.mktime(time.strptime(business["date"][:19], "%Y-%m-%d %H:%M:%S")) - time.timezone
     assert abs(made - time.time()) < 60
+
+
+# ---- creations under a key ----
+def create_once(key, token, headers=(), **texts):
+    body = {"business": {"name": "Once", "description": "Made once", "tag": "Keys"} | texts}
+    return post_json("/api/businesses", body, token, headers=[("Idempotency-Key", key), *headers])
+
+
+def count_of(name, token):
+    return sum(row["name"] == name for row in get("/api/businesses", token).json["data"])
+
+
+def test_a_creation_under_a_key_happens_once(token):
+    name, key = new_email(), secrets.token_hex(8)
+    first = expect_status(create_once(key, token, name=name), 201)
+    for spelling in key, f'"{key}"':
+        again = expect_status(create_once(spelling, token, name=name), 201)
+        assert again.raw == first.raw and again.headers["location"] == first.headers["location"]
+        assert again.headers["idempotency-replayed"] == "true" and "idempotency-replayed" not in first.headers
+    assert count_of(name, token) == 1
+    # the first answer, whatever became of the business
+    path = first.headers["location"]
+    expect_status(ask("PATCH", path, {"business": {"tag": "Other"}}, token=token), 200)
+    assert create_once(key, token, name=name).raw == first.raw
+    expect_status(ask("DELETE", path, token=token), 204)
+    assert create_once(key, token, name=name).raw == first.raw and count_of(name, token) == 0
+
+
+def test_a_key_is_one_requests_of_one_user(token):
+    key, other = secrets.token_hex(8), sign_up(new_email())
+    first = expect_status(create_once(key, token), 201)
+    answer = expect_status(create_once(key, token, tag="Another"), 422)
+    assert answer.json == {"errors": {"idempotency_key": ["has already been taken"]}}
+    theirs = expect_status(create_once(key, other), 201)
+    assert theirs.json["data"]["id"] != first.json["data"]["id"] and "idempotency-replayed" not in theirs.headers
+
+
+def test_what_was_refused_uses_up_no_key(token):
+    key = secrets.token_hex(8)
+    expect_status(create_once(key, token, tag=" "), 422)
+    assert "idempotency-replayed" not in expect_status(create_once(key, token), 201).headers
+
+
+def test_r14_one_key_many_times_at_once(token):
+    name, key, answers = new_email(), secrets.token_hex(8), []
+    threads = [threading.Thread(target=lambda: answers.append(create_once(key, token, name=name))) for _ in range(16)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert {answer.status for answer in answers} == {201} and len({answer.raw for answer in answers}) == 1
+    assert sum("idempotency-replayed" not in answer.headers for answer in answers) == 1 and count_of(name, token) == 1
+
+
+@pytest.mark.parametrize("key", ["", '""', "k" * 256, "k\u00e9y".encode().decode("latin-1"), "k\ty"])
+def test_what_is_no_key(token, key):
+    expect_status(create_once(key, token), 400)
+
+
+def test_two_keys_are_none(token):
+    expect_status(create_once("one", token, headers=[("Idempotency-Key", "two")]), 400)
 
 
 def test_create_from_a_form_and_from_multipart(token):

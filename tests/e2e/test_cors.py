@@ -4,7 +4,7 @@ from accesspass import *
 from test_config import check as check_config
 
 APP, LOCAL = "https://app.example.com", "http://localhost:3000"
-HEADERS = "Authorization, Content-Type, access-token, refresh-token"
+HEADERS = "Authorization, Content-Type, Idempotency-Key, access-token, refresh-token"
 
 
 @pytest.fixture(scope="module")

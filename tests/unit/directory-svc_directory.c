@@ -131,6 +131,39 @@ static void expect_violation(size_t i, const char *field, enum busi_rule rule, i
     cr_assert_eq(violation->limit, limit);
 }
 
+static enum busi_code create_once(const char *key, const char *name, struct busi_business *out)
+{
+    struct busi_call *call = new_call();
+    const struct busi_write_business_request in = {
+        .name = busi_str_of(name), .description = BUSI_STR("made once"), .tag = BUSI_STR("x")};
+    call->idempotency_key = busi_str_of(key);
+    *out = (struct busi_business){0};
+    return directory_create_business(world.directory, call, &in, out);
+}
+
+static void a_key_is_forgotten_after_a_day(void)
+{
+    struct busi_business first, again;
+    cr_assert_eq(create_once("old", "A", &first), BUSI_OK);
+    admin("UPDATE directory.idempotency_keys SET inserted_at = now() - interval '23 hours'");
+    cr_assert_eq(create_once("one", "A", &again), BUSI_OK);
+    cr_assert_eq(create_once("old", "B", &again), BUSI_INVALID_ARGUMENT);
+    expect_violation(0, "idempotency_key", BUSI_RULE_TAKEN, 0);
+    admin(
+        "UPDATE directory.idempotency_keys SET inserted_at = now() - interval '25 hours' WHERE key = 'old'");
+    cr_assert_eq(create_once("two", "A", &again), BUSI_OK);
+    cr_assert_eq(create_once("old", "A", &again), BUSI_OK);
+    cr_assert(!again.replayed);
+    cr_assert_neq(again.id, first.id);
+    cr_assert_eq(create_once("one", "A", &again), BUSI_OK);
+    cr_assert(again.replayed);
+}
+
+Test(directory, keys_of_creations)
+{
+    run(a_key_is_forgotten_after_a_day);
+}
+
 static void a_record_lives(void)
 {
     struct busi_business made, found;

@@ -92,7 +92,7 @@ Test(cors, asks_first)
     cr_assert_eq(response.status, 204);
     cr_assert_str_eq(header_of("Access-Control-Allow-Methods"), "GET, HEAD, PUT");
     cr_assert_str_eq(header_of("Access-Control-Allow-Headers"),
-                     "Authorization, Content-Type, access-token, refresh-token");
+                     "Authorization, Content-Type, Idempotency-Key, access-token, refresh-token");
     cr_assert(busi_str_starts(busi_str_of(header_of("Access-Control-Allow-Origin")),
                               BUSI_STR("http://localhost:3000")));
     cr_assert_str_eq(header_of("Vary"), "Origin");
