@@ -54,6 +54,7 @@ def closed(records):
     bad, faults, ops = [], of(records, "fault"), of(records, "op")
     stern = [fault for fault in faults if "blind" in fault or "forgets" in fault]
     opened = {op["opens"]: op["invoke"] for op in ops if "opens" in op}
+    open_by = {op["opens"]: op["return"] for op in ops if "opens" in op}
     ending = {}
     for op in ops:
         for session in op.get("ends", ()):
@@ -67,7 +68,7 @@ def closed(records):
             for fault in stern:
                 if "blind" in fault and fault["broken"] + fault["blind"] * S < op["invoke"] and op["return"] < fault["mending"]:
                     bad.append(f"{name}: served {(op['invoke'] - fault['broken']) / S:.3f} s into {fault['row']}")
-                if "forgets" in fault and opened.get(op.get("session"), op["invoke"]) < fault["begin"] and op["invoke"] > fault["cleared"] + fault["forgets"] * S:
+                if "forgets" in fault and open_by.get(op.get("session"), op["invoke"]) < fault["begin"] and op["invoke"] > fault["cleared"] + fault["forgets"] * S:
                     bad.append(f"{name}: served with a session that {fault['row']} had wiped out")
         elif op.get("protected") and op["status"] == 401 and not op.get("forged"):
             session = op.get("session")
