@@ -134,8 +134,23 @@ static bool tell_batch(struct auth_journal *journal, int64_t *mark, int64_t age_
     return good;
 }
 
-/* All after mark; *mark becomes the last told. */
-static bool tell_all(struct auth_journal *journal, int64_t *mark)
+/* What was told so far need not be told again, should this attempt fail: a long journal would never be told
+ * whole to a Redis that comes and goes. Not in a Redis other than the one that was told. */
+static bool keep(struct auth_journal *journal, int64_t mark, uint64_t generation)
+{
+    struct busi_call call;
+    if (generation != busi_redis_generation(journal->auth->redis))
+        return false;
+    busi_call_init(&call, ARENA_BYTES);
+    call.until_ms = busi_now_ms() + STEP_MS;
+    bool good = write_mark(journal, &call, mark);
+    busi_call_fini(&call);
+    return good;
+}
+
+/* All after mark; *mark becomes the last told. Up to `settled` the mark in Redis moves along. generation: of
+ * the Redis that *mark was read from. */
+static bool tell_all(struct auth_journal *journal, int64_t *mark, int64_t settled, uint64_t generation)
 {
     int told = BATCH;
     int64_t sum = 0, since_ms = busi_now_ms();
@@ -143,6 +158,8 @@ static bool tell_all(struct auth_journal *journal, int64_t *mark)
         if (journal->stopping || !tell_batch(journal, mark, 0, &told))
             return false;
         sum += told;
+        if (told == BATCH && *mark <= settled && !keep(journal, *mark, generation))
+            return false;
     }
     if (sum > 0)
         busi_log(BUSI_INFO, "revocations_told_again", BUSI_I("number", sum),
@@ -160,7 +177,7 @@ bool auth_journal_tell(struct auth_journal *journal)
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
     bool good = last_of(journal, &call, &last, &settled) && read_mark(journal, &call, last, &mark) &&
-                tell_all(journal, &mark);
+                tell_all(journal, &mark, settled, generation);
     busi_call_fini(&call);
     return good && auth_store_knows(journal->auth) && generation == journal->auth->redis_told;
 }
@@ -169,30 +186,32 @@ bool auth_journal_tell(struct auth_journal *journal)
 
 /* A Redis that holds nothing needs to hear of nothing that was: what it will hold is younger. What is not
  * settled is told even so: it may be about a user whose sign-in is under way. */
-static bool start_of(struct auth_journal *journal, struct busi_call *call, int64_t *mark)
+static bool start_of(struct auth_journal *journal, struct busi_call *call, int64_t *mark, int64_t *settled)
 {
     struct busi_redis_reply reply;
-    int64_t last, settled;
-    if (!last_of(journal, call, &last, &settled) || !run(journal, call, 1, &BUSI_STR("DBSIZE"), &reply))
+    int64_t last;
+    if (!last_of(journal, call, &last, settled) || !run(journal, call, 1, &BUSI_STR("DBSIZE"), &reply))
         return false;
     if (reply.type != BUSI_REDIS_INT || reply.number > 0)
         return read_mark(journal, call, last, mark);
-    *mark = settled;
+    *mark = *settled;
     return write_mark(journal, call, *mark);
 }
 
 static void apply(struct auth_journal *journal)
 {
     struct busi_call call;
-    int64_t mark;
+    int64_t mark, settled;
     uint64_t generation = busi_redis_generation(journal->auth->redis);
     journal->auth->redis_told = 0;
     if (!busi_redis_ready(journal->auth->redis) || !busi_pg_ready(journal->auth->pg))
         return;
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
-    bool good = auth_safety_look(&journal->safety, journal->auth, &call) && start_of(journal, &call, &mark) &&
-                auth_retired_roles_note(journal->auth, &call) == BUSI_OK && tell_all(journal, &mark);
+    bool good = auth_safety_look(&journal->safety, journal->auth, &call) &&
+                start_of(journal, &call, &mark, &settled) &&
+                auth_retired_roles_note(journal->auth, &call) == BUSI_OK &&
+                tell_all(journal, &mark, settled, generation);
     busi_call_fini(&call);
     if (good && generation == busi_redis_generation(journal->auth->redis))
         journal->auth->redis_told = generation;

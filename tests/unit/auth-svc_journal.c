@@ -1,4 +1,5 @@
 #include "auth-svc_kit.h"
+#include "core/session_store.h"
 
 /* What was revoked stays revoked, whatever happens to Redis. */
 TestSuite(journal, .init = set_up, .fini = tear_down, .timeout = 60);
@@ -135,6 +136,42 @@ static void the_mark(void)
 Test(journal, the_mark_follows_what_is_settled)
 {
     run(the_mark);
+}
+
+static int64_t mark(void)
+{
+    int64_t number = 0;
+    struct busi_redis_reply reply;
+    const struct busi_str get[] = {BUSI_STR("GET"), BUSI_STR("busi:journal")};
+    /* between two connections there is nobody to ask */
+    bool known =
+        busi_redis_run(world.auth->redis, &world.arena, 2, get, busi_now_ms() + 5000, &reply) == BUSI_OK &&
+        reply.type == BUSI_REDIS_TEXT && busi_str_int(reply.text, &number);
+    return known ? number : 0;
+}
+
+/* A Redis that comes and goes is told a long journal all the same: what it has heard is not begun again. */
+static void bit_by_bit(void)
+{
+    struct busi_str token = new_session("a@b.co", NULL);
+    admin("INSERT INTO auth.revocations(user_id, session_id, expires_at, created_at)"
+          " SELECT 9, 'gone' || i, now() + interval '1 day', now() - interval '1 minute'"
+          " FROM generate_series(1, 3000) AS i");
+    redis("SET", "busi:journal", "0", NULL);
+    reconnect();
+    for (int64_t until_ms = busi_now_ms() + 10000; mark() < 500 && busi_now_ms() < until_ms;)
+        busi_fiber_sleep(1);
+    int64_t heard = mark();
+    cr_assert_geq(heard, 500);
+    cr_assert_not(auth_store_knows(world.auth), "it is not told all yet: %lld", (long long)heard);
+    reconnect();
+    cr_assert_eq(first_verdict(token), BUSI_OK);
+    cr_assert_geq(mark(), heard);
+}
+
+Test(journal, a_long_one_is_told_bit_by_bit)
+{
+    run(bit_by_bit);
 }
 
 static void half_done(void)
