@@ -1,4 +1,4 @@
-#include "gateway.h"
+#include "core/gateway.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "pipeline.h"
@@ -21,7 +21,7 @@ struct router_options gateway_router_options(const struct busi_settings *setting
     options.on[SURFACE_##name] = !settings || settings->surface_##name;                                      \
     if (settings)                                                                                            \
         options.prefix[SURFACE_##name] = settings->surface_##name##_prefix;
-#include "surfaces.def"
+#include "routing/surfaces.def"
 #undef SURFACE
     if (settings)
         options.sign_out = settings->ash_sign_out;

@@ -1,12 +1,12 @@
 #include "pipeline.h"
-#include "accept.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "cors.h"
-#include "exchange.h"
-#include "guard.h"
-#include "origin.h"
-#include "page.h"
+#include "core/cors.h"
+#include "core/exchange.h"
+#include "core/guard.h"
+#include "core/origin.h"
+#include "pages/page.h"
+#include "routing/accept.h"
 
 enum { PASSWORD_EXTRA_MS = 2000 }; /* hashing has a queue of its own */
 

@@ -1,8 +1,8 @@
 /* From a checked request to its answer: parameters, method override, route, Accept, token, handler - in this
  * order, which clients can see. These are the functions the front calls (http.h); state is the gateway. */
 #pragma once
-#include "gateway.h"
-#include "params.h"
+#include "core/gateway.h"
+#include "params/params.h"
 
 int64_t pipeline_body_limit(void *state, const struct http_request *request);
 void pipeline_answer(void *state, struct http_request *request, struct http_response *response);

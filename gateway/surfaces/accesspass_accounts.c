@@ -1,8 +1,8 @@
 /* The life of an account on the accesspass surface. What somebody could learn about others is the same answer
  * for accounts there are and accounts there are not. */
-#include "accesspass_shape.h"
-#include "exchange.h"
-#include "gateway.h"
+#include "core/exchange.h"
+#include "core/gateway.h"
+#include "surfaces/accesspass_shape.h"
 
 static void answer_ok(struct exchange *x, struct busi_str text)
 {

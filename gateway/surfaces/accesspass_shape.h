@@ -1,8 +1,8 @@
 /* The JSON of the accesspass surface, {"ok":...} and {"error":...}, and its requests as messages. Keys a body
  * lacks are "". Pure; any thread. */
 #pragma once
-#include "fields.h"
-#include "surface.h"
+#include "params/fields.h"
+#include "routing/surface.h"
 
 enum { ACCESSPASS_META_MOST = 4096 }; /* bytes of an account's meta as JSON without blanks */
 

@@ -1,8 +1,8 @@
 /* Checking, refreshing and ending the tokens of the accesspass surface. */
-#include "accesspass_shape.h"
-#include "bearer.h"
-#include "credential.h"
-#include "gateway.h"
+#include "core/credential.h"
+#include "core/gateway.h"
+#include "http/bearer.h"
+#include "surfaces/accesspass_shape.h"
 
 void on_accesspass_check(struct exchange *x)
 {

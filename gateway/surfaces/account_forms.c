@@ -1,7 +1,7 @@
-#include "account_forms.h"
-#include "accept.h"
-#include "fields.h"
-#include "gateway.h"
+#include "surfaces/account_forms.h"
+#include "core/gateway.h"
+#include "params/fields.h"
+#include "routing/accept.h"
 
 #define VALUE(name_, text)                                                                                   \
     {                                                                                                        \

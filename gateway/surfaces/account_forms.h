@@ -1,7 +1,7 @@
 /* The forms to come in: shown empty by their own routes, and with what was wrong by those they post to. What
  * was typed is shown again, but no password. */
 #pragma once
-#include "page_form.h"
+#include "core/page_form.h"
 
 struct account_form {
     struct busi_str return_to; /* where the reader is sent afterwards; absent: home */

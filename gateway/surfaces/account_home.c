@@ -1,10 +1,10 @@
 /* The page of who is signed in in this browser: whose account it is, where else it is signed in, its
  * password, and the way out. */
-#include "agent.h"
-#include "fields.h"
-#include "gateway.h"
-#include "page_form.h"
-#include "page_session.h"
+#include "core/gateway.h"
+#include "core/page_form.h"
+#include "core/page_session.h"
+#include "http/agent.h"
+#include "params/fields.h"
 #include <time.h>
 
 #define VALUE(name_, text)                                                                                   \

@@ -1,7 +1,7 @@
 /* What of the ash surface begins or ends with a mail: the add-on confirm, the strategy magic_link. */
-#include "ash_links.h"
-#include "ash_shape.h"
-#include "gateway.h"
+#include "surfaces/ash_links.h"
+#include "core/gateway.h"
+#include "surfaces/ash_shape.h"
 #include <string.h>
 
 /* ---- asking for a mail ---- */

@@ -1,7 +1,7 @@
 /* Steps of strategies of the ash surface that a mail is part of. */
 #pragma once
-#include "ash_outcome.h"
 #include "rpc/methods.h"
+#include "surfaces/ash_outcome.h"
 
 /* The whole handler of a request for a mail; method takes an account_name_request. */
 void ash_ask_for_mail(struct exchange *x, const struct ash_activity *activity, enum busi_method_id method);

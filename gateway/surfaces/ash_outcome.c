@@ -1,7 +1,7 @@
-#include "ash_outcome.h"
-#include "ash_page.h"
-#include "ash_shape.h"
+#include "surfaces/ash_outcome.h"
 #include "rpc/forms.h"
+#include "surfaces/ash_page.h"
+#include "surfaces/ash_shape.h"
 
 enum { NAME_MOST = 64 }; /* bytes: call.h */
 

@@ -1,7 +1,7 @@
 /* What became of a request to a strategy of the ash surface, and how that is told: as JSON to programs, as a
  * page to people. Handlers begin, find out what becomes of it, and answer, whoever asks. */
 #pragma once
-#include "exchange.h"
+#include "core/exchange.h"
 
 /* Which of the strategies it was, and what of it: {password, sign_in}. Hooks are told. */
 struct ash_activity {

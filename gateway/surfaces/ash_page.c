@@ -1,8 +1,8 @@
-#include "ash_page.h"
-#include "account_forms.h"
-#include "gateway.h"
-#include "page_session.h"
-#include "same_site.h"
+#include "surfaces/ash_page.h"
+#include "core/gateway.h"
+#include "core/page_session.h"
+#include "http/same_site.h"
+#include "surfaces/account_forms.h"
 
 enum { SECRET_MOST = 128 }; /* characters: one of ours has 48 */
 

@@ -1,6 +1,6 @@
 /* What people get at the ash surface: a cookie and the way on, or the form once more with what was wrong. */
 #pragma once
-#include "ash_outcome.h"
+#include "surfaces/ash_outcome.h"
 
 /* Those of ash_outcome.h, for people. */
 [[nodiscard]] bool ash_page_begin(struct exchange *x);

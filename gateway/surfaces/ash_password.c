@@ -1,7 +1,7 @@
 /* The strategy password: an e-mail address and a password, the first and the next. */
-#include "ash_links.h"
-#include "ash_shape.h"
-#include "gateway.h"
+#include "core/gateway.h"
+#include "surfaces/ash_links.h"
+#include "surfaces/ash_shape.h"
 
 static const struct param *user_of(const struct exchange *x)
 {

@@ -1,10 +1,10 @@
 /* Sign-in by an OpenID provider: to it, and back. What the browser keeps meanwhile is a cookie for these two
  * paths alone. */
-#include "ash_outcome.h"
-#include "cookies.h"
-#include "gateway.h"
-#include "page_form.h"
-#include "page_site.h"
+#include "core/gateway.h"
+#include "core/page_form.h"
+#include "http/cookies.h"
+#include "pages/site.h"
+#include "surfaces/ash_outcome.h"
 
 enum { NAME_MOST = 32 }; /* characters of a provider's name */
 

@@ -1,5 +1,5 @@
-#include "ash_shape.h"
-#include "status.h"
+#include "surfaces/ash_shape.h"
+#include "http/status.h"
 
 #define LITERAL(out, text) busi_buf_add((out), (text), sizeof(text) - 1)
 

@@ -1,8 +1,8 @@
 /* The JSON of the ash surface, and its requests as messages. Parameters of query and body count as one set,
  * in which the body's come first. Pure; any thread. */
 #pragma once
-#include "fields.h"
-#include "surface.h"
+#include "params/fields.h"
+#include "routing/surface.h"
 
 /* {"authentication":{"status":"success","bearer":"<jwt>"}}; null instead of an absent one */
 void ash_shape_success(struct busi_buf *out, struct busi_str bearer);

@@ -1,7 +1,7 @@
 /* The way out of the ash surface. */
-#include "ash_outcome.h"
-#include "credential.h"
-#include "gateway.h"
+#include "core/credential.h"
+#include "core/gateway.h"
+#include "surfaces/ash_outcome.h"
 
 /* The session of the request's token ends. A token that is forged, or of a session that has ended, ends
  * nothing and is answered alike; of two tokens none is ended, which is not told as if it were. */

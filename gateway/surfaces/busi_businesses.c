@@ -1,8 +1,8 @@
 /* The business directory of the busi surface. */
-#include "busi_shape.h"
-#include "exchange.h"
-#include "gateway.h"
+#include "core/exchange.h"
+#include "core/gateway.h"
 #include "rpc/forms.h"
+#include "surfaces/busi_shape.h"
 
 enum {
     PAGE_ROWS = 1000,                     /* most rows asked of the service at once */

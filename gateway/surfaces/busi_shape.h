@@ -1,7 +1,7 @@
 /* The JSON of the busi surface, and its requests as messages. Pure; any thread. */
 #pragma once
-#include "fields.h"
-#include "surface.h"
+#include "params/fields.h"
+#include "routing/surface.h"
 
 /* {"errors":{"name":["can't be blank"],...}}: a member per field, newest refusal of it first. */
 void busi_shape_violations(struct busi_buf *out, const struct busi_violation *violations, size_t n);

@@ -1,8 +1,8 @@
 /* Sign-up, sign-in and the greeting of the busi surface. */
-#include "busi_shape.h"
-#include "exchange.h"
-#include "gateway.h"
-#include "page_session.h"
+#include "core/exchange.h"
+#include "core/gateway.h"
+#include "core/page_session.h"
+#include "surfaces/busi_shape.h"
 
 static void answer_session(struct exchange *x, const struct busi_session_reply *session)
 {

@@ -1,6 +1,6 @@
-#include "guardian_shape.h"
-#include "status.h"
-#include "violations.h"
+#include "surfaces/guardian_shape.h"
+#include "http/status.h"
+#include "params/violations.h"
 
 #define LITERAL(out, text) busi_buf_add((out), (text), sizeof(text) - 1)
 

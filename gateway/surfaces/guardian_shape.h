@@ -1,8 +1,8 @@
 /* The JSON of the guardian surface, and its requests as messages. Members stand flat in a body or under
  * "user". Pure; any thread. */
 #pragma once
-#include "fields.h"
-#include "surface.h"
+#include "params/fields.h"
+#include "routing/surface.h"
 
 /* As parts of an answer: {"id":1,"email":"..","username":null} */
 struct guardian_user {

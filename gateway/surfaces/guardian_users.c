@@ -1,9 +1,9 @@
 /* The users of the guardian surface: one signs up and in, and sees, changes and deletes one's own record.
  * Others' are for those whom the route's row or a guard rule lets. */
 #include "base/roles.h"
-#include "exchange.h"
-#include "gateway.h"
-#include "guardian_shape.h"
+#include "core/exchange.h"
+#include "core/gateway.h"
+#include "surfaces/guardian_shape.h"
 
 static void answer_account(struct exchange *x, const struct busi_account *account)
 {

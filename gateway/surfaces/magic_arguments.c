@@ -1,10 +1,10 @@
-#include "magic_arguments.h"
+#include "surfaces/magic_arguments.h"
 #include "base/roles.h"
 #include "base/text.h"
-#include "fields.h"
-#include "gateway.h"
-#include "magic_date.h"
-#include "magic_shape.h"
+#include "core/gateway.h"
+#include "params/fields.h"
+#include "surfaces/magic_date.h"
+#include "surfaces/magic_shape.h"
 
 enum { PASSWORD_MOST = 1024, URL_MOST = 1024 }; /* bytes */
 
@@ -20,7 +20,7 @@ enum { PASSWORD_MOST = 1024, URL_MOST = 1024 }; /* bytes */
 static const struct magic_argument rows[] = {
 #define ARGUMENT(handler_, name_, need_, ...)                                                                \
     {.handler = on_magic_##handler_, .name = name_, .need = MAGIC_##need_, __VA_ARGS__},
-#include "magic_arguments.def"
+#include "surfaces/magic_arguments.def"
 #undef ARGUMENT
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };

@@ -1,7 +1,7 @@
 /* The rows of magic_arguments.def: what a route takes, judged before its handler starts, which then reads
  * values that are as their rows say. Pure but for the answers; any thread. */
 #pragma once
-#include "exchange.h"
+#include "core/exchange.h"
 
 enum magic_argument_need { MAGIC_OPTIONAL, MAGIC_MANDATORY, MAGIC_CREDENTIAL };
 enum magic_argument_kind {

@@ -1,8 +1,8 @@
 /* The audit log, for admins: ours, in the manner of Magic's log. */
-#include "gateway.h"
-#include "magic_arguments.h"
-#include "magic_date.h"
-#include "magic_shape.h"
+#include "core/gateway.h"
+#include "surfaces/magic_arguments.h"
+#include "surfaces/magic_date.h"
+#include "surfaces/magic_shape.h"
 
 #define LITERAL(out, text) busi_buf_add((out), (text), sizeof(text) - 1)
 

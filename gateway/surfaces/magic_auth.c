@@ -1,10 +1,10 @@
 /* Tickets: handed out for a password, renewed, checked, ended. */
-#include "magic_auth.h"
-#include "basic.h"
-#include "credential.h"
-#include "gateway.h"
-#include "magic_arguments.h"
-#include "magic_shape.h"
+#include "surfaces/magic_auth.h"
+#include "core/credential.h"
+#include "core/gateway.h"
+#include "http/basic.h"
+#include "surfaces/magic_arguments.h"
+#include "surfaces/magic_shape.h"
 
 #define LITERAL(out, text) busi_buf_add((out), (text), sizeof(text) - 1)
 

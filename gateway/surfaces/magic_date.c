@@ -1,4 +1,4 @@
-#include "magic_date.h"
+#include "surfaces/magic_date.h"
 #include <time.h>
 
 #define SECOND_US INT64_C(1000000)

@@ -1,7 +1,7 @@
-#include "magic_list.h"
-#include "gateway.h"
-#include "magic_arguments.h"
-#include "magic_shape.h"
+#include "surfaces/magic_list.h"
+#include "core/gateway.h"
+#include "surfaces/magic_arguments.h"
+#include "surfaces/magic_shape.h"
 
 enum {
     USUAL_ROWS = 25,                      /* where no limit was given */

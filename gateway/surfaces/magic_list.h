@@ -1,7 +1,7 @@
 /* A list on its way into an answer: page after page of a service, so that its memory is bounded, and never
  * cut without a link to the rest. */
 #pragma once
-#include "exchange.h"
+#include "core/exchange.h"
 
 struct magic_list {
     struct exchange *x;

@@ -1,11 +1,11 @@
 /* New accounts with double opt-in: `unconfirmed` until the mail is, then `guest`. What somebody could learn
  * about others is the same answer for addresses there are and addresses there are not; user names are public
  * here. */
-#include "fields.h"
-#include "gateway.h"
-#include "magic_arguments.h"
-#include "magic_auth.h"
-#include "magic_shape.h"
+#include "core/gateway.h"
+#include "params/fields.h"
+#include "surfaces/magic_arguments.h"
+#include "surfaces/magic_auth.h"
+#include "surfaces/magic_shape.h"
 
 enum { LINK_MOST = 2048, NAME_MOST = 1024 }; /* bytes */
 

@@ -1,8 +1,8 @@
 /* Roles, and who has them. */
-#include "gateway.h"
-#include "magic_arguments.h"
-#include "magic_list.h"
-#include "magic_shape.h"
+#include "core/gateway.h"
+#include "surfaces/magic_arguments.h"
+#include "surfaces/magic_list.h"
+#include "surfaces/magic_shape.h"
 
 #define LITERAL(out, text) busi_buf_add((out), (text), sizeof(text) - 1)
 

@@ -1,9 +1,9 @@
-#include "magic_shape.h"
+#include "surfaces/magic_shape.h"
 #include "base/code.h"
 #include "base/roles.h"
-#include "fields.h"
-#include "magic_arguments.h"
-#include "status.h"
+#include "http/status.h"
+#include "params/fields.h"
+#include "surfaces/magic_arguments.h"
 #include <stdarg.h>
 #include <stdio.h>
 

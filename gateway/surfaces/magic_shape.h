@@ -1,6 +1,6 @@
 /* The JSON of the magic surface and its refusals, {"message":"..","field":".."}. Any thread. */
 #pragma once
-#include "exchange.h"
+#include "core/exchange.h"
 
 enum { MAGIC_SHOWN_MOST = 100 }; /* bytes of what a client sent, in a refusal */
 #define MAGIC_DOOR BUSI_STR("magic")

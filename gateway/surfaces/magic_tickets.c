@@ -1,10 +1,10 @@
 /* Tickets that root has made for others, and what the gateway asks of whom. */
 #include "base/clock.h"
 #include "base/roles.h"
-#include "gateway.h"
-#include "magic_arguments.h"
-#include "magic_shape.h"
-#include "magic_users.h"
+#include "core/gateway.h"
+#include "surfaces/magic_arguments.h"
+#include "surfaces/magic_shape.h"
+#include "surfaces/magic_users.h"
 #include <stdio.h>
 
 #define LITERAL(out, text) busi_buf_add((out), (text), sizeof(text) - 1)

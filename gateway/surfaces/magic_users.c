@@ -1,11 +1,11 @@
 /* Users, as those manage them who may. */
-#include "magic_users.h"
+#include "surfaces/magic_users.h"
 #include "base/clock.h"
-#include "gateway.h"
-#include "magic_arguments.h"
-#include "magic_date.h"
-#include "magic_list.h"
-#include "magic_shape.h"
+#include "core/gateway.h"
+#include "surfaces/magic_arguments.h"
+#include "surfaces/magic_date.h"
+#include "surfaces/magic_list.h"
+#include "surfaces/magic_shape.h"
 
 #define LITERAL(out, text) busi_buf_add((out), (text), sizeof(text) - 1)
 

@@ -1,12 +1,12 @@
 /* The pages that mails link to. Opening one changes nothing, however often: mail scanners do. Its button
  * posts to the same path. */
-#include "accept.h"
-#include "accesspass_shape.h"
-#include "exchange.h"
-#include "gateway.h"
-#include "page_form.h"
-#include "page_session.h"
-#include "same_site.h"
+#include "core/exchange.h"
+#include "core/gateway.h"
+#include "core/page_form.h"
+#include "core/page_session.h"
+#include "http/same_site.h"
+#include "routing/accept.h"
+#include "surfaces/accesspass_shape.h"
 
 static void error(struct http_response *response, int status)
 {

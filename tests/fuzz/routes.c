@@ -1,8 +1,8 @@
 /* The router over any bytes: first byte chooses the method, the rest is the path. What it finds must be a row
  * with that method whose id, if any, lies in the path; the same path with more slashes must find the same. */
-#include "accept.h"
-#include "bearer.h"
-#include "router.h"
+#include "http/bearer.h"
+#include "routing/accept.h"
+#include "routing/router.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,9 +1,9 @@
 /* Requests that look for tokens, and keep what a check answered, beside a watch that forgets and suspends.
  * A session is ended the way auth-svc does it: dead, then forgotten, then answered. From the answer on no
  * thread may find one of its tokens; and what is found is the token's own. Exit 0: so it was. */
-#include "gateway/session_cache.h"
 #include "base/clock.h"
 #include "crypto/secret.h"
+#include "gateway/session/cache.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

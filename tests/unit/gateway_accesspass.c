@@ -1,5 +1,5 @@
-#include "credential.h"
-#include "gateway.h"
+#include "core/credential.h"
+#include "core/gateway.h"
 #include "surfaces/accesspass_shape.h"
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "gateway.h"
+#include "core/gateway.h"
 #include "surfaces/ash_shape.h"
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
-#include "gateway.h"
-#include "params.h"
+#include "core/gateway.h"
+#include "http/status.h"
+#include "params/params.h"
 #include "pipeline.h"
-#include "status.h"
 #include "surfaces/busi_shape.h"
 #include <criterion/criterion.h>
 

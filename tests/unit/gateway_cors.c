@@ -1,6 +1,6 @@
-#include "cors.h"
-#include "exchange.h"
-#include "gateway.h"
+#include "core/cors.h"
+#include "core/exchange.h"
+#include "core/gateway.h"
 #include <criterion/criterion.h>
 
 static struct gateway gateway;

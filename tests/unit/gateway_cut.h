@@ -1,7 +1,7 @@
 /* CivetWeb 1.15's way of cutting a request head in place, leniencies included: what the strict check is
  * given. */
 #pragma once
-#include "head_check.h"
+#include "http/head_check.h"
 #include <ctype.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* A real front on a port of its own with a small application, and a client that speaks raw bytes. One per
  * test: Criterion forks. */
 #pragma once
-#include "http.h"
+#include "http/http.h"
 #include "service/settings.h"
 #include <criterion/criterion.h>
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
-#include "gateway.h"
-#include "guard_rules.h"
+#include "core/gateway.h"
+#include "routing/guard_rules.h"
 #include <criterion/criterion.h>
 
 static struct guard_rules rules;

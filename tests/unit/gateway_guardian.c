@@ -1,4 +1,4 @@
-#include "params.h"
+#include "params/params.h"
 #include "surfaces/guardian_shape.h"
 #include <criterion/criterion.h>
 

@@ -1,6 +1,6 @@
 /* The texts of JSONTestSuite, each with what our reader is to say of it (tests/vectors/json.txt). */
 #include "base/text.h"
-#include "params.h"
+#include "params/params.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

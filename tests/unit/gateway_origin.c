@@ -1,7 +1,7 @@
 /* Who is at the edge: whose word about addresses is believed, and what else travels along. */
-#include "exchange.h"
-#include "language.h"
-#include "origin.h"
+#include "core/exchange.h"
+#include "core/origin.h"
+#include "http/language.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* Bodies and queries as one tree: what is read, what is refused, and that jansson agrees about JSON. */
 #include "base/clock.h"
-#include "params.h"
+#include "params/params.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

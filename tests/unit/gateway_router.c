@@ -1,7 +1,7 @@
-#include "accept.h"
-#include "bearer.h"
-#include "exchange.h"
-#include "gateway.h"
+#include "core/exchange.h"
+#include "core/gateway.h"
+#include "http/bearer.h"
+#include "routing/accept.h"
 #include <criterion/criterion.h>
 
 static struct router make_router(const char *prefix, bool on)

@@ -1,7 +1,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "crypto/secret.h"
-#include "session_cache.h"
+#include "session/cache.h"
 #include <criterion/criterion.h>
 
 static struct session_cache *cache;
