@@ -252,7 +252,7 @@ static bool were_answered(const struct busi_redis_command *commands)
 /* As it is at a second look, in which nobody has counted the roles before it. UNAUTHENTICATED: it is not. */
 static enum busi_code look_again(struct auth *self, struct busi_call *call, struct auth_session *session)
 {
-    size_t missing;
+    size_t missing = 1;
     session->door = NULL;
     enum busi_code code = load_missing(self, call, session, 1, &missing);
     if (code == BUSI_OK && missing > 0)
