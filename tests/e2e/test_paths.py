@@ -1,6 +1,6 @@
 """X-22: nothing a client says becomes a path. Copies of all processes run under strace while clients say what looks like one, in every
 place; the files they touch meanwhile are those of their configuration, by name."""
-import concurrent.futures, contextlib, os, pathlib, re, sys, time
+import concurrent.futures, contextlib, os, pathlib, re, subprocess, sys, time
 from urllib.parse import quote
 
 import pytest
@@ -29,6 +29,8 @@ ALLOWED = {
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory):
     """(port of the gateway, endpoint of the mailer, the files that strace writes) of a house in which everything is watched."""
+    if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"]).returncode:
+        pytest.skip("strace may watch nobody here")
     folder, opened = tmp_path_factory.mktemp("traced"), contextlib.ExitStack()
     watch = lambda name: ["strace", "-D", "-f", "-qq", "-ttt", "-s", "300", "-e", "trace=%file", "-o", str(folder / f"{name}.trace")]
     calm = {"ASAN_OPTIONS": "detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", "").replace("detect_leaks=1", "")}
