@@ -110,13 +110,16 @@ def test_who_may(route, people):
 @pytest.mark.parametrize("who", ["", "ADMIN", "ROLE()", "ROLE", "public", "0"])
 def test_a_route_without_a_rule_does_not_compile(tmp_path, who):
     source = pathlib.Path(__file__).resolve().parents[2]
+    routes = tmp_path / "routing/routes.def"
+    routes.parent.mkdir()
     for name in "router.c", "router.h", "routes.def":
-        shutil.copy(source / "gateway" / name, tmp_path)
-    compile = ["gcc", "-std=gnu2x", "-fsyntax-only", "-Werror", "-I", source / "gateway", "-I", source / "common", "-I", source, "router.c"]
+        shutil.copy(source / "gateway/routing" / name, routes.parent)
+    compile = ["gcc", "-std=gnu2x", "-fsyntax-only", "-Werror", "-I", ".", "-I", source / "gateway", "-I", source / "common", "-I", source,
+               "routing/router.c"]
     assert subprocess.run(compile, cwd=tmp_path, capture_output=True).returncode == 0
-    rows = (tmp_path / "routes.def").read_text()
+    rows = routes.read_text()
     assert rows.count('"/api/businesses", BEARER, ') == 2
-    (tmp_path / "routes.def").write_text(rows.replace('"/api/businesses", BEARER, ', f'"/api/businesses", {who}, ', 1))
+    routes.write_text(rows.replace('"/api/businesses", BEARER, ', f'"/api/businesses", {who}, ', 1))
     assert subprocess.run(compile, cwd=tmp_path, capture_output=True).returncode != 0
 
 

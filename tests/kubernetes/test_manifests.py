@@ -70,7 +70,7 @@ def test_keys_stay_what_they_are(deploy):
 # ---- the dashboard ----
 def test_the_dashboard_asks_for_metrics_that_exist():
     known = set(re.findall(r'^(?:COUNTER|GAUGE)\(\w+, "(\w+)"', (ROOT / "proto/metrics.def").read_text(), re.M))
-    for path in [*ROOT.glob("common/*/*.c"), *ROOT.glob("gateway/*.c"), *ROOT.glob("*-svc/**/*.c")]:
+    for path in [*ROOT.glob("common/*/*.c"), *ROOT.glob("gateway/**/*.c"), *ROOT.glob("*-svc/**/*.c")]:
         for name in re.findall(r'"(busi_\w+_duration)_seconds"', path.read_text()):
             known |= {name + "_seconds_bucket", name + "_total"}
     dashboard = json.loads((ROOT / "deploy/grafana/busi.json").read_text())
