@@ -281,9 +281,12 @@ static void look_who_heard(struct auth_feed *feed, struct busi_call *call)
 enum busi_code auth_feed_settle(struct auth *self, struct busi_call *call, struct auth_told *told)
 {
     struct auth_feed *feed = self->feed;
+    /* Nothing was found to tell of: a Redis that was emptied has lost what gateways may still remember. */
+    const struct busi_str nothing = {0};
+    enum busi_code code = told->told_ms == 0 ? auth_feed_tell(self, call, &nothing, 0, told) : BUSI_OK;
     int64_t since_ms = busi_lease_ms(), now_ms = since_ms, over_ms = told->told_ms + feed->lease_ms;
-    if (told->told_ms == 0 || is_settled(feed, told, now_ms))
-        return BUSI_OK;
+    if (code != BUSI_OK || is_settled(feed, told, now_ms))
+        return code;
     for (int64_t pause_ms = 1; now_ms < over_ms && !is_settled(feed, told, now_ms);
          now_ms = busi_lease_ms()) {
         if (busi_call_left_ms(call) == 0) {

@@ -1,7 +1,7 @@
 /* What holds for every tree of parameters, whatever bytes it came from. */
 #pragma once
 #include "base/text.h"
-#include "params.h"
+#include "params/params.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
