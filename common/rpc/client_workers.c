@@ -11,7 +11,8 @@ enum {
     HURRY_TICK_MS = 5, /* the same at the start, until every target has a worker */
     HURRY_MS = 2000,   /* how long the start lasts at most */
     KEYS_MS = 1000,    /* our key file is looked at */
-    REOPEN_MS = 1500,  /* a pipe that could not be had is tried with the keys there are then */
+    REOPEN_MS = 1500,  /* a pipe that was refused is tried with the keys there are then */
+    LOST_MS = 3000,    /* one that is down for longer is opened again */
 };
 
 /* One "host:port" of a target. */
@@ -129,18 +130,20 @@ static void follow_names(struct busi_client_workers *all)
 /* ---- following the keys ---- */
 
 /* A pipe keeps the keys it was opened with, also when it connects again. One that could not be had for a
- * while is opened again, with the keys there are now and by turns with either of the service's. */
+ * while is opened again, with the keys there are now and, when it was refused, by turns with either of the
+ * service's. libzmq connects again after a lost connection, but not after one that broke its protocol, as by
+ * a flipped bit: session_base_t::engine_error(). */
 static void reopen(struct busi_client_workers *all, struct busi_target *target, struct busi_worker **at,
                    int64_t now_ms)
 {
     struct busi_worker *worker = *at, *fresh;
-    if (!all->curve || worker->up || worker->retired || worker->in_flight > 0 || !worker->refused ||
-        now_ms - worker->opened_ms < REOPEN_MS)
+    if (!all->curve || worker->up || worker->retired || worker->in_flight > 0 ||
+        now_ms - worker->down_ms < (worker->refused ? REOPEN_MS : LOST_MS))
         return;
-    fresh = open_worker(all, target, worker->ipv4, worker->port, !worker->next_key);
+    fresh = open_worker(all, target, worker->ipv4, worker->port, worker->next_key != worker->refused);
     if (!fresh)
         return;
-    fresh->refused = true; /* the log has said it */
+    fresh->refused = worker->refused; /* the log has said it */
     fresh->next = worker->next;
     *at = fresh;
     busi_worker_close(&worker);

@@ -269,6 +269,7 @@ static void go_down(struct busi_worker *worker)
     worker->up = worker->heard = worker->draining = worker->cancels = false;
     worker->missed = 0;
     worker->watched_ms = 0;
+    worker->down_ms = busi_now_ms();
     lose_all(worker);
 }
 
@@ -435,7 +436,7 @@ struct busi_worker *busi_worker_open(const struct busi_worker_options *options, 
     worker->on_state_arg = options->on_state_arg;
     worker->next_key = options->next_key;
     worker->keys = options->curve ? busi_curve_renew(options->curve) : 0;
-    worker->opened_ms = busi_now_ms();
+    worker->down_ms = busi_now_ms();
     worker->ipv4 = options->ipv4;
     worker->port = options->port;
     char address[INET_ADDRSTRLEN];
