@@ -5,7 +5,7 @@ HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "date"
 
 
 class Liar(http.server.ThreadingHTTPServer):
-    """Passes requests on to a gateway. One in three of a kind is answered with a lie; what each is worth:
+    """Passes requests on to a gateway. The first of a kind and one in three after it are answered with a lie; what each is worth:
 
     lose       I1  a change is said to be done and is not       do        I2  it is said to be refused and is done
     twice      I2  a creation is sent twice                     revive    I3  a token that was good once is good for ever (I11, too)
@@ -25,8 +25,9 @@ class Liar(http.server.ThreadingHTTPServer):
         return self.server_address[1]
 
     def now_and_then(self, lie, share=1 / 3):
+        """Always the first time: a run is to have told each."""
         with self.lock:
-            if self.random.random() < share:
+            if lie not in self.told or self.random.random() < share:
                 self.told.add(lie)
                 return True
         return False
@@ -57,10 +58,11 @@ class Liar(http.server.ThreadingHTTPServer):
             return [422, *real()[1:]] if self.now_and_then("do") else real()
         if method == "POST" and path == "/api/businesses" and self.now_and_then("twice"):
             real()
+        if path == "/" and self.now_and_then("delay", 0.1):
+            time.sleep(3.8)
+            return real()
         if path == "/" and self.now_and_then("fail", 0.8):
             return [503, [("X-Request-Id", headers["x-request-id"])], b""]
-        if path == "/" and self.now_and_then("delay"):
-            time.sleep(3.8)
         if path == "/check":
             return self.check(headers, real())
         if path in ("/confirm", "/register"):

@@ -44,10 +44,16 @@ def lies(run):
 
 
 def test_every_lie_is_found(scene, tmp_path):
-    run = Run(scene, 2, tmp_path / "lies.ndjson", pause=0.03, calm=8)
-    found = violations(run.play(rows("relay greylists"), between=lies))
-    assert set.union(*(liar.told for liar in run.liars)) == LIES
-    assert found.keys() == INVARIANTS.keys(), (INVARIANTS.keys() - found.keys(), found)
+    """What clients happen to ask is chance: of some lies a run may have no occasion, then another one has."""
+    told, found = set(), set()
+    for seed in range(2, 8):
+        run = Run(scene, seed, tmp_path / f"lies-{seed}.ndjson", pause=0.03, calm=8)
+        found |= violations(run.play(rows("relay greylists"), between=lies)).keys()
+        told = told.union(*(liar.told for liar in run.liars))
+        if told == LIES and found == INVARIANTS.keys():
+            break
+    assert told == LIES
+    assert found == INVARIANTS.keys(), INVARIANTS.keys() - found
 
 
 def test_the_short_pass(scene, tmp_path):
