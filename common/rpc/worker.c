@@ -263,13 +263,14 @@ static void take_note(struct busi_worker *worker, const struct busi_reply_head *
 
 static void go_down(struct busi_worker *worker)
 {
-    if (worker->up)
+    if (worker->up) { /* a handshake that fails goes down, too */
         note_state(worker, "worker_down");
+        worker->down_ms = busi_now_ms();
+    }
     worker->leaves |= worker->up;
     worker->up = worker->heard = worker->draining = worker->cancels = false;
     worker->missed = 0;
     worker->watched_ms = 0;
-    worker->down_ms = busi_now_ms();
     lose_all(worker);
 }
 
