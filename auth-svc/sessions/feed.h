@@ -39,6 +39,7 @@ struct auth_told {
 [[nodiscard]] enum busi_code auth_feed_tell_everything(struct auth *self, struct busi_call *call,
                                                        struct auth_told *told);
 /* Waits until no watcher relies on any of them: each has forgotten them, or its lease is over. At once when
- * nobody watches. UNAVAILABLE: not within the call's time. */
+ * nobody watches. One that nothing was told of waits, too, while the list may have lost watchers.
+ * UNAVAILABLE: not within the call's time. */
 [[nodiscard]] enum busi_code auth_feed_settle(struct auth *self, struct busi_call *call,
                                               struct auth_told *told);
