@@ -137,7 +137,7 @@ static void reopen(struct busi_client_workers *all, struct busi_target *target, 
                    int64_t now_ms)
 {
     struct busi_worker *worker = *at, *fresh;
-    if (!all->curve || worker->up || worker->retired || worker->in_flight > 0 ||
+    if (worker->up || worker->retired || worker->in_flight > 0 ||
         now_ms - worker->down_ms < (worker->refused ? REOPEN_MS : LOST_MS))
         return;
     fresh = open_worker(all, target, worker->ipv4, worker->port, worker->next_key != worker->refused);
@@ -180,10 +180,11 @@ static void succeed(struct busi_client_workers *all, struct busi_target *target)
 
 static void follow_keys(struct busi_client_workers *all, int64_t now_ms)
 {
-    if (!all->curve || now_ms - all->keys_ms < KEYS_MS)
+    if (now_ms - all->keys_ms < KEYS_MS)
         return;
     all->keys_ms = now_ms;
-    all->keys = busi_curve_renew(all->curve);
+    if (all->curve)
+        all->keys = busi_curve_renew(all->curve);
     for (size_t i = 0; i < all->n_targets; i++) {
         struct busi_target *target = &all->targets[i];
         for (struct busi_worker **at = &target->workers; *at; at = &(*at)->next)

@@ -232,6 +232,27 @@ Test(feed, when_the_list_of_watchers_is_lost_a_lease_is_waited_out)
     run(lost_list);
 }
 
+static void emptied(void)
+{
+    int64_t id, count;
+    new_session("a@b.co", &id);
+    settle_in();
+    int64_t since_ms = busi_lease_ms();
+    cr_assert_eq(delete_user(id, &count), BUSI_OK);
+    cr_assert_lt(busi_lease_ms() - since_ms, LEASE_MS / 2, "nobody has to be waited for");
+    new_session("b@b.co", &id);
+    join(); /* and remembers the session */
+    redis("FLUSHDB", NULL, NULL, NULL);
+    since_ms = busi_lease_ms();
+    cr_assert_eq(delete_user(id, &count), BUSI_OK); /* finds no session to tell of */
+    cr_assert_geq(busi_lease_ms() - since_ms, LEASE_MS - LEASE_MS / 15);
+}
+
+Test(feed, of_an_emptied_redis_a_lease_is_waited_out_though_no_session_is_found)
+{
+    run(emptied);
+}
+
 static void names(void)
 {
     struct busi_watch_sessions_reply reply;
