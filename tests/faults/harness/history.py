@@ -20,6 +20,7 @@ op      an operation of a client
         stall                    how late the harness itself was meanwhile
 fault   a row of the table (rows.py) as it was applied: row, begin, broken (it is by now), mending (until then), cleared (it is
         mended), bound, target, breaks, and what it excuses
+left    a row that could not be played on this machine: row, why
 mail    one that reached the relay: to, kind, message_id, secret
 seen    what the stores held at the end: what (account, business, audit), about, n, value, name
 sample  of a process: name, pid, fds, threads, rss

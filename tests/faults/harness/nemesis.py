@@ -44,6 +44,9 @@ class Nemesis:
         time.sleep(self.calm)
         for number, step in enumerate(steps, 1):
             alive()
+            if why := step.row.needs():
+                self.history.add("left", row=step.row.name, why=why)
+                continue
             time.sleep(step.after)
             self.tell(f"{number}/{len(steps)} {step.row.name} for {step.length:.1f} s")
             self.apply(step)

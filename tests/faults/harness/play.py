@@ -134,6 +134,7 @@ def summary(records, factor=1.0):
     took = sorted((seconds, fault["row"], bound) for fault, seconds, bound in recoveries(records, factor))
     for fault, seconds, bound in recoveries(records, factor):
         lines.append(f"  {fault['row']:28} {(fault['mending'] - fault['broken']) / S:5.1f} s  well again {seconds:5.2f} s after it, bound {bound:.0f} s")
+    lines += [f"  left out: {row}: {why}" for row, why in sorted({(left["row"], left["why"]) for left in of(records, "left")})]
     times = [seconds for seconds, _, _ in took]
     by_outcome = {outcome: sum(op["outcome"] == outcome for op in ops) for outcome in ("ok", "fail", "unknown")}
     quiet = [(op["return"] - op["invoke"]) / S for op in calm(records, factor)]

@@ -10,6 +10,7 @@ from clients import ACCESS_S
 logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # what the relay thinks of connections that break
 WORKERS = [f"{service}-{n}" for service in ("auth", "directory", "mailer") for n in (1, 2)]
 GATEWAYS = ["gateway-1", "gateway-2"]
+READY_S = 20  # the longest that a process or a store may need to be there again, or to be gone
 CONNECTIONS = 2  # of a mailer to the relay: what it may have in hand
 CHEAP = {"BUSI_PASSWORD_MEMORY": "8M", "BUSI_PASSWORD_PASSES": "1", "BUSI_ACCESSPASS_ACCESS_LIFETIME": f"{ACCESS_S}s",
          "BUSI_SMTP_TIMEOUT": "1s", "BUSI_SMTP_CONNECT_TIMEOUT": "500ms", "BUSI_SMTP_CONNECTIONS": str(CONNECTIONS)}
@@ -72,6 +73,12 @@ class Scene:
         number = self.pid(name)
         os.kill(number, signal.SIGKILL)
         stack.wait_until(lambda: not stack.lives(number), 10, f"{name} is dead")
+
+    def stop(self, name):
+        """It is asked to go, and answers what it has."""
+        number = self.pid(name)
+        os.kill(number, signal.SIGTERM)
+        stack.wait_until(lambda: not stack.lives(number), READY_S, f"{name} has drained")
 
     def start(self, name, **beside):
         """As deploy/local does, but at once. beside: more of its environment."""
