@@ -243,6 +243,7 @@ class Load:
 
     def __init__(self, house, tokens, seconds, rate=int(os.environ.get("BUSI_TEST_RATE", "2000")), connections=64):
         self.house, self.file = house, house.folder / "record"
+        house.sql("DELETE FROM directory.businesses WHERE name LIKE 'load-%'")  # of another load, with the same names
         (house.folder / "tokens").write_text("\n".join(tokens) + "\n")
         self.process = subprocess.Popen([BIN / "cluster-load", house.lb.address, "80", str(connections), str(rate), str(seconds),
                                          house.folder / "tokens", self.file])
