@@ -199,6 +199,36 @@ Test(auth, failures_look_alike)
     run(failures_look_alike);
 }
 
+/* A row of nulls goes the way of an account: what is worked out for one takes its time for both. */
+static void rows_of_nobody(void)
+{
+    new_session("ann@example.com", NULL);
+    admin("UPDATE auth.users SET username = 'ann', username_key = 'ann'");
+    const struct {
+        enum auth_statement statement;
+        struct busi_str key;
+        bool known;
+    } rows[] = {{AUTH_FIND_BY_EMAIL, BUSI_STR("ann@example.com"), true},
+                {AUTH_FIND_BY_EMAIL, BUSI_STR("nobody@example.com"), false},
+                {AUTH_FIND_BY_EMAIL, BUSI_STR(""), false},
+                {AUTH_FIND_BY_USERNAME, BUSI_STR("ann"), true},
+                {AUTH_FIND_BY_USERNAME, BUSI_STR("nobody"), false}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct busi_pg_result result;
+        cr_assert_eq(
+            busi_pg_run(world.auth->pg, rows[i].statement, &rows[i].key, busi_now_ms() + 5000, &result),
+            BUSI_OK);
+        cr_assert_eq(result.rows, 1, "%zu", i);
+        cr_assert_eq(busi_pg_int(&result, 0, 0) != 0, rows[i].known, "%zu", i);
+        busi_pg_clear(&result);
+    }
+}
+
+Test(auth, somebody_and_nobody_are_looked_up_alike)
+{
+    run(rows_of_nobody);
+}
+
 static void long_passwords_are_whole(void)
 {
     char password[1025];
