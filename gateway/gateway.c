@@ -347,6 +347,12 @@ static bool ready(void *state)
     return busi_rpc_client_ready(gateway->rpc);
 }
 
+static void leave(void *state)
+{
+    const struct gateway *gateway = state;
+    http_front_leave(gateway->front);
+}
+
 static void drain(void *state)
 {
     const struct gateway *gateway = state;
@@ -373,6 +379,7 @@ const struct busi_service *gateway_service(void)
         .check = check,
         .start = start,
         .ready = ready,
+        .leave = leave,
         .drain = drain,
         .idle = idle,
         .stop = stop,

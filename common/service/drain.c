@@ -58,6 +58,8 @@ bool busi_drain_begin(struct busi_drain *drain)
              BUSI_I("delay_ms", drain->settings->drain_delay_ms));
     if (drain->server) /* at once: callers look for others while this one still serves */
         busi_rpc_server_drain(drain->server);
+    if (drain->service->leave)
+        drain->service->leave(drain->state);
     drain->timer = busi_loop_after(drain->loop, drain->settings->drain_delay_ms, end_work, drain);
     if (!drain->timer)
         busi_loop_stop(drain->loop);

@@ -45,8 +45,9 @@ struct busi_service {
      * log. */
     void *(*start)(struct busi_process *process);
     bool (*ready)(void *state); /* dependencies are there; asked a few times a second on the loop's thread */
-    void (*drain)(
-        void *state); /* SIGTERM came, /readyz says no: refuse new work, end own fibers. May be NULL */
+    void (*leave)(void *state); /* SIGTERM came, /readyz says no, all is served for BUSI_DRAIN_DELAY yet: have
+                                   callers go to others. May be NULL; the RPC server's are told */
+    void (*drain)(void *state); /* that is over: refuse new work, end own fibers. May be NULL */
     bool (*idle)(void *state); /* nothing in flight, own fibers ended; may be NULL. The RPC server's calls are
                                   looked after */
     void (*stop)(void *state); /* frees it; the loop has stopped, the RPC server is gone */
@@ -56,7 +57,7 @@ enum busi_exit { BUSI_EXIT_FINE = 0, BUSI_EXIT_FAILED = 1, BUSI_EXIT_USAGE = 2, 
 
 /* The whole of main(): exit codes as above (78 is EX_CONFIG).
  * Understands --help --version --check-config --print-config --describe --config FILE, the sub-commands and,
- * for every process, gen-keys and gen-secret. Serving, SIGTERM drains (not ready at once, then
- * BUSI_DRAIN_DELAY, then drain() and the RPC server's notice, then until idle or BUSI_DRAIN) and ends with 0;
- * a second SIGTERM ends it at once with 1. */
+ * for every process, gen-keys and gen-secret. Serving, SIGTERM drains (at once not ready, leave() and the RPC
+ * server's notice, then BUSI_DRAIN_DELAY, then drain(), then until idle or BUSI_DRAIN) and ends with 0; a
+ * second SIGTERM ends it at once with 1. */
 int busi_service_main(const struct busi_service *service, int argc, char **argv);

@@ -230,6 +230,11 @@ int http_front_port(const struct http_front *front)
 
 /* ---- stop ---- */
 
+void http_front_leave(struct http_front *front)
+{
+    atomic_store(&front->parting, true);
+}
+
 void http_front_drain(struct http_front *front)
 {
     atomic_store(&front->draining, true);

@@ -68,7 +68,8 @@ static struct admission admit(struct front_worker *worker, const struct mg_conne
     if (request->content_length > 0 &&
         request->content_length > front->app.body_limit(front->app.state, request))
         return (struct admission){413, false};
-    return (struct admission){200, facts->keep_alive && !front_is_crowded(front)};
+    return (struct admission){200, facts->keep_alive && !front_is_crowded(front) &&
+                                       !atomic_load_explicit(&front->parting, memory_order_relaxed)};
 }
 
 /* 200, or what to answer. */

@@ -47,8 +47,9 @@ struct http_front {
     atomic_size_t workers_made;
     atomic_size_t connections; /* being served, idle ones included */
     atomic_size_t busy;        /* requests being answered */
-    atomic_bool draining;
-    atomic_bool stopping; /* waits of ours end early */
+    atomic_bool parting;       /* no connection is kept behind its answer */
+    atomic_bool draining;      /* what comes is refused */
+    atomic_bool stopping;      /* waits of ours end early */
 };
 
 struct front_options {

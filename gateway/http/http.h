@@ -94,6 +94,9 @@ int http_front_port(const struct http_front *front);
 /* Now and then, from any thread: ends silent connections when they have taken every thread, so that no other
  * can come and do it. */
 void http_front_tend(struct http_front *front);
+/* Each answer ends its connection, so that who keeps one finds another gateway before this one goes: nothing
+ * else moves connections that were made already. */
+void http_front_leave(struct http_front *front);
 /* New requests are answered 503 with Connection: close and Retry-After; those in work go on. */
 void http_front_drain(struct http_front *front);
 size_t http_front_busy(const struct http_front *front); /* requests being answered now */

@@ -1,5 +1,5 @@
 """The image is built, and the pods of the dev overlay run from it under podman: three directory workers behind one name."""
-import collections, json, os, pathlib, re, subprocess, threading, time, urllib.error, urllib.request
+import collections, http.client, json, os, pathlib, re, shutil, subprocess, threading, time, urllib.error, urllib.request
 import pytest
 import kustomize
 from cluster import PROCESSES, ROOT, Cluster, version
@@ -33,21 +33,22 @@ def podman():
 
 @pytest.fixture(scope="session")
 def pods(podman, deploy, tmp_path_factory):
-    """All of the dev overlay, in the order in which it comes up by itself."""
+    """All of the dev overlay, started at once as by kubectl: whoever wants something waits until it is there."""
     folder = tmp_path_factory.mktemp("pods")
     folder.chmod(0o755)
-    cluster = Cluster(kustomize.assemble(deploy / "overlays/dev"))
-    workloads = {workload.name: workload for workload in cluster.workloads}
-    for name in ("postgres", "redis"):
-        podman.start(workloads[name], name, folder)
-    for workload in cluster.workloads:
-        if workload.kind == "Job":
-            podman.job(workload, folder)
-    for name in PODS:
+    workloads = {workload.name: workload for workload in Cluster(kustomize.assemble(deploy / "overlays/dev")).workloads}
+    for name in [*PODS, "postgres", "redis"]:
         podman.start(workloads[name.split("-")[0]], name, folder)
+    migrate(podman, workloads, folder)
     for name in PODS:
         podman.wait(name)
     return folder, workloads
+
+
+def migrate(podman, workloads, folder):
+    for workload in workloads.values():
+        if workload.kind == "Job":
+            podman.job(workload, folder)
 
 
 def ask(podman, method, path, body=None, token=None):
@@ -191,6 +192,64 @@ def test_workers_go_and_come_and_no_request_is_lost(podman, pods, token, busines
     assert set(load.codes) == {200} and load.codes[200] > 100, load.codes
 
 
+class Kept:
+    """Reads over connections that are kept, as a Service leads them: a new one to any that is there, those that were made stay where they are."""
+
+    def __init__(self, addresses, path, token, connections=8):
+        self.addresses, self.path, self.token = addresses, path, token
+        self.codes, self.made, self.going = collections.Counter(), collections.Counter(), True
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(connections)]
+
+    def dial(self, i):
+        address = self.addresses[i % len(self.addresses)]
+        self.made[address] += 1
+        return http.client.HTTPConnection(address, 4000, timeout=10)
+
+    def run(self, i):
+        connection = self.dial(i)
+        while self.going:
+            try:
+                connection.request("GET", self.path, headers={"authorization": f"Bearer {self.token}"})
+                answer = connection.getresponse()
+                answer.read()
+                self.codes[answer.status] += 1
+                closed = answer.will_close
+            except (OSError, http.client.HTTPException) as error:
+                self.codes[type(error).__name__] += 1
+                closed = True
+            if closed:
+                connection.close()
+                connection = self.dial(i)
+            time.sleep(0.02)
+        connection.close()
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.going = False
+        for thread in self.threads:
+            thread.join()
+
+
+def test_a_gateway_goes_and_no_kept_connection_loses_a_request(podman, pods, token, business):
+    folder, workloads = pods
+    podman.start(workloads["gateway"], "gateway-2", folder)
+    podman.wait("gateway-2")
+    stays, goes = podman.address("gateway"), podman.address("gateway-2")
+    addresses = [stays, goes]
+    with Kept(addresses, business, token) as load:
+        time.sleep(1)
+        assert load.made == {stays: 4, goes: 4}, load.made
+        addresses.remove(goes)
+        podman("stop", "--time", workloads["gateway"].pod["terminationGracePeriodSeconds"], "gateway-2")
+        assert podman.inspect("gateway-2")["State"]["ExitCode"] == 0
+    assert set(load.codes) == {200} and load.codes[200] > 1000, load.codes
+    assert load.made == {stays: 8, goes: 4}, load.made
+
+
 def test_a_store_that_is_away_makes_unready_but_not_dead(podman, token, business):
     """What the probes rely on: /livez alone decides on the pod's place in DNS."""
     podman("stop", "--time", "20", "postgres")
@@ -204,3 +263,19 @@ def test_a_store_that_is_away_makes_unready_but_not_dead(podman, token, business
     while ask(podman, "GET", business, token=token)[0] != 200:
         assert time.monotonic() < until
         time.sleep(0.2)
+
+
+def test_a_database_that_lost_everything_needs_its_schemas_and_no_restart(podman, pods):
+    """As when the pod of dev's Postgres is moved to another node."""
+    folder, workloads = pods
+    podman("rm", "--force", "--time", "20", "postgres")
+    shutil.rmtree(folder / "postgres")
+    podman.start(workloads["postgres"], "postgres", folder)
+    migrate(podman, workloads, folder)
+    for name in ("directory-3", "auth", "mailer"):
+        podman.wait(name)
+    until = time.monotonic() + 20
+    while (found := ask(podman, "POST", "/api/users/signup", {"user": {"email": "bob@example.com", "password": "correct horse"}}))[0] != 201:
+        assert time.monotonic() < until, found
+        time.sleep(0.5)
+    assert ask(podman, "GET", "/api/businesses", token=found[1]["token"])[0] == 200

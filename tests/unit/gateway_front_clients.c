@@ -267,6 +267,23 @@ static void *ask_slow(void *arg)
     return NULL;
 }
 
+/* A balancer takes a gateway out of its list, but not the connections that were made before. */
+Test(front_clients, ends_kept_connections_behind_an_answer_before_it_drains)
+{
+    int s = dial();
+    say(s, BEHIND);
+    hear(s, 100);
+    cr_expect_str_eq(statuses(), "200");
+    cr_expect_not(was_closed);
+    http_front_leave(front);
+    say(s, BEHIND);
+    hear(s, 1500);
+    close(s);
+    cr_expect_str_eq(statuses(), "200", "served: it is the connection that ends");
+    expect_header("Connection: close");
+    cr_expect(was_closed);
+}
+
 Test(front_clients, drains)
 {
     pthread_t thread;

@@ -1,6 +1,7 @@
 /* busi_service_main() as a process of its own, with a service that does as its environment says. */
 #pragma once
 #include "base/clock.h"
+#include "base/log.h"
 #include "rpc/curve.h"
 #include "service/service.h"
 #include <arpa/inet.h>
@@ -43,9 +44,16 @@ static inline bool toy_ready(void *state)
     return wish("TOY_UNREADY") == 0;
 }
 
+static inline void toy_leave(void *state)
+{
+    (void)state;
+    busi_log(BUSI_INFO, "toy_leaves");
+}
+
 static inline void toy_drain(void *state)
 {
     struct toy *toy = state;
+    busi_log(BUSI_INFO, "toy_drains");
     toy->busy_until_ms = busi_now_ms() + toy->work_ms;
     while (toy->hangs)
         usleep(10000);
@@ -109,6 +117,7 @@ static const struct busi_service toy_service = {
     .check = toy_check,
     .start = toy_start,
     .ready = toy_ready,
+    .leave = toy_leave,
     .drain = toy_drain,
     .idle = toy_idle,
     .stop = toy_stop,

@@ -52,6 +52,8 @@ Test(process, the_drain_delay_comes_before_the_drain)
     int64_t before = busi_now_ms();
     kill(process.pid, SIGTERM);
     wait_until_status(port, GET("/readyz"), 503);
+    wait_until_logged("\"event\":\"toy_leaves\"");
+    cr_expect_not(logged("toy_drains"), "it serves on, and its callers go to others");
     cr_expect_lt(busi_now_ms() - before, 400);
     expect_exit(&process, 0);
     cr_expect_geq(busi_now_ms() - before, 500);
