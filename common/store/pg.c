@@ -256,6 +256,19 @@ static bool start(struct busi_pg *pg)
     return true;
 }
 
+/* A lock is given up a little earlier than the statement, so that the SQLSTATE tells which it was. A client
+ * whose host was cut off is forgotten within seconds: Postgres would keep its connections for two hours, and
+ * they count for the limit of the role. */
+static void write_server_options(struct busi_pg *pg)
+{
+    snprintf(pg->server_options, sizeof pg->server_options,
+             "-c statement_timeout=%lld -c lock_timeout=%lld -c idle_in_transaction_session_timeout=%lld"
+             " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+             " -c tcp_user_timeout=20000",
+             (long long)pg->statement_timeout_ms, (long long)pg->statement_timeout_ms * 3 / 4 + 1,
+             (long long)pg->statement_timeout_ms * 2);
+}
+
 struct busi_pg *busi_pg_new(struct busi_loop *loop, const struct busi_pg_options *options)
 {
     assert(options->connections >= 2);
@@ -272,11 +285,7 @@ struct busi_pg *busi_pg_new(struct busi_loop *loop, const struct busi_pg_options
     pg->maps = calloc(options->n_statements + 1, sizeof *pg->maps);
     pg->conninfo = busi_pg_conninfo_parse(options->conninfo);
     busi_buf_init(&pg->scratch, SCRATCH_MOST);
-    /* a lock is given up a little earlier than the statement, so that the SQLSTATE tells which it was */
-    snprintf(pg->server_options, sizeof pg->server_options,
-             "-c statement_timeout=%lld -c lock_timeout=%lld -c idle_in_transaction_session_timeout=%lld",
-             (long long)pg->statement_timeout_ms, (long long)pg->statement_timeout_ms * 3 / 4 + 1,
-             (long long)pg->statement_timeout_ms * 2);
+    write_server_options(pg);
     if (!pg->conninfo)
         busi_log(BUSI_ERR, "postgres_conninfo_malformed", BUSI_C("application", options->application));
     if (!pg->maps || !pg->conninfo || !start(pg))

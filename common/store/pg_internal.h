@@ -93,7 +93,7 @@ struct busi_pg {
     int64_t statement_timeout_ms;
     const char *application;
     PQconninfoOption *conninfo; /* parsed; owned, wiped */
-    char server_options[160];   /* -c settings given at connect */
+    char server_options[320];   /* -c settings given at connect */
     struct busi_timer *tick;    /* looks for overdue connections */
     struct pg_queue reads, shared, groups, writes;
     int64_t now_ms;     /* of the turn that ends */

@@ -21,6 +21,7 @@ enum {
     CONFLICT,
     RENAME,
     LATE,
+    KEEPALIVE,
     STATEMENTS
 };
 static const struct busi_pg_statement statements[STATEMENTS] = {
@@ -36,6 +37,9 @@ static const struct busi_pg_statement statements[STATEMENTS] = {
     [CONFLICT] = {"conflict", BUSI_PG_WRITE, 1, "SELECT conflict($1)"},
     [RENAME] = {"rename", BUSI_PG_WRITE, 2, "UPDATE things SET name = $2 WHERE name = $1"},
     [LATE] = {"late", BUSI_PG_GROUP, 1, "INSERT INTO late(name) VALUES ($1)"},
+    [KEEPALIVE] = {"keepalive", BUSI_PG_READ, 0,
+                   "SELECT setting::bigint FROM pg_settings WHERE name IN ('tcp_keepalives_idle',"
+                   " 'tcp_keepalives_interval', 'tcp_keepalives_count', 'tcp_user_timeout') ORDER BY name"},
 };
 
 static struct fixture fixture = {.statements = statements, .n_statements = STATEMENTS};
@@ -364,6 +368,24 @@ static void terminate_all(struct fixture *f)
              "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '%s'",
              f->schema);
     cr_assert_gt(postgres_number(f->admin, sql), 0);
+}
+
+static void is_forgotten_when_its_host_is_cut_off(struct fixture *f)
+{
+    struct busi_pg_result result;
+    cr_assert(wait_ready(f, true, 5000));
+    cr_assert_eq(busi_pg_run(f->pg, KEEPALIVE, NULL, busi_now_ms() + 5000, &result), BUSI_OK);
+    cr_assert_eq(result.rows, 4);
+    int64_t count = busi_pg_int(&result, 0, 0), idle_s = busi_pg_int(&result, 1, 0),
+            interval_s = busi_pg_int(&result, 2, 0), unacknowledged_ms = busi_pg_int(&result, 3, 0);
+    cr_expect(idle_s > 0 && idle_s + count * interval_s <= 30, "not two hours, as Linux has it");
+    cr_expect(unacknowledged_ms > 0 && unacknowledged_ms <= 30000);
+    busi_pg_clear(&result);
+}
+
+Test(pg, is_forgotten_when_its_host_is_cut_off)
+{
+    run_with_pg(&fixture, is_forgotten_when_its_host_is_cut_off);
 }
 
 static void a_lost_connection_comes_back(struct fixture *f)
