@@ -175,6 +175,17 @@ static bool check_frontends(struct busi_str list, struct busi_buf *errors)
     return false;
 }
 
+/* The front gives bodies half of that memory, and each takes twice its size. */
+static bool check_large(const struct busi_settings *settings, struct busi_buf *errors)
+{
+    if (settings->http_large_memory >= 4 * settings->http_body_limit &&
+        settings->http_large_memory >= 4 * settings->http_business_body_limit)
+        return true;
+    busi_buf_printf(errors, "BUSI_HTTP_LARGE_MEMORY: must be at least four times BUSI_HTTP_BODY_LIMIT and "
+                            "BUSI_HTTP_BUSINESS_BODY_LIMIT, or no such body could ever be taken\n");
+    return false;
+}
+
 /* A path, and one that no other route has. */
 static bool check_sign_out(const struct router_options *options, struct busi_buf *errors)
 {
@@ -212,6 +223,7 @@ static bool check(const struct busi_settings *settings, struct busi_buf *errors)
                         BUSI_ARG(settings->http_bind));
         ok = false;
     }
+    ok = check_large(settings, errors) && ok;
     if (settings->curve_key_file.len && !settings->curve_server_dir.len) {
         busi_buf_printf(errors, "BUSI_CURVE_SERVER_DIR: needed together with BUSI_CURVE_KEY_FILE\n");
         ok = false;

@@ -1,6 +1,8 @@
 #include "core/exchange.h"
 #include "base/log.h"
 
+enum { PAGE_BYTES = 1024 * 1024 }; /* of a list, as it came and as it is read */
+
 static bool canonical_decimal(struct busi_str text)
 {
     size_t sign = text.len && text.ptr[0] == '-' ? 1 : 0;
@@ -49,6 +51,14 @@ void exchange_error(struct exchange *x, int status)
     struct busi_call *call = &x->request->call;
     if (status == 503 && call->retry_after_ms == 0) /* the front makes Retry-After of it */
         call->retry_after_ms = spread_ms(call->request_id);
+}
+
+bool exchange_hold_page(struct exchange *x)
+{
+    if (http_hold(x->request, x->response->body.room + PAGE_BYTES))
+        return true;
+    exchange_error(x, 503);
+    return false;
 }
 
 /* A quota in headers, draft-ietf-httpapi-ratelimit-headers: seconds rounded up, as in Retry-After. */

@@ -31,6 +31,9 @@ bool exchange_is_verdict(enum busi_code code);
 void exchange_unauthenticated(struct exchange *x, enum token_fault fault);
 /* Known, but without the right: status and shape are the surface's. */
 void exchange_forbidden(struct exchange *x);
+/* Before one page more of a list is asked for: memory for it beside what is written already. False: there are
+ * too many long lists under way, which has been answered (503). */
+[[nodiscard]] bool exchange_hold_page(struct exchange *x);
 /* Answers with plain text. */
 void exchange_text(struct exchange *x, int status, struct busi_str text);
 /* 303: the browser goes there by GET. location: fit for a header. */

@@ -158,6 +158,7 @@ struct http_front *front_start(const struct front_options *options, const char *
     front->body_timeout_ms = options->body_timeout_ms;
     front->answer_timeout_ms = options->body_timeout_ms;
     front->work_timeout_ms = options->work_timeout_ms;
+    front->large.most = (size_t)options->large_memory;
     front->n_workers = (size_t)options->threads;
     front->workers = calloc(front->n_workers, sizeof(*front->workers));
     front->waits_since_ms = calloc(front->n_workers, sizeof(*front->waits_since_ms));
@@ -219,7 +220,8 @@ struct http_front *http_front_open(const struct http_front_options *options, con
                                       .queue = settings->http_queue,
                                       .head_timeout_ms = settings->http_head_timeout_ms,
                                       .body_timeout_ms = settings->http_body_timeout_ms,
-                                      .work_timeout_ms = settings->http_timeout_ms};
+                                      .work_timeout_ms = settings->http_timeout_ms,
+                                      .large_memory = settings->http_large_memory};
     return front_start(&own, error);
 }
 

@@ -21,6 +21,8 @@ void front_request_init(struct front_worker *worker, const char *remote_addr)
     request->remote_addr = busi_str_of(remote_addr);
     request->content_length = -1;
     request->note = NULL;
+    request->large = &worker->front->large;
+    request->held = 0;
     busi_call_init(&request->call, FRONT_ARENA_MAX);
 }
 
@@ -68,6 +70,10 @@ static struct admission admit(struct front_worker *worker, const struct mg_conne
     if (request->content_length > 0 &&
         request->content_length > front->app.body_limit(front->app.state, request))
         return (struct admission){413, false};
+    if (!front_hold_body(request)) {
+        request->call.retry_after_ms = FRONT_RETRY_MS;
+        return (struct admission){503, false};
+    }
     return (struct admission){200, facts->keep_alive && !front_is_crowded(front) &&
                                        !atomic_load_explicit(&front->parting, memory_order_relaxed)};
 }
@@ -128,6 +134,7 @@ static int serve(struct front_worker *worker, struct mg_connection *connection, 
     front_wipe_body(request, owned);
     front_response_fini(worker, &response);
     busi_call_fini(&request->call);
+    (void)!http_hold(request, 0);
     if (unread)
         front_linger(worker);
     return status;

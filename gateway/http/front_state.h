@@ -12,6 +12,8 @@ enum {
     FRONT_HEAD_MAX = 8192,        /* bytes of a request head */
     FRONT_ANSWER_MAX = 16 << 20,  /* bytes of an answer's body */
     FRONT_ARENA_MAX = 64 << 20,   /* bytes of memory for one request's work */
+    FRONT_SMALL_BODY = 64 * 1024, /* bodies up to this size need not ask for memory */
+    FRONT_BODY_COPIES = 2,        /* of a larger one: as it came, and as it goes to a worker */
     FRONT_KEPT_BYTES = 32 * 1024, /* answer buffers up to this size are kept for the thread's next request */
     FRONT_RETRY_MS = 1000,        /* Retry-After of the front's own 503 */
     FRONT_LINGER_MS = 300,        /* longest wait for a refused sender to notice */
@@ -34,6 +36,7 @@ struct front_worker {
 
 struct http_front {
     struct http_app app;
+    struct http_large large;
     struct mg_context *server; /* owned */
     int port;                  /* bound */
     int64_t body_timeout_ms;
@@ -55,7 +58,7 @@ struct http_front {
 struct front_options {
     struct http_app app;
     const char *listen; /* "127.0.0.1:4000" */
-    int64_t threads, queue, head_timeout_ms, body_timeout_ms, work_timeout_ms;
+    int64_t threads, queue, head_timeout_ms, body_timeout_ms, work_timeout_ms, large_memory;
 };
 /* front.c: http_front_open() without the self-test. */
 struct http_front *front_start(const struct front_options *options, const char **error);
@@ -81,6 +84,9 @@ void front_request_init(struct front_worker *worker, const char *remote_addr);
  */
 int front_on_error(struct mg_connection *connection, int status, const char *text);
 void front_on_close(const struct mg_connection *connection);
+
+/* front_large.c: before its body is read. Bodies take half of the memory at most: anybody may send one. */
+[[nodiscard]] bool front_hold_body(struct http_request *request);
 
 /* front_body.c */
 enum front_body { FRONT_BODY_WHOLE, FRONT_BODY_STALLED, FRONT_BODY_BROKEN, FRONT_BODY_NO_MEMORY };

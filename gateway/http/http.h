@@ -3,6 +3,7 @@
 #pragma once
 #include "base/buf.h"
 #include "rpc/call.h"
+#include <stdatomic.h>
 
 enum http_method {
     HTTP_GET = 1,
@@ -25,6 +26,12 @@ struct http_header {
     struct busi_str name, value; /* borrowed from the connection's buffer */
 };
 
+/* Memory for large bodies and answers, of all requests of a front together. */
+struct http_large {
+    size_t most;        /* http_large_memory */
+    atomic_size_t held; /* by requests */
+};
+
 struct http_request {
     enum http_method method; /* as sent; HEAD stays HEAD. 0 in done(): the head was refused */
     struct busi_str path;    /* raw bytes before '?', starts with '/' */
@@ -36,12 +43,18 @@ struct http_request {
     struct busi_str body;        /* whole, wiped after the answer; absent when there was none */
     struct busi_call call;       /* request id, deadline, arena */
     const void *note;            /* the application's own, from answer() for done(); NULL at first */
+    struct http_large *large;    /* of its front; NULL: as much as wanted (tests) */
+    size_t held;                 /* of it; given back behind the answer */
 };
 
 /* NULL when absent. Name regardless of case. */
 const struct http_header *http_find_header(const struct http_request *request, struct busi_str name);
 /* How often it occurs. */
 size_t http_count_header(const struct http_request *request, struct busi_str name);
+
+/* So many bytes of the memory for what is large are this request's from now on, in place of what it had.
+ * False: there are not so many, and it keeps what it had. */
+[[nodiscard]] bool http_hold(struct http_request *request, size_t bytes);
 
 struct page_site;
 

@@ -220,6 +220,8 @@ void on_busi_list_businesses(struct exchange *x)
     struct busi_buf *out = &x->response->body;
     busi_buf_str(out, BUSI_STR("{\"data\":["));
     do {
+        if (!exchange_hold_page(x))
+            return;
         enum busi_code code = add_page(&list);
         if (code != BUSI_OK) {
             exchange_fail(x, code);

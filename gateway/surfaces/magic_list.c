@@ -61,6 +61,8 @@ void magic_list_answer(struct exchange *x, magic_list_page *page)
         .x = x, .offset = magic_integer(x, "offset", 0), .left = cut ? most : limit, .first = true};
     busi_buf_char(&x->response->body, '[');
     do {
+        if (!exchange_hold_page(x))
+            return;
         enum busi_code code = list.left > 0 ? add_page(&list, page) : BUSI_OK;
         if (code != BUSI_OK) {
             exchange_fail(x, code);

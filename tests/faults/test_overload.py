@@ -54,6 +54,32 @@ def test_a_flood_of_sign_ins(token):
     stack.wait_until(lambda: stack.request("POST", "/api/users/signin", {"email": email, "password": stack.PASSWORD})[0] == 201, 5, "sign-in again")
 
 
+def test_long_lists_share_their_memory(token):
+    """Lists that nobody reads on: each is within its bound, and 200 of them would be more than a container may have."""
+    text = {"business": {"name": "long", "description": "x" * 60000, "tag": "t"}}
+    made = [stack.request("POST", "/api/businesses", text, token)[2]["data"]["id"] for _ in range(25)]
+    resident = lambda: float(re.search(r"^process_resident_memory_bytes (\S+)", stack.metrics("gateway"), re.M)[1]) / 2**20
+    before, socks, peak = resident(), [], 0
+    for _ in range(200):
+        socks.append(socket.socket())
+        socks[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        socks[-1].connect((stack.HOST, int(stack.PORT)))
+        socks[-1].sendall(f"GET /api/businesses HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+    for _ in range(50):
+        peak = max(peak, resident())
+        time.sleep(0.05)
+    statuses = []
+    for sock in socks:
+        sock.settimeout(10)
+        statuses.append(int(sock.recv(4096).split()[1]))
+        sock.close()
+    assert set(statuses) <= {200, 503, 504}, {s: statuses.count(s) for s in set(statuses)}
+    assert peak - before < 220, (before, peak)
+    for business in made:
+        assert stack.request("DELETE", f"/api/businesses/{business}", token=token)[0] == 204
+    stack.wait_until(lambda: stack.request("GET", "/api/businesses", token=token)[0] == 200, 5, "lists again")
+
+
 def counted(metric):
     return sum(float(line.split()[-1]) for name in ("auth-1", "auth-2") for line in stack.metrics(name).splitlines() if line.startswith(metric + " "))
 

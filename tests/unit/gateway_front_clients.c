@@ -255,6 +255,41 @@ Test(front_clients, survives_clients_that_come_and_go)
     cr_expect_str_eq(statuses(), "200");
 }
 
+/* Sends a head of a body of so many bytes, and none of these. */
+static int announce(int bytes)
+{
+    char head[256];
+    int s = dial();
+    snprintf(head, sizeof(head), POST "Content-Length: %d\r\n\r\n", bytes);
+    say(s, head);
+    usleep(50 * 1000);
+    return s;
+}
+
+static const char *finish(int s, size_t bytes)
+{
+    static char text[BODY_LIMIT];
+    memset(text, 'x', bytes);
+    say_bytes(s, text, bytes);
+    hear(s, 200);
+    close(s);
+    return statuses();
+}
+
+Test(front_clients, large_bodies_share_their_memory)
+{
+    int first = announce(BODY_LIMIT), second = announce(BODY_LIMIT), small = announce(BODY_LIMIT / 2);
+    cr_expect_str_eq(finish(second, BODY_LIMIT), "503", "also when all of it is sent: it hears why");
+    expect_header("Retry-After: 1");
+    expect_header("Connection: close");
+    cr_expect_str_eq(finish(small, BODY_LIMIT / 2), "200", "who needs little asks nobody");
+    cr_expect_str_eq(finish(first, BODY_LIMIT), "200");
+    cr_expect_str_eq(finish(announce(BODY_LIMIT), BODY_LIMIT), "200", "it is given back behind an answer");
+    close(announce(BODY_LIMIT));
+    usleep(50 * 1000);
+    cr_expect_str_eq(finish(announce(BODY_LIMIT), BODY_LIMIT), "200", "and when its sender leaves");
+}
+
 static void *ask_slow(void *arg)
 {
     int s = dial();

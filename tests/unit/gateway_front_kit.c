@@ -100,7 +100,8 @@ void start_front(void)
                                       .http_queue = 64,
                                       .http_head_timeout_ms = HEAD_MS,
                                       .http_body_timeout_ms = BODY_MS,
-                                      .http_timeout_ms = 1000};
+                                      .http_timeout_ms = 1000,
+                                      .http_large_memory = LARGE_BYTES};
     front = open_front(&error);
     cr_assert(front, "%s", error);
     cr_assert(http_front_port(front) == settings.http_port);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 enum { HEAD_MS = 400, BODY_MS = 500, BODY_LIMIT = 100000, BIG_BYTES = 12 << 20, THREADS = 10 };
+enum { LARGE_BYTES = 600000 }; /* http_large_memory: bodies get half, so one of BODY_LIMIT at a time */
 
 #define HOST "Host: localhost\r\n"
 #define GET "GET /a HTTP/1.1\r\n" HOST
