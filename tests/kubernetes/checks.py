@@ -6,9 +6,12 @@ import jsonschema, yaml
 import kustomize
 from cluster import PROCESSES, ROOT, Cluster, covers, mebibytes, milliseconds, version
 from edges import check_keys, check_policies
+from values import check_values, quantity
 
 SCHEMA = json.loads((pathlib.Path(__file__).parent / "schema-1.36.json").read_text())
 MARGIN_MS = 5000  # between the longest drain and SIGKILL
+LOOK_UP_S = 5  # how often callers look names up
+AWAY_S = 60  # a pod of a node that is cut off is given up by then
 # Of the Prometheus operator: the fields that are used, and no others.
 SERVICE_MONITOR = {
     "type": "object", "additionalProperties": False, "required": ["apiVersion", "kind", "metadata", "spec"],
@@ -76,6 +79,8 @@ def check_selectors(cluster):
             faults.append(f"{who}: does not match the pods of one workload")
         if budget["spec"].get("maxUnavailable") != 1:
             faults.append(f"{who}: maxUnavailable is not 1")
+        if budget["spec"].get("unhealthyPodEvictionPolicy") != "AlwaysAllow":
+            faults.append(f"{who}: a pod that never got ready would hold up the drain of its node")
     return faults
 
 
@@ -134,6 +139,24 @@ def check_scaling(cluster):
             faults.append(f"{workload}: no PodDisruptionBudget")
         if workload.spec.get("strategy", {}).get("rollingUpdate", {}).get("maxUnavailable") != 0:
             faults.append(f"{workload}: a roll-out takes pods away before the new ones work")
+        if workload.spec.get("minReadySeconds", 0) < 2 * LOOK_UP_S:
+            faults.append(f"{workload}: a roll-out takes old pods away before callers have found the new ones")
+    return faults
+
+
+def check_nodes(cluster):
+    """What a lost or drained node takes along, and for how long."""
+    faults = []
+    for workload in cluster.workloads:
+        if workload.kind != "Deployment":
+            continue
+        if "kubernetes.io/hostname" not in [row["topologyKey"] for row in workload.pod.get("topologySpreadConstraints", [])]:
+            faults.append(f"{workload}: nothing spreads its pods over the nodes")
+        for taint in ("not-ready", "unreachable"):
+            seconds = [row.get("tolerationSeconds", 10**6) for row in workload.pod.get("tolerations", [])
+                       if row.get("key") == "node.kubernetes.io/" + taint and row.get("effect") == "NoExecute"]
+            if not seconds or max(seconds) > AWAY_S:
+                faults.append(f"{workload}: its pods wait for a node that is {taint} longer than {AWAY_S} s")
     return faults
 
 
@@ -185,6 +208,8 @@ def check_pods(cluster):
             faults.append(f"{who}: the root file system can be written")
         if pod.get("automountServiceAccountToken") is not False or pod.get("enableServiceLinks") is not False:
             faults.append(f"{who}: gets a token or the variables of all Services")
+        if workload.process and container.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+            faults.append(f"{who}: what ends it is told by its log alone")
         if {"hostNetwork", "hostPID", "hostIPC"} & set(pod):
             faults.append(f"{who}: shares the host's network or processes")
     return faults
@@ -269,17 +294,62 @@ def check_ports(cluster):
     return faults
 
 
-def check_memory(cluster):
+def check_hashing(cluster):
+    """Each thread that hashes takes a core and the memory of the dearest hash; the rest needs some besides."""
     faults = []
     for workload in cluster.workloads:
         if workload.process != "auth-svc" or not workload.serves:
             continue
-        threads, memory = int(workload.setting("BUSI_PASSWORD_THREADS")), mebibytes(workload.setting("BUSI_PASSWORD_MEMORY"))
+        threads, limits = int(workload.setting("BUSI_PASSWORD_THREADS")), workload.container["resources"]["limits"]
+        memory = max(mebibytes(workload.setting(name)) for name in ("BUSI_PASSWORD_MEMORY", "BUSI_PASSWORD_STORED_MEMORY"))
         if threads == 0:
             faults.append(f"{workload}: hashes on as many threads as the node has cores; set BUSI_PASSWORD_THREADS")
-        limit = mebibytes(workload.container["resources"]["limits"].get("memory", "0").removesuffix("i"))
+        limit = (quantity(limits.get("memory", 0)) or 0) // 2**20
         if limit < 128 + threads * memory:
-            faults.append(f"{workload}: {limit} MiB cannot hold {threads} hashes of {memory} MiB and the rest")
+            faults.append(f"{workload}: {limit:.0f} MiB cannot hold {threads} hashes of {memory} MiB and the rest")
+        if (quantity(limits.get("cpu", 0)) or 0) < threads + 1:
+            faults.append(f"{workload}: {threads} threads that hash would use up {limits.get('cpu')} cores and hold up the loop")
+    return faults
+
+
+def check_large(cluster):
+    """A buffer that grows is there twice for a moment; threads and remembered tokens want some besides."""
+    faults = []
+    for workload in cluster.workloads:
+        if workload.process != "gateway" or not workload.serves:
+            continue
+        large, limit = mebibytes(workload.setting("BUSI_HTTP_LARGE_MEMORY")), quantity(workload.container["resources"]["limits"].get("memory", 0)) or 0
+        if limit // 2**20 < 64 + 1.5 * large:
+            faults.append(f"{workload}: {limit // 2**20:.0f} MiB cannot hold {large} MiB of bodies and lists and the rest")
+    return faults
+
+
+def check_connections(cluster):
+    """As many replicas as the autoscaler may make, and the one a roll-out adds, within bootstrap.sql's limit of each role."""
+    faults = []
+    most = int(re.search(r"CONNECTION LIMIT (\d+)", (ROOT / "deploy/postgres/bootstrap.sql").read_text())[1])
+    for scaler in cluster.all("HorizontalPodAutoscaler"):
+        for workload in cluster.workloads:
+            if workload.process in (None, "gateway") or f"{workload}" != f"Deployment/{scaler['spec']['scaleTargetRef']['name']}":
+                continue
+            need = (scaler["spec"]["maxReplicas"] + 1) * int(workload.setting("BUSI_DATABASE_CONNECTIONS"))
+            if need > most:
+                faults.append(f"{workload}: its replicas may open {need} connections, and its role {most}")
+    return faults
+
+
+def check_addresses(cluster):
+    """One address for clients: where pages are, what mails lead to, and who has it."""
+    faults, bases = [], {}
+    for workload in cluster.workloads:
+        if workload.serves and workload.process in ("gateway", "mailer-svc"):
+            bases[workload.process] = workload.setting("BUSI_BASE_URL")
+    if len(set(bases.values())) > 1:
+        faults.append(f"BUSI_BASE_URL of mails is {bases.get('mailer-svc')}, of the gateway {bases.get('gateway')}")
+    host = re.match(r"https://([^/:]+)", bases.get("gateway", ""))
+    hosts = [rule["host"] for ingress in cluster.all("Ingress") for rule in ingress["spec"]["rules"]]
+    if host and hosts and host[1] not in hosts:
+        faults.append(f"BUSI_BASE_URL: no Ingress leads {host[1]} to the gateway")
     return faults
 
 
@@ -302,8 +372,8 @@ def check_drain(cluster):
     return faults
 
 
-CHECKS = [check_names, check_selectors, check_services, check_scaling, check_mounts, check_pods, check_probes, check_images, check_settings,
-          check_ports, check_memory, check_drain, check_policies, check_keys]
+CHECKS = [check_names, check_values, check_selectors, check_services, check_scaling, check_nodes, check_mounts, check_pods, check_probes,
+          check_images, check_settings, check_ports, check_hashing, check_large, check_connections, check_addresses, check_drain, check_policies, check_keys]
 
 
 def check(things, required=None):

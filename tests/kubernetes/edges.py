@@ -7,6 +7,9 @@ ENDPOINTS = {"BUSI_AUTH_ENDPOINTS": "auth", "BUSI_DIRECTORY_ENDPOINTS": "directo
 DATABASES = ["BUSI_AUTH_DATABASE", "BUSI_DIRECTORY_DATABASE", "BUSI_MAILER_DATABASE", "BUSI_MIGRATE_DATABASE"]
 # ports of what stands outside, when the manifests hold no address; any of them may be let through, the first must
 OUTSIDE = {"database": [5432], "redis": [6379, 26379]}
+NODE_DNS = {"cidr": "169.254.20.10/32"}  # where NodeLocal DNSCache answers
+# "anywhere" is anywhere but these
+PRIVATE = {"10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"}
 
 
 def inside(cluster, host, port, faults, who):
@@ -73,6 +76,8 @@ def wanted(cluster, faults):
                 edges.add((workload.component, "outside", (int(match[2]),)))
             else:
                 faults.append(f"{workload}: BUSI_SMTP_URL is not like smtp://host:port")
+        for issuer in re.findall(r"=(https?)://[^/:\s;]+(?::(\d+))?", workload.environment().get("BUSI_OIDC_PROVIDERS", "")):
+            edges.add((workload.component, "outside", (int(issuer[1] or {"https": 443, "http": 80}[issuer[0]]),)))
         if workload.environment().get("BUSI_HOOK_SUBSCRIBERS"):
             faults.append(f"{workload}: hooks are set: teach tests/kubernetes/edges.py where they lead")
     for ingress in cluster.all("Ingress"):
@@ -97,8 +102,10 @@ def wanted(cluster, faults):
 def peers(cluster, peer, who, faults):
     """Names of what one "from" or "to" means."""
     space = peer.get("namespaceSelector")
+    if peer.get("ipBlock") == NODE_DNS:
+        return ["dns"]
     if "ipBlock" in peer:
-        if peer["ipBlock"]["cidr"].endswith("/0"):
+        if peer["ipBlock"]["cidr"].endswith("/0") and not PRIVATE <= set(peer["ipBlock"].get("except", [])):
             faults.append(f"{who}: {peer['ipBlock']['cidr']} is everybody")
         return ["outside"]
     if space is None:

@@ -5,19 +5,29 @@ import kustomize
 from checks import check, leaked, references
 from cluster import ROOT
 
-REQUIRED = yaml.safe_load((ROOT / "deploy/kubernetes/overlays/prod/required.yaml").read_text())
-WHERE = {"dev": "overlays/dev", "prod": "overlays/prod"}
+FOLDER = ROOT / "deploy/kubernetes"
+REQUIRED = yaml.safe_load((FOLDER / "overlays/prod/required.yaml").read_text())
+PROVIDER = "google=https://accounts.google.com 1234.apps.googleusercontent.com"
+
+
+def set_data(things, name, **data):
+    [settings] = [thing for thing in things if kustomize.identity(thing) == ("ConfigMap", name)]
+    settings["data"].update(data)
 
 
 @pytest.fixture(scope="session")
 def objects(deploy):
-    """Overlay -> its objects, those of the migration included."""
-    dev = kustomize.assemble(deploy / "overlays/dev")
+    """Overlay -> its objects, those of the migration included; oidc: prod with this component."""
+    dev, trial = (kustomize.assemble(deploy / "overlays" / name) for name in ("dev", "trial"))
     prod = kustomize.assemble(deploy / "overlays/prod") + kustomize.assemble(deploy / "overlays/prod/migrate")
-    return {"dev": (dev, None), "prod": (prod, REQUIRED)}
+    oidc = kustomize.build(deploy / "components/oidc", copy.deepcopy(prod))
+    for thing in oidc:
+        thing["metadata"].setdefault("namespace", "busi")
+    set_data(oidc, "auth", BUSI_OIDC_PROVIDERS=PROVIDER)
+    return {"dev": (dev, None), "trial": (trial, None), "prod": (prod, REQUIRED), "oidc": (oidc, REQUIRED)}
 
 
-@pytest.mark.parametrize("overlay", ["dev", "prod"])
+@pytest.mark.parametrize("overlay", ["dev", "trial", "prod", "oidc"])
 def test_an_overlay_has_no_fault(objects, overlay):
     assert check(*objects[overlay]) == []
 
@@ -68,15 +78,48 @@ def test_keys_stay_what_they_are(deploy):
 
 
 # ---- the dashboard ----
-def test_the_dashboard_asks_for_metrics_that_exist():
-    known = set(re.findall(r'^(?:COUNTER|GAUGE)\(\w+, "(\w+)"', (ROOT / "proto/metrics.def").read_text(), re.M))
+SCRAPED = {"namespace", "job", "pod"}  # what the operator adds to each metric
+
+
+def exported():
+    """Name of a metric -> its labels, of metrics.def and of the histograms that are made by rows."""
+    out = {name: SCRAPED for name in re.findall(r'^(?:COUNTER|GAUGE)\(\w+, "(\w+)"', (ROOT / "proto/metrics.def").read_text(), re.M)}
     for path in [*ROOT.glob("common/*/*.c"), *ROOT.glob("gateway/**/*.c"), *ROOT.glob("*-svc/**/*.c")]:
-        for name in re.findall(r'"(busi_\w+_duration)_seconds"', path.read_text()):
-            known |= {name + "_seconds_bucket", name + "_total"}
+        text = path.read_text()
+        for name in re.findall(r'"(busi_\w+_duration)_seconds"', text):
+            for label in set(re.findall(r'busi_histogram_new\([^;]*?, "(\w+)",\s+[^;]*?\);', text)):
+                out |= {name + "_seconds_bucket": SCRAPED | {label, "le"}, name + "_total": SCRAPED | {label, "code"}}
+    return out
+
+
+def dashboard_faults(dashboard):
+    known, faults = exported(), []
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", []):
+            where, expression = f"{panel['title']}: {target['expr']}", target["expr"]
+            asked = re.findall(r"\b((?:busi|process)_\w+)\{([^}]*)\}", expression)
+            if not asked or len(asked) != len(re.findall(r"\b(?:busi|process)_\w+", expression)):
+                faults.append(f"{where}: no metric, or one of any namespace")
+            labels = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", expression)))) | set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            for name, selector in asked:
+                if name not in known:
+                    faults.append(f"{where}: no metric is called {name}")
+                    continue
+                faults += [f"{where}: {name} has no label {label}" for label in labels | set(re.findall(r"(\w+)[=!]", selector)) if label not in known[name]]
+                if 'namespace="$namespace"' not in selector:
+                    faults.append(f"{where}: {name} of any namespace")
+            if "min(" in expression and "job=" not in expression:  # each process shows every gauge: not its own, it is 0
+                faults.append(f"{where}: the least of all processes is always 0")
+    return faults
+
+
+def test_the_dashboard_asks_for_metrics_that_exist():
     dashboard = json.loads((ROOT / "deploy/grafana/busi.json").read_text())
-    asked = {name for panel in dashboard["panels"] for target in panel.get("targets", [])
-             for name in re.findall(r"\b((?:busi|process)_\w+)\{", target["expr"])}
-    assert len(asked) > 30 and asked <= known
+    assert dashboard_faults(dashboard) == []
+    assert len({name for panel in dashboard["panels"] for target in panel.get("targets", []) for name in re.findall(r"busi_\w+", target["expr"])}) > 30
+    for wrong in ("sum(busi_http_request_total{namespace=\"$namespace\"})", "busi_mail_queue", "sum(rate(busi_mails_dead_total{job=\"mailer\"}[1m]))",
+                  "sum by (method) (busi_http_request_duration_total{namespace=\"$namespace\"})", "min(busi_mail_route_ready{namespace=\"$namespace\"})"):
+        assert dashboard_faults({"panels": [{"title": "t", "targets": [{"expr": wrong, "legendFormat": "l"}]}]}), wrong
     panels = [panel["gridPos"] for panel in dashboard["panels"]]
     spots = [(p["x"] + dx, p["y"] + dy) for p in panels for dx in range(p["w"]) for dy in range(p["h"])]
     assert len(spots) == len(set(spots)), "panels lie over each other"
@@ -95,7 +138,8 @@ def normal(node):
 
 
 if shutil.which("kubectl"):
-    @pytest.mark.parametrize("folder", ["base", "migrate", "overlays/dev", "overlays/prod", "overlays/prod/migrate"])
+    @pytest.mark.parametrize("folder", sorted(str(path.parent.relative_to(FOLDER)) for path in FOLDER.rglob("kustomization.yaml")
+                                              if "components" not in path.parts))
     def test_kubectl_assembles_the_same(deploy, folder):
         text = subprocess.run(["kubectl", "kustomize", deploy / folder], check=True, capture_output=True, timeout=60).stdout
         theirs = {kustomize.identity(thing): normal(thing) for thing in yaml.safe_load_all(text) if thing}
@@ -137,6 +181,14 @@ FAULTS = [
     ("dev", "Deployment", "auth", at("metadata.name", "Auth"), "not a name"),
     ("dev", "Service", "auth", "twice", "is there twice"),
     ("dev", "Service", "auth", at("metadata.namespace"), "is not in the namespace"),
+    ("dev", "Deployment", "auth", at(POD + "topologySpreadConstraints.0.whenUnsatisfiable", "Maybe"), "whenUnsatisfiable 'Maybe' is none of"),
+    ("dev", "NetworkPolicy", "auth", at(RULE + "ports.0.protocol", "TPC"), "protocol 'TPC' is none of"),
+    ("dev", "Job", "migrate-auth-0-1-0", at(POD + "restartPolicy", "OnFail"), "restartPolicy 'OnFail' is none of"),
+    ("dev", "Deployment", "auth", at(BOX + "resources.limits.memory", "384Mb"), "memory '384Mb' is no quantity"),
+    ("dev", "Deployment", "auth", at(BOX + "resources.requests.cpu", "4"), "requests more cpu than its limit"),
+    ("prod", "NetworkPolicy", "postgres", at(RULE + "to.0.ipBlock.cidr", "192.0.2.1/26"), "'192.0.2.1/26' is no network"),
+    ("oidc", "NetworkPolicy", "oidc", at(RULE + "to.0.ipBlock.cidr", "203.0.113.0/24"), "is not within 203.0.113.0/24"),
+    ("dev", "Deployment", "auth", at(BOX + "ports.1.name", "health-and-metrics"), "'health-and-metrics' is no name of a port"),
     ("dev", "Namespace", "busi", at("metadata.labels"), "restricted pod security"),
     ("dev", "Deployment", "auth", at("spec.selector.matchLabels", {"app.kubernetes.io/component": "oath"}), "does not match its own pods"),
     ("dev", "Deployment", "auth", at("spec.selector.matchLabels", {"app.kubernetes.io/name": "busi"}), "matches pods of others"),
@@ -144,6 +196,7 @@ FAULTS = [
     ("dev", "StatefulSet", "redis", at("spec.serviceName", "rediss"), "there is no Service/rediss"),
     ("dev", "PodDisruptionBudget", "auth", at("spec.selector.matchLabels", {"a": "b"}), "does not match the pods"),
     ("dev", "PodDisruptionBudget", "auth", at("spec.maxUnavailable", 0), "maxUnavailable is not 1"),
+    ("dev", "PodDisruptionBudget", "auth", at("spec.unhealthyPodEvictionPolicy"), "would hold up the drain"),
     ("dev", "Service", "auth", at("spec.selector", {"a": "b"}), "selects the pods of 0"),
     ("dev", "Service", "auth", at("spec.publishNotReadyAddresses", True), "publishes pods that are going"),
     ("dev", "Service", "auth", at("spec.ports.0.targetPort", "rcp"), "has no port 'rcp'"),
@@ -157,7 +210,11 @@ FAULTS = [
     ("dev", "HorizontalPodAutoscaler", "auth", None, "no HorizontalPodAutoscaler"),
     ("dev", "PodDisruptionBudget", "auth", None, "no PodDisruptionBudget"),
     ("dev", "Deployment", "auth", at("spec.replicas", 2), "replicas would undo"),
-    ("dev", "Deployment", "auth", at("spec.strategy"), "takes pods away"),
+    ("dev", "Deployment", "auth", at("spec.strategy"), "takes pods away before the new ones work"),
+    ("dev", "Deployment", "auth", at("spec.minReadySeconds"), "before callers have found the new ones"),
+    ("dev", "Deployment", "auth", at(POD + "topologySpreadConstraints.0"), "nothing spreads its pods"),
+    ("dev", "Deployment", "auth", at(POD + "tolerations.1"), "wait for a node that is unreachable longer"),
+    ("dev", "Deployment", "auth", at(POD + "tolerations.0.tolerationSeconds", 300), "wait for a node that is not-ready longer"),
     ("dev", "Deployment", "auth", at(BOX + "volumeMounts.0.name", "secret"), "which is no volume"),
     ("dev", "Deployment", "auth", at(BOX + "volumeMounts.0"), "is not mounted"),
     ("dev", "Deployment", "mailer", at(POD + "volumes.2", {"name": "mail", "hostPath": {"path": "/"}}), "is the host's"),
@@ -176,6 +233,7 @@ FAULTS = [
     ("dev", "Deployment", "auth", at(BOX + "securityContext.capabilities.drop", ["NET_RAW"]), "not restricted: privileges"),
     ("dev", "Deployment", "auth", at(BOX + "securityContext.readOnlyRootFilesystem", False), "can be written"),
     ("dev", "Deployment", "auth", at(POD + "automountServiceAccountToken"), "gets a token"),
+    ("dev", "Deployment", "auth", at(BOX + "terminationMessagePolicy"), "is told by its log alone"),
     ("dev", "Deployment", "auth", at(POD + "hostNetwork", True), "shares the host's"),
     ("dev", "Deployment", "auth", at(BOX + "readinessProbe"), "no readinessProbe"),
     ("dev", "Deployment", "auth", at(BOX + "readinessProbe.httpGet.path", "/readyz"), "does not ask /livez"),
@@ -193,7 +251,12 @@ FAULTS = [
     ("dev", "ConfigMap", "auth", at("data.BUSI_HEALTH_BIND", "0.0.0.0:9091"), "listens on 0.0.0.0:9091"),
     ("dev", "ConfigMap", "gateway", at("data.BUSI_HTTP_BIND"), "listens on 127.0.0.1:4000"),
     ("dev", "ConfigMap", "auth", at("data.BUSI_PASSWORD_THREADS"), "as many threads as the node has cores"),
-    ("dev", "ConfigMap", "auth", at("data.BUSI_PASSWORD_THREADS", "16"), "384 MiB cannot hold 16 hashes of 19 MiB"),
+    ("dev", "ConfigMap", "auth", at("data.BUSI_PASSWORD_THREADS", "16"), "384 MiB cannot hold 16 hashes of 64 MiB"),
+    ("dev", "Deployment", "auth", at(BOX + "resources.limits.cpu", "2"), "2 threads that hash would use up 2 cores"),
+    ("dev", "ConfigMap", "gateway", at("data.BUSI_HTTP_LARGE_MEMORY", "1G"), "384 MiB cannot hold 1024 MiB of bodies and lists"),
+    ("prod", "HorizontalPodAutoscaler", "directory", at("spec.maxReplicas", 20), "may open 84 connections, and its role 80"),
+    ("prod", "ConfigMap", "mailer", at("data.BUSI_BASE_URL", "https://mail.example.com"), "BUSI_BASE_URL of mails is https://mail.example.com"),
+    ("prod", "Ingress", "gateway", at("spec.rules.0.host", "other.example.com"), "no Ingress leads accounts.example.com"),
     ("dev", "Deployment", "auth", at(POD + "terminationGracePeriodSeconds", 15), "killed after 15000 ms"),
     ("dev", "ConfigMap", "auth", at("data.BUSI_DRAIN_DELAY"), "refuses work 0 ms after"),
     ("dev", "ConfigMap", "gateway", at("data.BUSI_HTTP_TIMEOUT", "20s"), "shorter than a request may take"),
@@ -222,6 +285,9 @@ FAULTS = [
     ("dev", "NetworkPolicy", "auth", at("spec.policyTypes", ["Ingress"]), "none of its policyTypes"),
     ("prod", "NetworkPolicy", "postgres", at(RULE + "to.0.ipBlock.cidr", "0.0.0.0/0"), "is everybody"),
     ("prod", "NetworkPolicy", "smtp", None, "no rule lets mailer out to port 587"),
+    ("oidc", "NetworkPolicy", "oidc", None, "no rule lets auth out to port 443"),
+    ("oidc", "NetworkPolicy", "oidc", at(RULE + "to.0.ipBlock.except"), "is everybody"),
+    ("oidc", "ConfigMap", "auth", at("data.BUSI_OIDC_PROVIDERS"), "auth may go out to outside:443, and no setting asks for it"),
     ("prod", "NetworkPolicy", "prometheus", None, "no rule lets prometheus in to auth:9090"),
     ("prod", "ServiceMonitor", "busi", None, "prometheus may come in to auth:9090"),
     ("dev", "ConfigMap", "auth-clients", at("data.auth-svc\\.pub", "x"), "admits ['auth-svc.pub', 'gateway.pub'], is called by ['gateway.pub']"),
@@ -253,10 +319,15 @@ def test_a_deliberate_fault_is_found(objects, place):
     assert any(FAULTS[place][4] in fault for fault in findings(objects, place)), found[place]
 
 
+def test_each_kind_of_object_has_a_deliberate_fault(objects):
+    kinds = {thing["kind"] for things, _ in objects.values() for thing in things}
+    assert kinds == {row[1] for row in FAULTS}
+
+
 def test_each_kind_of_finding_has_a_deliberate_fault(objects):
     """A check that nothing proves may have stopped finding anything."""
     all_found = "\n".join(fault for place in range(len(FAULTS)) for fault in findings(objects, place))
-    texts = [text for name in ("checks.py", "edges.py") for text in
+    texts = [text for name in ("checks.py", "edges.py", "values.py") for text in
              re.findall(r'faults(?:\.append\(| \+= \[)f?"([^"]+)"', (ROOT / "tests/kubernetes" / name).read_text())]
     assert len(texts) > 60
     unproved = [text for text in texts if not re.search(".*".join(map(re.escape, re.split(r"\{[^}]*\}", text))), all_found)]

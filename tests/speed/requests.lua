@@ -1,7 +1,8 @@
 -- wrk script: each request takes the next token (and id) of a list. Arguments: KIND TOKENS-FILE [FIRST-ID LAST-ID]
--- A line of the file is a token, for check and refresh an access and a refresh token, for signin a body.
+-- A line of the file is a token, for check and refresh an access and a refresh token, for signin a body; signup needs none.
 local tokens, next_token, kind, first, last, id = {}, 0, "read", 1, 1, 1
 local pairs_of = {} -- requests, made once
+local born = os.time() -- in names that nobody has
 
 function init(args)
     kind = args[1]
@@ -23,6 +24,12 @@ function request()
     if kind == "signin" then
         next_token = next_token % #tokens + 1
         return wrk.format("POST", "/api/users/signin", json, tokens[next_token])
+    end
+    if kind == "signup" then
+        id = id + 1
+        local name = string.format("bench%x-%d", born, id)
+        return wrk.format("POST", "/register", json, string.format(
+            '{"username":"%s","email":"%s@example.com","password":"correct horse","password_confirm":"correct horse"}', name, name))
     end
     next_token = next_token % #tokens + 1
     if kind == "check" or kind == "refresh" then return pairs_of[next_token] end

@@ -19,5 +19,5 @@ unset PGPASSWORD
 
 # SIGTERM would wait for every client to leave
 trap 'pg_ctl -D $data -m fast stop' TERM INT
-postgres -D $data -c listen_addresses=0.0.0.0 -c unix_socket_directories=/tmp -c TimeZone=UTC &
+postgres -D $data -c max_connections=200 -c listen_addresses=0.0.0.0 -c unix_socket_directories=/tmp -c TimeZone=UTC &
 wait $! || wait $!
