@@ -152,6 +152,9 @@ def check_nodes(cluster):
             continue
         if "kubernetes.io/hostname" not in [row["topologyKey"] for row in workload.pod.get("topologySpreadConstraints", [])]:
             faults.append(f"{workload}: nothing spreads its pods over the nodes")
+        options = {row["name"]: row.get("value") for row in workload.pod.get("dnsConfig", {}).get("options", [])}
+        if int(options.get("timeout", 5)) > 1:
+            faults.append(f"{workload}: a look-up whose packet went to a lost node's DNS waits {options.get('timeout', 5)} s")
         for taint in ("not-ready", "unreachable"):
             seconds = [row.get("tolerationSeconds", 10**6) for row in workload.pod.get("tolerations", [])
                        if row.get("key") == "node.kubernetes.io/" + taint and row.get("effect") == "NoExecute"]
@@ -278,6 +281,15 @@ def check_settings(cluster):
     return faults
 
 
+def check_mail(cluster):
+    faults = []
+    for workload in cluster.workloads:
+        environment = workload.environment()
+        if workload.serves and environment.get("BUSI_SMTP_URL") and "." not in environment.get("BUSI_SMTP_HELO", ""):
+            faults.append(f"{workload}: says its pod's name to the relay, which may refuse every mail for that; set BUSI_SMTP_HELO")
+    return faults
+
+
 def check_ports(cluster):
     faults = []
     for workload in cluster.workloads:
@@ -373,7 +385,7 @@ def check_drain(cluster):
 
 
 CHECKS = [check_names, check_values, check_selectors, check_services, check_scaling, check_nodes, check_mounts, check_pods, check_probes,
-          check_images, check_settings, check_ports, check_hashing, check_large, check_connections, check_addresses, check_drain, check_policies, check_keys]
+          check_images, check_settings, check_mail, check_ports, check_hashing, check_large, check_connections, check_addresses, check_drain, check_policies, check_keys]
 
 
 def check(things, required=None):

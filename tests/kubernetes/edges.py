@@ -143,6 +143,8 @@ def allowed(cluster, faults):
                     faults.append(f"{who}: a rule without '{list_name}' or ports lets everybody through")
                     continue
                 for other in [name for peer in rule[list_name] for name in peers(cluster, peer, who, faults)]:
+                    if list_name == "from" and other == "outside":  # a controller on its nodes' own network
+                        other = "ingress"
                     for row in rule["ports"]:
                         if not isinstance(row.get("port"), int) or "endPort" in row:
                             faults.append(f"{who}: a port must be one number")

@@ -32,6 +32,13 @@ def test_an_overlay_has_no_fault(objects, overlay):
     assert check(*objects[overlay]) == []
 
 
+def test_an_ingress_controller_may_be_named_by_the_addresses_of_its_nodes(objects):
+    things, required = copy.deepcopy(objects["prod"])
+    [policy] = [thing for thing in things if kustomize.identity(thing) == ("NetworkPolicy", "gateway")]
+    policy["spec"]["ingress"][0]["from"] = [{"ipBlock": {"cidr": "192.0.2.192/28"}}]
+    assert check(things, required) == []
+
+
 def test_what_prod_refers_to_is_what_it_says_it_requires(objects):
     used = references(objects["prod"][0])
     assert used["Secret"] == {name: set(keys) for name, keys in REQUIRED["Secret"].items()}
@@ -213,6 +220,7 @@ FAULTS = [
     ("dev", "Deployment", "auth", at("spec.strategy"), "takes pods away before the new ones work"),
     ("dev", "Deployment", "auth", at("spec.minReadySeconds"), "before callers have found the new ones"),
     ("dev", "Deployment", "auth", at(POD + "topologySpreadConstraints.0"), "nothing spreads its pods"),
+    ("dev", "Deployment", "auth", at(POD + "dnsConfig.options.0"), "waits 5 s"),
     ("dev", "Deployment", "auth", at(POD + "tolerations.1"), "wait for a node that is unreachable longer"),
     ("dev", "Deployment", "auth", at(POD + "tolerations.0.tolerationSeconds", 300), "wait for a node that is not-ready longer"),
     ("dev", "Deployment", "auth", at(BOX + "volumeMounts.0.name", "secret"), "which is no volume"),
@@ -265,6 +273,7 @@ FAULTS = [
     ("dev", "ConfigMap", "gateway", at("data.BUSI_AUTH_ENDPOINTS", "auth:5011"), "has no port 5011"),
     ("dev", "ConfigMap", "gateway", at("data.BUSI_AUTH_ENDPOINTS"), "BUSI_AUTH_ENDPOINTS is not set"),
     ("dev", "ConfigMap", "auth", at("data.BUSI_HOOK_SUBSCRIBERS", "risk=risk:7001"), "hooks are set"),
+    ("prod", "ConfigMap", "mailer", at("data.BUSI_SMTP_HELO"), "says its pod's name to the relay"),
     ("prod", "ConfigMap", "mailer", at("data.BUSI_SMTP_URL", "smtp://relay.example.com:2525"), "no rule lets mailer out to port 2525"),
     ("prod", "ConfigMap", "mailer", at("data.BUSI_SMTP_URL", "relay.example.com"), "is not like smtp://host:port"),
     ("dev", "NetworkPolicy", "default-deny", None, "none denies everything"),
