@@ -13,6 +13,7 @@ enum {
     KEYS_MS = 1000,    /* our key file is looked at */
     REOPEN_MS = 1500,  /* a pipe that was refused is tried with the keys there are then */
     LOST_MS = 3000,    /* one that is down for longer is opened again */
+    AGAIN_MS = 1000,   /* one for which there was no socket or no memory is tried again */
 };
 
 /* One "host:port" of a target. */
@@ -37,6 +38,7 @@ struct busi_client_workers {
     struct busi_resolver *resolver; /* finds the addresses of names */
     struct busi_timer *tick;        /* every TICK_MS */
     int64_t began_ms;               /* when it was made */
+    int64_t again_ms;               /* when what could not be opened is tried again; 0: there is none */
     uint64_t keys;                  /* our own: busi_curve_renew() */
     int64_t keys_ms;                /* when their file was looked at */
 };
@@ -101,30 +103,34 @@ static struct busi_worker *open_worker(struct busi_client_workers *all, const st
     return worker;
 }
 
-static void add_worker(struct busi_client_workers *all, const struct name *name, uint32_t ipv4)
+/* False: it could not be opened. */
+static bool add_worker(struct busi_client_workers *all, const struct name *name, uint32_t ipv4)
 {
     if (keep_worker(name->target, ipv4, name->at.port))
-        return;
+        return true;
     struct busi_worker *worker = open_worker(all, name->target, ipv4, name->at.port, false);
     if (!worker)
-        return;
+        return false;
     worker->next = name->target->workers;
     name->target->workers = worker;
+    return true;
 }
 
-static void follow_names(struct busi_client_workers *all)
+static void follow_names(struct busi_client_workers *all, int64_t now_ms)
 {
-    bool changed = false;
+    bool changed = all->again_ms > 0 && now_ms >= all->again_ms;
     for (size_t i = 0; i < all->n_names; i++)
         changed |= busi_resolver_take(all->resolver, i, &all->names[i].last);
     if (!changed)
         return;
+    all->again_ms = 0;
     for (size_t i = 0; i < all->n_targets; i++)
         for (struct busi_worker *worker = all->targets[i].workers; worker; worker = worker->next)
             worker->retired = true;
     for (size_t i = 0; i < all->n_names; i++)
         for (size_t j = 0; j < all->names[i].last.n; j++)
-            add_worker(all, &all->names[i], all->names[i].last.ipv4[j]);
+            if (!add_worker(all, &all->names[i], all->names[i].last.ipv4[j]))
+                all->again_ms = now_ms + AGAIN_MS;
 }
 
 /* ---- following the keys ---- */
@@ -230,7 +236,7 @@ static void on_tick(void *arg)
 {
     struct busi_client_workers *all = arg;
     int64_t now_ms = busi_now_ms();
-    follow_names(all);
+    follow_names(all, now_ms);
     follow_keys(all, now_ms);
     for (size_t i = 0; i < all->n_targets; i++)
         tick_target(all, &all->targets[i], now_ms);

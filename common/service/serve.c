@@ -38,7 +38,7 @@ struct serving {
     void *state;   /* the service's, from start() */
     int signal_fd; /* -1: none */
     struct busi_watch *signal_watch;
-    struct busi_timer *look_timer; /* of the next look at ready() */
+    struct busi_timer *look_timer; /* of the next look at ready(); set anew by each, which must not fail */
     atomic_bool ready;             /* what ready() said last */
     bool was_ready;                /* said so once */
     atomic_llong turned_ms;        /* when the loop was last seen turning; busi_now_ms() scale */
@@ -160,7 +160,7 @@ static void look(void *arg)
     else if (before && !ready && !busi_drain_begun(&s->drain))
         busi_log(BUSI_WARN, "not_ready");
     s->was_ready |= ready;
-    s->look_timer = busi_loop_after(s->process.loop, s->was_ready ? LOOK_MS : STARTING_LOOK_MS, look, s);
+    busi_timer_set(s->look_timer, busi_now_ms() + (s->was_ready ? LOOK_MS : STARTING_LOOK_MS));
 }
 
 /* ---- steps ---- */
@@ -282,14 +282,16 @@ static bool start_loop(struct serving *s)
     if (s->signal_fd < 0 || !s->process.loop)
         return false;
     s->signal_watch = busi_loop_fd(s->process.loop, s->signal_fd, BUSI_READABLE, on_signal, s);
+    s->look_timer = busi_loop_timer(s->process.loop, look, s);
     s->process.fibers =
         busi_fibers_new(s->process.loop, (size_t)s->process.settings->fibers, FIBER_STACK_BYTES);
-    return s->signal_watch && s->process.fibers;
+    return s->signal_watch && s->look_timer && s->process.fibers;
 }
 
 static void stop_loop(struct serving *s)
 {
     busi_watch_free(&s->signal_watch);
+    busi_timer_free(&s->look_timer);
     busi_fibers_free(&s->process.fibers);
     busi_loop_free(&s->process.loop);
     if (s->signal_fd >= 0)
@@ -352,7 +354,6 @@ static bool start_side_port(struct serving *s)
 static void stop_side_port(struct serving *s)
 {
     busi_side_port_close(&s->side_port);
-    busi_timer_free(&s->look_timer);
     busi_drain_fini(&s->drain);
 }
 

@@ -93,8 +93,8 @@ void busi_pg_finish(struct busi_pg *pg, struct pg_request *request, enum busi_co
         *rows =
             (struct pg_rows){.result = request->result, .map = &pg->maps[request->statement], .owners = 1};
         request->result = NULL;
-    } else if (code == BUSI_OK) {
-        code = BUSI_UNAVAILABLE;
+    } else if (code == BUSI_OK) { /* no memory to tell of what is done */
+        code = busi_pg_is_write(pg, request) ? BUSI_UNKNOWN : BUSI_UNAVAILABLE;
     }
     for (struct pg_request *follower = request->followers, *next; follower; follower = next) {
         next = follower->next;
@@ -248,12 +248,17 @@ static bool start(struct busi_pg *pg)
     pg->tick = busi_loop_every(pg->loop, TICK_MS, look_for_overdue, pg);
     if (!pg->tick || !busi_loop_at_turn_end(pg->loop, busi_pg_dispatch, pg))
         return false;
-    for (int i = 0; i < pg->n_connections; i++) {
-        pg->connections[i].pg = pg;
-        pg->connections[i].number = i;
-        busi_pg_connection_open(&pg->connections[i]);
+    bool fine = true;
+    for (int i = 0; i < pg->n_connections && fine; i++) {
+        struct pg_connection *connection = &pg->connections[i];
+        connection->pg = pg;
+        connection->number = i;
+        connection->timer = busi_loop_timer(pg->loop, busi_pg_connection_on_time, connection);
+        fine = connection->timer != NULL;
+        if (fine)
+            busi_pg_connection_open(connection);
     }
-    return true;
+    return fine;
 }
 
 /* A lock is given up a little earlier than the statement, so that the SQLSTATE tells which it was. A client
@@ -308,6 +313,7 @@ void busi_pg_free(struct busi_pg **pg_)
     for (int i = 0; i < pg->n_connections; i++) {
         queue_fini(pg, &pg->connections[i].flight);
         busi_pg_connection_close(&pg->connections[i]);
+        busi_timer_free(&pg->connections[i].timer);
     }
     queue_fini(pg, &pg->reads);
     queue_fini(pg, &pg->shared);

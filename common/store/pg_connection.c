@@ -14,27 +14,22 @@ static void watch(struct pg_connection *connection, unsigned events)
         busi_pg_connection_lose(connection, "no watch", "");
 }
 
-static void on_pause_over(void *arg)
+void busi_pg_connection_on_time(void *arg)
 {
     struct pg_connection *connection = arg;
-    connection->timer = NULL;
-    busi_pg_connection_open(connection);
-}
-
-static void on_connect_deadline(void *arg)
-{
-    struct pg_connection *connection = arg;
-    connection->timer = NULL;
-    busi_pg_connection_lose(connection, "connecting took too long", "");
+    if (connection->state == PG_WAITING)
+        busi_pg_connection_open(connection);
+    else
+        busi_pg_connection_lose(connection, "connecting took too long", "");
 }
 
 static void connect_now(struct pg_connection *connection, const struct busi_resolved *found)
 {
     struct busi_pg *pg = connection->pg;
     connection->state = PG_CONNECTING;
-    connection->timer = busi_loop_after(pg->loop, PG_CONNECT_MS, on_connect_deadline, connection);
+    busi_timer_set(connection->timer, busi_now_ms() + PG_CONNECT_MS);
     connection->conn = busi_pg_conninfo_connect(pg, found);
-    if (!connection->timer || !connection->conn || PQstatus(connection->conn) == CONNECTION_BAD) {
+    if (!connection->conn || PQstatus(connection->conn) == CONNECTION_BAD) {
         busi_pg_connection_lose(connection, connection->conn ? PQerrorMessage(connection->conn) : "no memory",
                                 "");
         return;
@@ -141,8 +136,7 @@ static void on_event(void *arg, unsigned events)
 void busi_pg_connection_ready(struct pg_connection *connection)
 {
     struct busi_pg *pg = connection->pg;
-    if (connection->timer)
-        busi_timer_free(&connection->timer);
+    busi_timer_set(connection->timer, INT64_MAX);
     connection->state = PG_READY;
     connection->backoff.pause_ms = 0;
     if (atomic_fetch_add(&pg->ready, 1) == 0) {
@@ -185,8 +179,8 @@ void busi_pg_connection_close(struct pg_connection *connection)
     if (connection->state == PG_READY)
         atomic_fetch_sub(&connection->pg->ready, 1);
     connection->state = PG_WAITING;
-    if (connection->timer)
-        busi_timer_free(&connection->timer);
+    if (connection->timer) /* else it was never made whole */
+        busi_timer_set(connection->timer, INT64_MAX);
     if (connection->watch)
         busi_watch_free(&connection->watch);
     busi_resolve_cancel(&connection->resolve);
@@ -204,8 +198,5 @@ void busi_pg_connection_lose(struct pg_connection *connection, const char *why, 
     busi_metric_add(BUSI_METRIC_postgres_reconnects, 1);
     give_up_flight(connection);
     busi_pg_connection_close(connection);
-    int64_t pause_ms = busi_backoff_next(&connection->backoff);
-    connection->timer = busi_loop_after(pg->loop, pause_ms, on_pause_over, connection);
-    if (!connection->timer)
-        busi_log(BUSI_ERR, "postgres_out_of_memory", BUSI_I("connection", connection->number));
+    busi_timer_set(connection->timer, busi_now_ms() + busi_backoff_next(&connection->backoff));
 }

@@ -73,7 +73,8 @@ struct pg_connection {
     enum pg_state state;
     PGconn *conn;                 /* NULL while waiting and resolving */
     struct busi_watch *watch;     /* of its socket */
-    struct busi_timer *timer;     /* backoff when waiting, deadline until ready */
+    struct busi_timer *timer;     /* backoff when waiting, deadline until ready: what brings the
+                                   * connection back must not need memory */
     struct busi_resolve *resolve; /* while resolving */
     struct busi_backoff backoff;
     struct pg_queue flight; /* sent, in order */
@@ -121,6 +122,7 @@ void busi_pg_enqueue(struct busi_pg *pg, struct pg_request *request);
 void busi_pg_dispatch(void *pg); /* end-of-turn hook */
 
 /* pg_connection.c */
+void busi_pg_connection_on_time(void *connection); /* of the timer */
 void busi_pg_connection_open(struct pg_connection *connection);
 void busi_pg_connection_close(struct pg_connection *connection);
 /* Fails or requeues what was sent and begins anew after a pause. */

@@ -55,12 +55,15 @@ static bool makes_stale(const char *sqlstate)
     return strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "25006") == 0;
 }
 
-static void note_error(struct pg_connection *connection, struct pg_request *request, const PGresult *result)
+/* False: it is not the server's but libpq's own, which has lost the connection or has no memory for what came
+ * on it. What was done is not known then, and the connection is given up. */
+static bool note_error(struct pg_connection *connection, struct pg_request *request, const PGresult *result)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
-    /* without one it is libpq's own: the connection broke, and no sync will follow */
-    snprintf(request->sqlstate, sizeof request->sqlstate, "%s", sqlstate ? sqlstate : "08006");
+    if (!sqlstate)
+        return false;
+    snprintf(request->sqlstate, sizeof request->sqlstate, "%s", sqlstate);
     snprintf(request->constraint, sizeof request->constraint, "%s", constraint ? constraint : "");
     connection->stale |= makes_stale(request->sqlstate);
     request->code = code_of(request->sqlstate);
@@ -69,11 +72,14 @@ static void note_error(struct pg_connection *connection, struct pg_request *requ
         busi_log(BUSI_ERR, "postgres_statement_failed",
                  BUSI_C("statement", connection->pg->statements[request->statement].name),
                  BUSI_C("sqlstate", request->sqlstate));
+    return true;
 }
 
-static void take_result(struct pg_connection *connection, PGresult *result)
+/* False: as note_error(). */
+static bool take_result(struct pg_connection *connection, PGresult *result)
 {
     struct pg_request *request = connection->at;
+    bool fine = true;
     switch (PQresultStatus(result)) {
     case PGRES_TUPLES_OK:
     case PGRES_COMMAND_OK:
@@ -85,21 +91,22 @@ static void take_result(struct pg_connection *connection, PGresult *result)
         PQclear(result);
         break;
     default:
-        note_error(connection, request, result);
+        fine = note_error(connection, request, result);
         PQclear(result);
         break;
     }
     connection->sync_next = request->ends_batch;
     connection->at = request->next;
+    return fine;
 }
 
-/* The error of a commit itself (a deferred constraint, a full disk). */
-static void take_commit_error(struct pg_connection *connection, const PGresult *result)
+/* The error of a commit itself (a deferred constraint, a full disk). False: as note_error(). */
+static bool take_commit_error(struct pg_connection *connection, const PGresult *result)
 {
     struct pg_request *request = connection->flight.first;
     PQclear(request->result);
     request->result = NULL;
-    note_error(connection, request, result);
+    return note_error(connection, request, result);
 }
 
 static bool batch_failed(const struct pg_request *first)
@@ -176,10 +183,8 @@ static bool take(struct pg_connection *connection, PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
     if (connection->state == PG_READY && connection->at && !connection->sync_next &&
-        status != PGRES_PIPELINE_SYNC) {
-        take_result(connection, result);
-        return true;
-    }
+        status != PGRES_PIPELINE_SYNC)
+        return take_result(connection, result);
     bool fine = false;
     if (connection->state == PG_PREPARING) {
         fine = take_preparation(connection, result);
@@ -188,7 +193,7 @@ static bool take(struct pg_connection *connection, PGresult *result)
         if (status == PGRES_PIPELINE_SYNC)
             take_sync(connection);
         else
-            take_commit_error(connection, result);
+            fine = take_commit_error(connection, result);
     }
     PQclear(result);
     return fine;

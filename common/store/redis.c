@@ -204,8 +204,9 @@ struct busi_redis *busi_redis_make(struct busi_loop *loop, struct redis_url *url
     redis->url = *url;
     *url = (struct redis_url){0};
     busi_buf_init(&redis->out, REDIS_OUT_MOST);
+    redis->timer = busi_loop_timer(loop, busi_redis_on_time, redis);
     redis->tick = busi_loop_every(loop, REDIS_TICK_MS, on_tick, redis);
-    if (!redis->tick || !busi_loop_at_turn_end(loop, busi_redis_flush, redis))
+    if (!redis->timer || !redis->tick || !busi_loop_at_turn_end(loop, busi_redis_flush, redis))
         goto failed;
     if (redis->url.n_sentinels > 0) {
         redis->sentinels = busi_redis_sentinels_new(redis);
@@ -245,8 +246,8 @@ void busi_redis_free(struct busi_redis **redis_)
         redis->free_requests = request->next;
         free(request);
     }
-    if (redis->tick)
-        busi_timer_free(&redis->tick);
+    busi_timer_free(&redis->timer);
+    busi_timer_free(&redis->tick);
     busi_buf_fini(&redis->out);
     busi_redis_url_fini(&redis->url);
     free(redis);

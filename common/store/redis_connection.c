@@ -24,27 +24,13 @@ void busi_redis_complain(struct busi_redis *redis, const char *why)
              BUSI_I("port", redis->address.port));
 }
 
-static void on_pause_over(void *arg)
-{
-    struct busi_redis *redis = arg;
-    redis->timer = NULL;
-    busi_redis_open(redis);
-}
-
-static void on_connect_deadline(void *arg)
-{
-    struct busi_redis *redis = arg;
-    redis->timer = NULL;
-    busi_redis_lose(redis, "connecting took too long");
-}
-
 static void connect_now(struct busi_redis *redis, const char *address)
 {
     redis->state = REDIS_CONNECTING;
-    redis->timer = busi_loop_after(redis->loop, REDIS_CONNECT_MS, on_connect_deadline, redis);
+    busi_timer_set(redis->timer, busi_now_ms() + REDIS_CONNECT_MS);
     redis->context = address[0] == '/' ? redisConnectUnixNonBlock(address)
                                        : redisConnectNonBlock(address, redis->address.port);
-    if (!redis->timer || !redis->context || redis->context->err) {
+    if (!redis->context || redis->context->err) {
         busi_redis_lose(redis, redis->context ? redis->context->errstr : "out of memory");
         return;
     }
@@ -91,35 +77,48 @@ void busi_redis_open(struct busi_redis *redis)
         busi_redis_lose(redis, "no thread to resolve with");
 }
 
-static void greet_with(struct busi_redis *redis, int argc, const struct busi_str *argv)
+static bool greet_with(struct busi_redis *redis, int argc, const struct busi_str *argv)
 {
-    if (busi_redis_send(redis, argc, argv))
-        redis->greetings++;
+    redis->greetings++;
+    return busi_redis_send(redis, argc, argv) != NULL;
 }
 
-static void greet(struct busi_redis *redis)
+static bool authenticate(struct busi_redis *redis)
 {
     const struct redis_url *url = &redis->url;
+    if (!url->password)
+        return true;
+    const struct busi_str user = busi_str_of(url->user), password = busi_str_of(url->password);
+    return url->user ? greet_with(redis, 3, (const struct busi_str[]){BUSI_STR("AUTH"), user, password})
+                     : greet_with(redis, 2, (const struct busi_str[]){BUSI_STR("AUTH"), password});
+}
+
+static bool choose_database(struct busi_redis *redis)
+{
     char db[8];
+    snprintf(db, sizeof db, "%d", redis->url.db);
+    return !redis->url.db ||
+           greet_with(redis, 2, (const struct busi_str[]){BUSI_STR("SELECT"), busi_str_of(db)});
+}
+
+/* That it is the master, and of which data. */
+static bool ask_who_it_is(struct busi_redis *redis)
+{
+    redis->greetings++;
+    return greet_with(redis, 3,
+                      (const struct busi_str[]){BUSI_STR("CLIENT"), BUSI_STR("SETNAME"), BUSI_STR("busi")}) &&
+           busi_redis_look(redis);
+}
+
+/* False: not all of it could be queued, and of an unsaid SELECT or INFO nothing would tell later. */
+static bool greet(struct busi_redis *redis)
+{
     redis->state = REDIS_GREETING;
     redis->greetings = 0;
     redis->history[0] = '\0';
-    if (url->password && url->user)
-        greet_with(
-            redis, 3,
-            (const struct busi_str[]){BUSI_STR("AUTH"), busi_str_of(url->user), busi_str_of(url->password)});
-    else if (url->password)
-        greet_with(redis, 2, (const struct busi_str[]){BUSI_STR("AUTH"), busi_str_of(url->password)});
-    snprintf(db, sizeof db, "%d", url->db);
-    if (url->db)
-        greet_with(redis, 2, (const struct busi_str[]){BUSI_STR("SELECT"), busi_str_of(db)});
-    /* LOADING is answered to this one: not ready yet */
-    greet_with(redis, 1, &BUSI_STR("PING"));
-    if (redis->is_sentinel)
-        return;
-    greet_with(redis, 3,
-               (const struct busi_str[]){BUSI_STR("CLIENT"), BUSI_STR("SETNAME"), BUSI_STR("busi")});
-    redis->greetings += busi_redis_look(redis);
+    /* LOADING is answered to PING: not ready yet */
+    return authenticate(redis) && choose_database(redis) && greet_with(redis, 1, &BUSI_STR("PING")) &&
+           (redis->is_sentinel || ask_who_it_is(redis));
 }
 
 static void on_connected(struct busi_redis *redis)
@@ -139,7 +138,8 @@ static void on_connected(struct busi_redis *redis)
     }
     busi_redis_bound_replies(redis);
     busi_watch_events(redis->watch, BUSI_READABLE);
-    greet(redis);
+    if (!greet(redis))
+        busi_redis_lose(redis, "out of memory");
 }
 
 static void on_ready(struct busi_redis *redis, int64_t until_ms)
@@ -155,24 +155,18 @@ static void on_ready(struct busi_redis *redis, int64_t until_ms)
              BUSI_I("generation", (int64_t)redis->generation));
 }
 
-static void settle(void *arg);
-
 /* Where sentinels choose, another process may have been told of an older master a moment ago, and goes on
  * believing it until its lease ends: it must not happen that two are believed at once. */
 static void wait_until_settled(struct busi_redis *redis, int64_t ms)
 {
     redis->state = REDIS_SETTLING;
-    redis->timer = busi_loop_after(redis->loop, ms, settle, redis);
-    if (!redis->timer)
-        busi_redis_lose(redis, "out of memory");
+    busi_timer_set(redis->timer, busi_now_ms() + ms);
 }
 
-static void settle(void *arg)
+static void settle(struct busi_redis *redis)
 {
-    struct busi_redis *redis = arg;
     const struct redis_lease *lease = busi_redis_sentinels_lease(redis->sentinels);
     int64_t now = busi_now_ms();
-    redis->timer = NULL;
     if (!lease)
         busi_redis_lose(redis, "no majority of the sentinels confirms the master");
     else if (now < lease->settled_ms)
@@ -183,11 +177,22 @@ static void settle(void *arg)
 
 static void on_greeted(struct busi_redis *redis)
 {
-    busi_timer_free(&redis->timer);
+    busi_timer_set(redis->timer, INT64_MAX);
     if (redis->sentinels)
         settle(redis);
     else
         on_ready(redis, INT64_MAX);
+}
+
+void busi_redis_on_time(void *arg)
+{
+    struct busi_redis *redis = arg;
+    if (redis->state == REDIS_WAITING)
+        busi_redis_open(redis);
+    else if (redis->state == REDIS_SETTLING)
+        settle(redis);
+    else
+        busi_redis_lose(redis, "connecting took too long");
 }
 
 void busi_redis_follow(struct busi_redis *redis)
@@ -202,8 +207,8 @@ void busi_redis_follow(struct busi_redis *redis)
             busi_redis_complain(redis, "no majority of the sentinels names a master");
         return;
     case REDIS_WAITING: /* what failed was the old one: no use in waiting */
-        if (lease && !same && redis->timer) {
-            busi_timer_free(&redis->timer);
+        if (lease && !same) {
+            busi_timer_set(redis->timer, INT64_MAX);
             busi_redis_open(redis);
         }
         return;
@@ -304,8 +309,8 @@ void busi_redis_close(struct busi_redis *redis)
 {
     redis->state = REDIS_WAITING;
     atomic_store_explicit(&redis->until_ms, 0, memory_order_relaxed);
-    if (redis->timer)
-        busi_timer_free(&redis->timer);
+    if (redis->timer) /* else it was never made whole */
+        busi_timer_set(redis->timer, INT64_MAX);
     if (redis->watch)
         busi_watch_free(&redis->watch);
     busi_resolve_cancel(&redis->resolve);
@@ -326,7 +331,5 @@ void busi_redis_lose(struct busi_redis *redis, const char *why)
         (void)busi_redis_finish(
             redis, now >= redis->first->overdue_ms ? BUSI_DEADLINE_EXCEEDED : BUSI_UNAVAILABLE, NULL);
     busi_redis_close(redis);
-    redis->timer = busi_loop_after(redis->loop, busi_backoff_next(&redis->backoff), on_pause_over, redis);
-    if (!redis->timer)
-        busi_log(BUSI_ERR, "redis_out_of_memory");
+    busi_timer_set(redis->timer, busi_now_ms() + busi_backoff_next(&redis->backoff));
 }

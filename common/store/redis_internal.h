@@ -91,7 +91,8 @@ struct busi_redis {
     enum redis_state state;
     redisContext *context;        /* NULL while waiting and resolving */
     struct busi_watch *watch;     /* of its socket */
-    struct busi_timer *timer;     /* backoff when waiting, deadline until greeted, end of settling */
+    struct busi_timer *timer;     /* backoff when waiting, deadline until greeted, end of settling: what
+                                   * brings the connection back must not need memory */
     struct busi_timer *tick;      /* overdue replies, looks at the server */
     struct busi_resolve *resolve; /* while resolving */
     struct busi_backoff backoff;
@@ -133,6 +134,7 @@ struct busi_redis *busi_redis_make(struct busi_loop *loop, struct redis_url *url
                                    bool is_sentinel);
 
 /* redis_connection.c */
+void busi_redis_on_time(void *redis); /* of the timer */
 void busi_redis_open(struct busi_redis *redis);
 void busi_redis_close(struct busi_redis *redis);
 void busi_redis_lose(struct busi_redis *redis, const char *why);

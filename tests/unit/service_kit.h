@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "rpc/curve.h"
+#include "scarce.h"
 #include "service/service.h"
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -18,6 +19,12 @@ enum { PATIENCE_MS = 10000 };
 
 /* ---- a service that does as its environment says ---- */
 
+static inline int64_t wish(const char *name)
+{
+    const char *text = getenv(name);
+    return text ? strtoll(text, NULL, 10) : 0;
+}
+
 struct toy {
     struct busi_process *process;
     int64_t busy_until_ms; /* not idle before; busi_now_ms() scale */
@@ -25,16 +32,27 @@ struct toy {
     bool hangs;            /* its loop stops turning when the drain begins */
 };
 
-static inline int64_t wish(const char *name)
+static inline void toy_has_memory(void *arg)
 {
-    const char *text = getenv(name);
-    return text ? strtoll(text, NULL, 10) : 0;
+    (void)arg;
+    scarce_end();
+}
+
+/* From its first turn on it gets none, for some time. */
+static inline void toy_has_none(void *arg)
+{
+    struct toy *toy = arg;
+    struct busi_timer *end = busi_loop_after(toy->process->loop, wish("TOY_SCARCE_MS"), toy_has_memory, toy);
+    if (end)
+        scarce_begin(1, INT64_MAX);
 }
 
 static inline void *toy_start(struct busi_process *process)
 {
     static struct toy toy;
     toy = (struct toy){process, 0, wish("TOY_WORK_MS"), wish("TOY_HANGS") != 0};
+    if (wish("TOY_SCARCE_MS") && !busi_loop_post(process->loop, toy_has_none, &toy))
+        return NULL;
     return wish("TOY_BROKEN") ? NULL : &toy;
 }
 

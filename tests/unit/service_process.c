@@ -109,6 +109,21 @@ Test(process, a_loop_that_hangs_is_not_alive)
     expect_exit(&process, -1);
 }
 
+Test(process, a_loop_that_got_no_memory_for_a_moment_is_alive)
+{
+    struct process process = {.environment = {"TOY_SCARCE_MS=600"}};
+    serve(&process);
+    int port = side_port();
+    for (int i = 0; i < 8; i++) { /* for longer than a loop may seem to stand still */
+        usleep(500000);
+        if (i > 1)
+            cr_expect_eq(status_of(ask(port, GET("/livez"))), 200, "after %d ms", 500 * (i + 1));
+    }
+    wait_until_status(port, GET("/readyz"), 200);
+    kill(process.pid, SIGTERM);
+    expect_exit(&process, 0);
+}
+
 Test(process, what_is_not_ready_says_so)
 {
     struct process process = {.environment = {"TOY_UNREADY=1"}};
