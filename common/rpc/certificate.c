@@ -3,11 +3,20 @@
 #include "rpc/method_set.h"
 #include <czmq.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
-enum { MAX_FILE = 16 * 1024, PATH_ROOM = 2048 };
+enum { MAX_FILE = 16 * 1024, PATH_ROOM = 2048, KEY_TEXT = 40 };
 
-/* ---- what a certificate file looks like ---- */
+/* ---- what is in a certificate file ----
+ * czmq writes it and would read it, too: but then it leaks memory and prints to stdout when it does not like
+ * what it reads, and without memory it is killed or loses a line, of which `methods` is one. */
+
+enum field { PUBLIC_KEY, SECRET_KEY, NAME, METHODS, FIELDS };
+struct file {
+    struct busi_str section;        /* where the line is */
+    struct busi_str fields[FIELDS]; /* absent: not there */
+};
 
 static bool name_byte(char c)
 {
@@ -15,54 +24,78 @@ static bool name_byte(char c)
            c == '_' || c == '-';
 }
 
-static size_t skip_blanks(const char *line, size_t at, size_t len)
+static size_t skip_blanks(struct busi_str line, size_t at)
 {
-    while (at < len && line[at] == ' ')
+    while (at < line.len && line.ptr[at] == ' ')
         at++;
     return at;
 }
 
-/* Nothing, # anything, word, or word = "text". */
-static bool line_fine(const char *line, size_t len)
+/* False: it is there already. */
+static bool set_field(struct file *file, struct busi_str word, struct busi_str text)
 {
-    for (size_t i = 0; i < len; i++)
-        if (line[i] < ' ' || line[i] > '~')
-            return false;
-    size_t at = skip_blanks(line, 0, len);
-    if (at == len || line[at] == '#')
-        return true;
-    size_t word = at;
-    while (at < len && name_byte(line[at]))
-        at++;
-    if (at == word)
-        return false;
-    at = skip_blanks(line, at, len);
-    if (at == len)
-        return true;
-    if (line[at] != '=')
-        return false;
-    at = skip_blanks(line, at + 1, len);
-    return len - at >= 2 && line[at] == '"' && line[len - 1] == '"' &&
-           !memchr(line + at + 1, '"', len - at - 2);
+    static const char *const rows[FIELDS][2] = {
+        [PUBLIC_KEY] = {"curve", "public-key"},
+        [SECRET_KEY] = {"curve", "secret-key"},
+        [NAME] = {"metadata", "name"},
+        [METHODS] = {"metadata", "methods"},
+    };
+    for (size_t i = 0; i < FIELDS; i++) {
+        if (!busi_str_eq(file->section, busi_str_of(rows[i][0])) ||
+            !busi_str_eq(word, busi_str_of(rows[i][1])))
+            continue;
+        bool fresh = !file->fields[i].ptr;
+        file->fields[i] = text;
+        return fresh;
+    }
+    return true;
 }
 
-/* czmq's reader leaks memory and prints to stdout when it does not like a file. */
-static bool file_fine(const char *path)
+/* The text in quotes that is the rest of a line. Absent: it is something else. */
+static struct busi_str quoted(struct busi_str line, size_t at)
 {
-    char bytes[MAX_FILE + 1];
-    FILE *file = fopen(path, "re");
-    if (!file)
+    size_t n = line.len - at;
+    if (n < 2 || line.ptr[at] != '"' || line.ptr[line.len - 1] != '"' ||
+        memchr(line.ptr + at + 1, '"', n - 2))
+        return (struct busi_str){0};
+    return (struct busi_str){line.ptr + at + 1, n - 2};
+}
+
+/* Nothing, # anything, word, or word = "text". A word at the margin is a section, and what belongs to it
+ * stands four blanks from there. */
+static bool take_line(struct file *file, struct busi_str line)
+{
+    for (size_t i = 0; i < line.len; i++)
+        if (line.ptr[i] < ' ' || line.ptr[i] > '~')
+            return false;
+    size_t begin = skip_blanks(line, 0), at = begin;
+    if (at == line.len || line.ptr[at] == '#')
+        return true;
+    while (at < line.len && name_byte(line.ptr[at]))
+        at++;
+    struct busi_str word = {line.ptr + begin, at - begin};
+    if (word.len == 0 || begin % 4 != 0)
         return false;
-    size_t n = fread(bytes, 1, sizeof bytes, file);
-    fclose(file);
-    bool fine = n > 0 && n <= MAX_FILE;
-    for (size_t at = 0; fine && at < n;) {
-        const char *end = memchr(bytes + at, '\n', n - at);
-        size_t len = end ? (size_t)(end - bytes) - at : n - at;
-        fine = line_fine(bytes + at, len);
+    if (begin == 0)
+        file->section = word;
+    at = skip_blanks(line, at);
+    if (at == line.len)
+        return true;
+    if (line.ptr[at] != '=')
+        return false;
+    struct busi_str text = quoted(line, skip_blanks(line, at + 1));
+    return text.ptr && (begin != 4 || set_field(file, word, text));
+}
+
+static bool take_lines(struct file *file, struct busi_str bytes)
+{
+    bool fine = bytes.len > 0;
+    for (size_t at = 0; fine && at < bytes.len;) {
+        const char *end = memchr(bytes.ptr + at, '\n', bytes.len - at);
+        size_t len = end ? (size_t)(end - bytes.ptr) - at : bytes.len - at;
+        fine = take_line(file, (struct busi_str){bytes.ptr + at, len});
         at += len + 1;
     }
-    explicit_bzero(bytes, sizeof bytes);
     return fine;
 }
 
@@ -77,58 +110,92 @@ static bool valid_name(const char *name)
     return len > 0 && len < BUSI_NAME_ROOM && name[0] != '.';
 }
 
-static void take_keys(struct busi_certificate *certificate, zcert_t *cert)
+/* Of its text. */
+static bool decode_key(uint8_t key[BUSI_KEY_BYTES], const char *text)
 {
-    memcpy(certificate->public_key, zcert_public_key(cert), BUSI_KEY_BYTES);
-    memcpy(certificate->secret_key, zcert_secret_key(cert), BUSI_KEY_BYTES);
+    return strlen(text) == KEY_TEXT && zmq_z85_decode(key, text);
+}
+
+static void copy_text(char text[KEY_TEXT + 1], struct busi_str field)
+{
+    size_t len = field.len <= KEY_TEXT ? field.len : 0;
+    if (len > 0)
+        memcpy(text, field.ptr, len);
+    text[len] = '\0';
+}
+
+/* NULL or what is wrong. A secret key of zeros is none. */
+static const char *take_keys(struct busi_certificate *certificate, const struct file *file)
+{
+    char public_text[KEY_TEXT + 1], text[KEY_TEXT + 1], half[KEY_TEXT + 1];
+    const char *wrong = NULL;
     unsigned any = 0;
+    copy_text(public_text, file->fields[PUBLIC_KEY]);
+    copy_text(text, file->fields[SECRET_KEY]);
+    if (!decode_key(certificate->public_key, public_text) ||
+        (file->fields[SECRET_KEY].ptr && !decode_key(certificate->secret_key, text)))
+        wrong = "not a CURVE certificate";
     for (int i = 0; i < BUSI_KEY_BYTES; i++)
         any |= certificate->secret_key[i];
     certificate->has_secret = any != 0;
+    /* nobody would be let in with another's half, and nothing would say why */
+    if (!wrong && any && (zmq_curve_public(half, text) != 0 || strcmp(half, public_text) != 0))
+        wrong = "the CURVE key file's public and secret key are no pair";
+    explicit_bzero(text, sizeof text);
+    return wrong;
 }
 
-/* Nobody would be let in with another's half, and nothing would say why. */
-static bool is_pair(zcert_t *cert)
+static bool take_name(struct busi_certificate *certificate, const struct file *file, const char *path)
 {
-    char public_key[41]; /* as Z85 text */
-    return zmq_curve_public(public_key, zcert_secret_txt(cert)) == 0 &&
-           strcmp(public_key, zcert_public_txt(cert)) == 0;
-}
-
-static bool take_name(struct busi_certificate *certificate, zcert_t *cert, const char *path)
-{
-    const char *meta = zcert_meta(cert, "name");
-    const char *file = strrchr(path, '/');
-    file = file ? file + 1 : path;
-    size_t len = meta ? strlen(meta) : strcspn(file, ".");
-    if (len >= BUSI_NAME_ROOM)
+    struct busi_str name = file->fields[NAME];
+    if (!name.ptr) {
+        const char *slash = strrchr(path, '/');
+        const char *base = slash ? slash + 1 : path;
+        name = (struct busi_str){base, strcspn(base, ".")};
+    }
+    if (name.len >= BUSI_NAME_ROOM)
         return false;
-    memcpy(certificate->name, meta ? meta : file, len);
-    certificate->name[len] = 0;
+    memcpy(certificate->name, name.ptr, name.len);
+    certificate->name[name.len] = 0;
     return valid_name(certificate->name);
 }
 
-static bool take_methods(struct busi_certificate *certificate, zcert_t *cert)
+static bool take_methods(struct busi_certificate *certificate, const struct file *file)
 {
-    const char *methods = zcert_meta(cert, "methods");
-    if (!methods)
+    struct busi_str methods = file->fields[METHODS];
+    if (!methods.ptr)
         return true;
-    size_t len = strlen(methods);
-    if (len >= BUSI_NAMES_ROOM)
+    if (methods.len >= BUSI_NAMES_ROOM)
         return false;
     certificate->limited = true;
-    memcpy(certificate->methods, methods, len + 1);
+    memcpy(certificate->methods, methods.ptr, methods.len);
+    certificate->methods[methods.len] = 0;
     return true;
 }
 
-/* zcert_destroy() only frees. */
-static void destroy(zcert_t **cert)
+static const char *take(struct busi_certificate *certificate, struct busi_str bytes, const char *path)
 {
-    if (!*cert)
-        return;
-    explicit_bzero((void *)(uintptr_t)zcert_secret_key(*cert), BUSI_KEY_BYTES);
-    explicit_bzero((void *)(uintptr_t)zcert_secret_txt(*cert), strlen(zcert_secret_txt(*cert)));
-    zcert_destroy(cert);
+    struct file file = {0};
+    if (!take_lines(&file, bytes) || !take_name(certificate, &file, path) ||
+        !take_methods(certificate, &file))
+        return "not a CURVE certificate";
+    return take_keys(certificate, &file);
+}
+
+/* All of a file; what is longer than room is as long. False: it cannot be read. */
+static bool read_bytes(const char *path, char *bytes, size_t room, size_t *n)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t got = 0;
+    for (*n = 0; *n < room; *n += (size_t)got) {
+        got = read(fd, bytes + *n, room - *n);
+        if (got <= 0)
+            break;
+    }
+    close(fd);
+    return got >= 0;
 }
 
 /* Kubernetes mounts a Secret as root's and lets its readers in by their group: 0440 is the least there. */
@@ -141,32 +208,23 @@ bool busi_certificate_read(struct busi_certificate *certificate, const char *pat
                            const char **error)
 {
     struct stat about;
+    char bytes[MAX_FILE + 1];
+    size_t n;
     *certificate = (struct busi_certificate){0};
-    zsys_handler_set(NULL); /* czmq must never take SIGTERM from us */
     *error = "the CURVE certificate cannot be read";
     if (stat(path, &about) != 0 || !S_ISREG(about.st_mode) || access(path, R_OK) != 0)
         return false;
     *error = "the CURVE key file can be read by others (chmod 600)";
     if (about.st_mode & forbidden & ~shared_by_root(&about))
         return false;
-    *error = "not a CURVE certificate";
-    if (about.st_size > MAX_FILE || !file_fine(path))
-        return false;
-    zcert_t *cert = zcert_load(path);
-    if (!cert)
-        return false;
-    take_keys(certificate, cert);
-    bool fine = take_name(certificate, cert, path) && take_methods(certificate, cert);
-    if (fine && certificate->has_secret && !is_pair(cert)) {
-        *error = "the CURVE key file's public and secret key are no pair";
-        fine = false;
-    }
-    destroy(&cert);
-    if (fine)
-        *error = NULL;
-    else
+    *error = "the CURVE certificate cannot be read";
+    if (read_bytes(path, bytes, sizeof bytes, &n))
+        *error =
+            n > MAX_FILE ? "not a CURVE certificate" : take(certificate, (struct busi_str){bytes, n}, path);
+    explicit_bzero(bytes, sizeof bytes);
+    if (*error)
         busi_certificate_wipe(certificate);
-    return fine;
+    return !*error;
 }
 
 bool busi_certificate_read_str(struct busi_certificate *certificate, struct busi_str path, mode_t forbidden,
@@ -184,13 +242,13 @@ bool busi_certificate_read_str(struct busi_certificate *certificate, struct busi
 
 bool busi_certificate_make(struct busi_certificate *certificate)
 {
+    char public_text[KEY_TEXT + 1], text[KEY_TEXT + 1];
     *certificate = (struct busi_certificate){0};
-    zcert_t *cert = zcert_new();
-    if (!cert)
-        return false;
-    take_keys(certificate, cert);
-    destroy(&cert);
-    return true;
+    certificate->has_secret = zmq_curve_keypair(public_text, text) == 0 &&
+                              decode_key(certificate->public_key, public_text) &&
+                              decode_key(certificate->secret_key, text);
+    explicit_bzero(text, sizeof text);
+    return certificate->has_secret;
 }
 
 void busi_certificate_wipe(struct busi_certificate *certificate)
@@ -199,6 +257,16 @@ void busi_certificate_wipe(struct busi_certificate *certificate)
 }
 
 /* ---- making files ---- */
+
+/* zcert_destroy() only frees. */
+static void destroy(zcert_t **cert)
+{
+    if (!*cert)
+        return;
+    explicit_bzero((void *)(uintptr_t)zcert_secret_key(*cert), BUSI_KEY_BYTES);
+    explicit_bzero((void *)(uintptr_t)zcert_secret_txt(*cert), strlen(zcert_secret_txt(*cert)));
+    zcert_destroy(cert);
+}
 
 /* Saved beside and linked into place: link() never overwrites. */
 static bool save(zcert_t *cert, const char *path, bool with_secret)
@@ -234,7 +302,7 @@ int busi_curve_generate(const char *folder, const char *name, const char *method
         return complain(folder, "too long");
     if (access(key, F_OK) == 0 || access(pub, F_OK) == 0)
         return complain(access(key, F_OK) == 0 ? key : pub, "exists, not overwritten");
-    zsys_handler_set(NULL);
+    zsys_handler_set(NULL); /* czmq must never take SIGTERM from us */
     zcert_t *cert = zcert_new();
     if (!cert)
         return complain(key, "out of memory");

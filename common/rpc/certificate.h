@@ -1,4 +1,5 @@
-/* CURVE key pairs in czmq's certificate files: reading them strictly, wiping them, making them. */
+/* CURVE key pairs in czmq's certificate files: reading them strictly and with no memory but the stack, wiping
+ * them, making them. */
 #pragma once
 #include "base/str.h"
 #include <sys/stat.h>
@@ -15,7 +16,7 @@ struct busi_certificate {
 };
 
 /* Reads a file whose mode has none of the forbidden bits (root's may be read by its group, too). False and
- * *error (static): not a certificate. */
+ * *error (static): not a certificate; errno when it is the system that does not let it be read. */
 [[nodiscard]] bool busi_certificate_read(struct busi_certificate *certificate, const char *path,
                                          mode_t forbidden, const char **error);
 /* The same with a path that is not NUL-terminated. */

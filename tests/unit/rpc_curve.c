@@ -1,5 +1,6 @@
 /* Keys and the allow-list: who gets in, who does not, and what is done about files that are no keys. */
 #include "base/metrics.h"
+#include "rpc/certificate.h"
 #include "rpc_house.h"
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -95,6 +96,43 @@ Test(rpc_curve, a_key_file_others_can_read_is_refused) /* D-08 */
     struct busi_curve *curve = busi_curve_open(path("gateway.key"), &error);
     cr_expect_not_null(curve);
     busi_curve_close(&curve);
+}
+
+static bool is_read(const char *edit, struct busi_certificate *certificate)
+{
+    const char *error;
+    shell("sed %s billing.key >edited", edit);
+    return busi_certificate_read_str(certificate, path("edited"), 0, &error);
+}
+
+Test(rpc_curve, what_is_read_is_what_was_made)
+{
+    struct busi_certificate certificate;
+    cr_assert_eq(busi_curve_generate(folder, "billing", "auth.CheckToken"), 0);
+    cr_assert(is_read("''", &certificate));
+    cr_expect(certificate.has_secret && certificate.limited);
+    cr_expect_str_eq(certificate.name, "billing");
+    cr_expect_str_eq(certificate.methods, "auth.CheckToken");
+    cr_expect(is_read("/secret-key/d", &certificate) && !certificate.has_secret);
+    cr_expect(is_read("/methods/d", &certificate) && !certificate.limited);
+    cr_expect(is_read("'s/^metadata/others/'", &certificate) && !certificate.limited);
+    cr_expect_str_eq(certificate.name, "edited", "after its file");
+    cr_expect(is_read("'s/^  *methods/    &/'", &certificate) && !certificate.limited, "it is further in");
+    static const char *const bad[] = {
+        "/public-key/d",
+        "'/methods/p;s/CheckToken/GetUser/'", /* which of the two? */
+        "/curve/d",
+        "'s/^  *methods/  methods/'",
+        "'s/methods =/methods/'",
+        "'s/CheckToken\"/CheckToken/'",
+        "'s/public-key = \"./&a/'",
+        "'s/public-key = \"./public-key = \";/'", /* not of Z85 */
+        "'s/secret-key = \".*/secret-key = \"\"/'",
+        "'s/billing/a b/'",
+        "'s/billing//'",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect_not(is_read(bad[i], &certificate), "%s", bad[i]);
 }
 
 /* In a child as somebody else of the file's group: 0 it was read, 1 it was not. */
