@@ -1,5 +1,6 @@
 #include "pipeline.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 #include "core/cors.h"
 #include "core/exchange.h"
@@ -173,6 +174,16 @@ static void handle(struct exchange *x, struct route_match match)
         handle_guarded(x);
 }
 
+/* While memory is refused a token may look wrong that is none, and an answer may lack what there was no room
+ * for (base/memory.h). What has changed something has been told so by whom it was asked to. */
+static bool is_doubtful(const struct exchange *x, int64_t refusals)
+{
+    const struct http_response *response = x->response;
+    bool verdict = response->status >= 400 && response->status < 500;
+    return busi_memory_refusals() != refusals &&
+           (verdict || response->body.failed || x->request->method & (HTTP_GET | HTTP_HEAD));
+}
+
 void pipeline_answer(void *state, struct http_request *request, struct http_response *response)
 {
     struct gateway *gateway = state;
@@ -181,10 +192,13 @@ void pipeline_answer(void *state, struct http_request *request, struct http_resp
                          .response = response,
                          .body = &empty_object,
                          .query = &empty_object};
+    const int64_t refusals = busi_memory_refusals();
     struct route_match match = router_match(&gateway->router, request->method, request->path);
     prepare(&x, &match);
     if (!cors_preflight(&x, match.methods))
         handle(&x, match);
+    if (is_doubtful(&x, refusals))
+        exchange_error(&x, 503);
     cors_mark(&gateway->cors, x.surface, request, response);
 }
 

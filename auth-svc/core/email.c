@@ -73,5 +73,5 @@ struct busi_str auth_name_key(struct busi_arena *arena, struct busi_str name)
     char *key = busi_arena_alloc(arena, name.len + 1);
     for (size_t i = 0; key && i < name.len; i++)
         key[i] = busi_lower(name.ptr[i]);
-    return (struct busi_str){key, name.len};
+    return (struct busi_str){key, key ? name.len : 0};
 }

@@ -131,7 +131,10 @@ static enum busi_code run(struct auth_passwords *passwords, struct busi_call *ca
 enum busi_code auth_password_verify(struct auth_passwords *passwords, struct busi_call *call,
                                     struct auth_password_check *check)
 {
-    return run(passwords, call, &(struct job){.check = check});
+    enum busi_code code = run(passwords, call, &(struct job){.check = check});
+    if (code == BUSI_OK && check->verdict == BUSI_PASSWORD_NOT_COMPUTED)
+        return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "out of memory for a password hash");
+    return code;
 }
 
 enum busi_code auth_password_hash(struct auth_passwords *passwords, struct busi_call *call,

@@ -27,7 +27,9 @@ struct auth_password_check {
     enum busi_password_verdict verdict;  /* filled */
     char better[BUSI_PASSWORD_HASH_MAX]; /* filled when WEAK: what to store instead; "": could not */
 };
-/* OK with check filled; RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED as busi_offload_run(). */
+/* OK with check filled; RESOURCE_EXHAUSTED also when memory is short, DEADLINE_EXCEEDED as
+ * busi_offload_run().
+ */
 [[nodiscard]] enum busi_code auth_password_verify(struct auth_passwords *passwords, struct busi_call *call,
                                                   struct auth_password_check *check);
 /* A new hash; INTERNAL when memory is short. */

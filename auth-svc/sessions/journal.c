@@ -115,12 +115,14 @@ static bool tell_some(struct auth_journal *journal, struct busi_call *call,
 static bool tell_batch(struct auth_journal *journal, int64_t *mark, int64_t age_s, int *told)
 {
     struct busi_call call;
-    struct busi_pg_result result;
+    struct busi_pg_result result = {0};
     busi_call_init(&call, ARENA_BYTES);
     call.until_ms = busi_now_ms() + STEP_MS;
     const struct busi_str params[] = {busi_arena_int(&call.arena, *mark), busi_arena_int(&call.arena, age_s),
                                       busi_arena_int(&call.arena, BATCH)};
+    /* beyond an absent mark there is nothing, and that would be taken for all having been told */
     bool good =
+        params[0].ptr && params[1].ptr && params[2].ptr &&
         busi_pg_run(journal->auth->pg, AUTH_LIST_REVOCATIONS, params, call.until_ms, &result) == BUSI_OK;
     for (int row = 0, n; good && row < result.rows; row += n) {
         n = result.rows - row < AUTH_LOADED_AT_ONCE ? result.rows - row : AUTH_LOADED_AT_ONCE;

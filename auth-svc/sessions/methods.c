@@ -8,6 +8,8 @@
 
 static enum busi_code invalid(struct busi_call *call, enum auth_token_verdict verdict)
 {
+    if (verdict == AUTH_TOKEN_UNREAD)
+        return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "no memory to read a token");
     return busi_call_fail(call, BUSI_UNAUTHENTICATED,
                           verdict == AUTH_TOKEN_EXPIRED ? "token_expired" : "invalid_token");
 }
@@ -87,8 +89,10 @@ enum busi_code auth_sign_out(struct auth *self, struct busi_call *call,
 {
     struct auth_token token = {0};
     (void)out;
-    if (auth_token_read(self, &call->arena, in->token, &token) == AUTH_TOKEN_INVALID ||
-        token.use != AUTH_TOKEN_ACCESS)
+    enum auth_token_verdict verdict = auth_token_read(self, &call->arena, in->token, &token);
+    if (verdict == AUTH_TOKEN_UNREAD)
+        return invalid(call, verdict);
+    if (verdict == AUTH_TOKEN_INVALID || token.use != AUTH_TOKEN_ACCESS)
         return BUSI_OK;
     return auth_session_revoke_by(self, call, &token);
 }

@@ -132,6 +132,8 @@ static enum busi_code admit(struct auth *self, struct busi_call *call, struct bu
                             struct auth_token *token, struct auth_session *session)
 {
     enum auth_token_verdict verdict = auth_token_read(self, &call->arena, text, token);
+    if (verdict == AUTH_TOKEN_UNREAD)
+        return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "no memory to read a token");
     if (verdict != AUTH_TOKEN_GOOD)
         return busi_call_fail(call, BUSI_UNAUTHENTICATED,
                               verdict == AUTH_TOKEN_EXPIRED ? "token_expired" : "invalid_token");

@@ -1,5 +1,6 @@
 #include "sessions/tokens.h"
 #include "base/buf.h"
+#include "base/memory.h"
 #include "base/roles.h"
 #include "base/text.h"
 #include "crypto/secret.h"
@@ -250,19 +251,27 @@ static enum auth_token_verdict verify(const struct auth *self, const struct auth
 }
 
 /* A key tries only a token whose header is its own, to the letter: of most doors none does. */
-enum auth_token_verdict auth_token_read(struct auth *self, struct busi_arena *arena, struct busi_str text,
+static enum auth_token_verdict try_keys(struct auth *self, struct busi_arena *arena, struct busi_str text,
                                         struct auth_token *token)
 {
     enum auth_token_verdict verdict = AUTH_TOKEN_INVALID;
-    *token = (struct auth_token){0};
-    if (text.len == BUSI_SEALED_CHARS)
-        return unseal(self, arena, text, token); /* no JWT is so short */
     for (size_t i = 0; i < AUTH_DOORS; i++) {
         const struct auth_key_ring *ring = &self->doors[i].jwt.ring;
         for (size_t j = 0; j < ring->n && verdict == AUTH_TOKEN_INVALID; j++)
             verdict = verify(self, &self->doors[i], &ring->keys[j], arena, text, token);
     }
     return verdict;
+}
+
+enum auth_token_verdict auth_token_read(struct auth *self, struct busi_arena *arena, struct busi_str text,
+                                        struct auth_token *token)
+{
+    const int64_t refusals = busi_memory_refusals();
+    const bool sealed = text.len == BUSI_SEALED_CHARS; /* no JWT is so short */
+    *token = (struct auth_token){0};
+    enum auth_token_verdict verdict =
+        sealed ? unseal(self, arena, text, token) : try_keys(self, arena, text, token);
+    return verdict == AUTH_TOKEN_INVALID && busi_memory_refusals() != refusals ? AUTH_TOKEN_UNREAD : verdict;
 }
 
 static bool names(const struct auth_token *token, const struct auth_session *session)

@@ -33,8 +33,14 @@ struct auth_token {
 [[nodiscard]] struct busi_str auth_token_refresh(struct auth *self, struct busi_arena *arena,
                                                  const struct auth_session *session);
 
-enum auth_token_verdict { AUTH_TOKEN_GOOD, AUTH_TOKEN_INVALID, AUTH_TOKEN_EXPIRED, AUTH_TOKEN_NOT_YET };
-/* Believed only as far as signature or seal go. All but INVALID fill token; texts in the arena. */
+enum auth_token_verdict {
+    AUTH_TOKEN_GOOD,
+    AUTH_TOKEN_INVALID,
+    AUTH_TOKEN_EXPIRED,
+    AUTH_TOKEN_NOT_YET,
+    AUTH_TOKEN_UNREAD /* there was no memory to read it */
+};
+/* Believed only as far as signature or seal go. All but INVALID and UNREAD fill token; texts in the arena. */
 [[nodiscard]] enum auth_token_verdict auth_token_read(struct auth *self, struct busi_arena *arena,
                                                       struct busi_str text, struct auth_token *token);
 /* Whether the session, as Redis holds it, is what the token speaks of. */

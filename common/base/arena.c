@@ -1,4 +1,5 @@
 #include "base/arena.h"
+#include "base/memory.h"
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,8 +38,10 @@ static struct busi_arena_chunk *grow(struct busi_arena *arena, size_t size)
     if (room < size)
         room = size;
     struct busi_arena_chunk *chunk = malloc(sizeof *chunk + room);
-    if (!chunk)
+    if (!chunk) {
+        busi_memory_refused();
         return NULL;
+    }
     chunk->older = arena->chunks;
     chunk->room = room;
     chunk->used = 0;

@@ -1,4 +1,5 @@
 #include "base/buf.h"
+#include "base/memory.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +39,10 @@ static bool grow(struct busi_buf *buf, size_t need)
     if (room > buf->most)
         room = buf->most;
     char *bytes = malloc(room);
-    if (!bytes)
+    if (!bytes) {
+        busi_memory_refused();
         return false;
+    }
     if (buf->len)
         memcpy(bytes, buf->ptr, buf->len);
     wipe(buf);

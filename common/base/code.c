@@ -27,6 +27,11 @@ int busi_code_http(int code)
     return row(code)->http;
 }
 
+bool busi_code_is_verdict(int code)
+{
+    return row(code)->http >= 400 && row(code)->http < 500;
+}
+
 const char *busi_rule_text(int rule)
 {
     static const char *const texts[] = {

@@ -17,6 +17,8 @@ enum busi_rule {
 /* Both: a number without a row is UNKNOWN's row. Static storage. */
 const char *busi_code_name(int code); /* "NOT_FOUND" */
 int busi_code_http(int code);         /* 404 */
+/* It says something of the request, not of us: 4xx over HTTP. */
+bool busi_code_is_verdict(int code);
 
 /* printf format with one %d (the limit) or none; "is invalid" for a number without a row. */
 const char *busi_rule_text(int rule);

@@ -278,3 +278,10 @@ void busi_log_write(enum busi_log_level level, const char *event, const struct b
     busi_buf_str(&out, whole ? BUSI_STR("}\n") : BUSI_STR(",\"cut\":true}\n"));
     enqueue(line, out.len);
 }
+
+void busi_log_abort(const char *event, const char *why)
+{
+    busi_log(BUSI_ERR, event, BUSI_C("why", why));
+    busi_log_fini();
+    abort();
+}

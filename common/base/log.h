@@ -10,6 +10,8 @@ enum busi_log_level { BUSI_DEBUG, BUSI_INFO, BUSI_WARN, BUSI_ERR };
 void busi_log_init(const char *service, enum busi_log_level least);
 /* Flushes (at most 1 s) and stops the writer. */
 void busi_log_fini(void);
+/* Last words, flushed likewise, and abort(): for what a library leaves no other way to survive. */
+[[gnu::noreturn]] void busi_log_abort(const char *event, const char *why);
 bool busi_log_level_of(struct busi_str name, enum busi_log_level *out);
 bool busi_log_enabled(enum busi_log_level level);
 

@@ -25,6 +25,8 @@ struct busi_jwt_claims {
 };
 enum busi_jwt_verdict { BUSI_JWT_OK, BUSI_JWT_INVALID, BUSI_JWT_EXPIRED, BUSI_JWT_NOT_YET };
 
+/* Once, before threads: from then on JSON for which there is no memory ends the process. */
+void busi_jwt_init(void);
 /* A key's name: 1 to BUSI_JWT_KID_MOST of A-Z a-z 0-9 - _ . */
 bool busi_jwt_kid_valid(struct busi_str kid);
 /* {"alg":"HS512","kid":kid,"typ":"JWT"}, encoded into out. The kid is valid. */

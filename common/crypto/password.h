@@ -26,13 +26,14 @@ void busi_password_thread_rest(void);
 enum busi_password_verdict {
     BUSI_PASSWORD_WRONG,
     BUSI_PASSWORD_RIGHT,
-    BUSI_PASSWORD_WEAK,      /* right, re-hash it */
-    BUSI_PASSWORD_UNREADABLE /* as WRONG, because stored is no hash we compute: worth an alarm */
+    BUSI_PASSWORD_WEAK,        /* right, re-hash it */
+    BUSI_PASSWORD_UNREADABLE,  /* as WRONG, because stored is no hash we compute: worth an alarm */
+    BUSI_PASSWORD_NOT_COMPUTED /* memory is exhausted: nobody knows */
 };
 /* NULL: a hash that is computed when a password is checked. Or why it is none (static): "is neither a bcrypt
  * nor an argon2 hash"; parameters over the caps (target.most_bytes, t 10, p 16; bcrypt cost 16). */
 [[nodiscard]] const char *busi_password_fault(struct busi_str stored, struct busi_password_cost target);
 /* stored is checked before anything is computed: what has a fault is UNREADABLE at once. stored absent
- * (unknown user): one hash of the target cost, then WRONG. */
+ * (unknown user): one hash of the target cost, then WRONG (or NOT_COMPUTED, as for others). */
 [[nodiscard]] enum busi_password_verdict
 busi_password_verify(struct busi_str stored, struct busi_str password, struct busi_password_cost target);

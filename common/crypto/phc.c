@@ -44,7 +44,7 @@ static bool is_base64(struct busi_str s, size_t least, size_t most)
 
 bool busi_phc_read(struct busi_phc *phc, struct busi_str stored)
 {
-    struct busi_str rest = stored, salt;
+    struct busi_str rest = stored;
     if (stored.len > BUSI_PHC_MOST_BYTES)
         return false;
     phc->argon2id = take(&rest, BUSI_STR("$argon2id$"));
@@ -53,6 +53,7 @@ bool busi_phc_read(struct busi_phc *phc, struct busi_str stored)
                 take(&rest, BUSI_STR("t=")) &&
                 take_number(&rest, ',', 1, BUSI_PHC_MOST_PASSES, &phc->passes) &&
                 take(&rest, BUSI_STR("p=")) && take_number(&rest, '$', 1, BUSI_PHC_MOST_LANES, &phc->lanes) &&
-                take_until(&rest, '$', &salt) && is_base64(salt, 8, 48) && is_base64(rest, 16, 64);
+                take_until(&rest, '$', &phc->salt) && is_base64(phc->salt, 8, 48) && is_base64(rest, 16, 64);
+    phc->hash = rest;
     return fine && phc->memory_kib >= 8 * phc->lanes;
 }

@@ -11,10 +11,11 @@ enum {
 };
 
 struct busi_phc {
-    bool argon2id;      /* otherwise argon2i */
-    int64_t memory_kib; /* m, 8 * p..BUSI_PHC_MOST_KIB */
-    int64_t passes;     /* t, 1..BUSI_PHC_MOST_PASSES */
-    int64_t lanes;      /* p, 1..BUSI_PHC_MOST_LANES; computed one behind the other */
+    bool argon2id;              /* otherwise argon2i */
+    int64_t memory_kib;         /* m, 8 * p..BUSI_PHC_MOST_KIB */
+    int64_t passes;             /* t, 1..BUSI_PHC_MOST_PASSES */
+    int64_t lanes;              /* p, 1..BUSI_PHC_MOST_LANES; computed one behind the other */
+    struct busi_str salt, hash; /* base64 without padding; in the text */
 };
 /* False: not such a text, or asks for more than the caps. */
 [[nodiscard]] bool busi_phc_read(struct busi_phc *phc, struct busi_str stored);

@@ -1,4 +1,5 @@
 #include "crypto/secret.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "crypto/jwt.h"
 #include <sodium.h>
@@ -9,9 +10,16 @@
 enum { SECRET_BYTES = 64, SECRET_LEAST_BYTES = 32, SECRET_MOST_BYTES = 512 };
 enum { RANDOM_MOST_BYTES = 1024 };
 
+/* libsodium says nothing when the system gives no random bytes, and ends the process. */
+static void on_misuse(void)
+{
+    busi_log_abort("no_random_bytes", "the system gave none, or libsodium was asked for what cannot be");
+}
+
 bool busi_crypto_init(void)
 {
-    return sodium_init() >= 0;
+    busi_jwt_init();
+    return sodium_set_misuse_handler(on_misuse) == 0 && sodium_init() >= 0;
 }
 
 void busi_crypto_harden(void)

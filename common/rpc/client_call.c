@@ -1,3 +1,4 @@
+#include "base/memory.h"
 #include "base/metrics.h"
 #include "rpc/client_internal.h"
 #include "rpc/client_metrics.h"
@@ -164,11 +165,20 @@ static enum busi_code await(struct attempt *a)
     return code;
 }
 
+static enum busi_code not_encoded(struct busi_call *call, int64_t refusals)
+{
+    if (busi_memory_refusals() == refusals)
+        return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "the request cannot be encoded");
+    call->retry_after_ms = RETRY_AFTER_MS;
+    return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "out of memory");
+}
+
 static enum busi_code dispatch(struct attempt *a, struct busi_pending *pending, int64_t left_ms)
 {
+    const int64_t refusals = busi_memory_refusals();
     if (!encode(a, pending, left_ms)) {
         busi_pending_give(busi_rpc_client_pool(a->client), pending);
-        return busi_call_fail(a->call, BUSI_INVALID_ARGUMENT, "the request cannot be encoded");
+        return not_encoded(a->call, refusals);
     }
     const uint64_t id = busi_pending_id(pending);
     a->pending = pending;

@@ -1,4 +1,5 @@
 #include "rpc/link.h"
+#include "base/memory.h"
 #include "rpc/context.h"
 #include <assert.h>
 #include <errno.h>
@@ -40,6 +41,8 @@ static void wipe_sent(void *data, void *hint)
 bool busi_frame_take(struct busi_frame *frame, struct busi_buf *buf)
 {
     if (!buf->ptr || zmq_msg_init_data(msg(frame), buf->ptr, buf->len, wipe_sent, (void *)buf->len) != 0) {
+        if (buf->ptr)
+            busi_memory_refused();
         zmq_msg_init(msg(frame));
         return false;
     }

@@ -1,5 +1,6 @@
 #include "rpc/server_call.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 
 enum {
@@ -64,16 +65,27 @@ static enum busi_code decode(const struct busi_served *served, struct busi_call 
     return BUSI_OK;
 }
 
+/* "No such user" says nothing when there was no memory to look for him with (base/memory.h). */
+static enum busi_code judge(struct busi_call *call, enum busi_code code, int64_t refusals)
+{
+    if (!busi_code_is_verdict(code) || busi_memory_refusals() == refusals)
+        return code;
+    call->n_violations = 0;
+    call->retry_after_ms = SHED_RETRY_MS;
+    return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "out of memory");
+}
+
 static enum busi_code handle(const struct busi_served *served, struct busi_call *call, busi_handler *handler,
                              void *state, void **out)
 {
     const struct busi_method *method = served->method->method;
+    const int64_t refusals = busi_memory_refusals();
     void *in = busi_arena_alloc(&call->arena, method->request()->size);
     *out = busi_arena_alloc(&call->arena, method->reply()->size);
     if (!in || !*out)
         return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "out of memory");
     enum busi_code code = decode(served, call, in);
-    return code == BUSI_OK ? handler(state, call, in, *out) : code;
+    return judge(call, code == BUSI_OK ? handler(state, call, in, *out) : code, refusals);
 }
 
 static void init_call(struct busi_call *call, struct busi_served *served)

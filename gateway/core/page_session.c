@@ -35,8 +35,7 @@ static void set_cookie(struct exchange *x, struct busi_str value, int64_t second
         &x->request->call.arena, "%.*s=%.*s; Max-Age=%lld; Path=/; HttpOnly; SameSite=Lax%s",
         BUSI_ARG(site->cookie), BUSI_ARG(value), (long long)seconds, site->secure ? "; Secure" : "");
     x->response->no_store = true;
-    if (cookie.ptr)
-        http_add_header(x->response, "Set-Cookie", cookie);
+    http_add_header(x->response, "Set-Cookie", cookie);
 }
 
 static enum busi_code end(struct exchange *x, struct busi_str token)

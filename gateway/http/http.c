@@ -49,7 +49,9 @@ void http_add_header(struct http_response *response, const char *name, struct bu
 {
     const size_t most = sizeof(response->headers) / sizeof(response->headers[0]);
     assert(response->n_headers < most);
-    if (response->n_headers >= most || !is_one_line(value))
+    if (!value.ptr) /* there was no memory for it, and the answer is nothing without it */
+        response->body.failed = true;
+    if (!value.ptr || response->n_headers >= most || !is_one_line(value))
         return;
     response->headers[response->n_headers++] = (struct http_header){busi_str_of(name), value};
 }

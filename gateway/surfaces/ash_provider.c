@@ -45,8 +45,7 @@ static void set_cookie(struct exchange *x, const struct place *place, struct bus
         &x->request->call.arena, "%.*s=%.*s; Max-Age=%lld; Path=%.*s; HttpOnly; SameSite=Lax%s",
         BUSI_ARG(place->cookie), BUSI_ARG(value), (long long)seconds, BUSI_ARG(place->path),
         x->gateway->site->secure ? "; Secure" : "");
-    if (cookie.ptr)
-        http_add_header(x->response, "Set-Cookie", cookie);
+    http_add_header(x->response, "Set-Cookie", cookie);
 }
 
 /* ---- to the provider ---- */

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sodium.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 static const struct busi_password_cost cheap = {8 * 1024 * 1024, 1, 0}, dear = {19 * 1024 * 1024, 2, 0};
 
@@ -55,6 +56,23 @@ Test(password, weaker_parameters_than_the_target_ask_for_a_new_hash)
     cr_assert_eq(busi_password_verify(busi_str_of(hash), BUSI_STR("x"), dear), BUSI_PASSWORD_WRONG);
     cr_assert(busi_password_hash(hash, BUSI_STR("correct horse"), dear));
     cr_assert_eq(verify(hash, "correct horse"), BUSI_PASSWORD_RIGHT); /* dearer than the target: kept */
+}
+
+/* No more address space than there is; in a process of its own. */
+Test(password, without_memory_no_verdict)
+{
+    char hash[BUSI_PASSWORD_HASH_MAX];
+    cr_assert(busi_password_hash(hash, BUSI_STR("correct horse"), cheap));
+    struct rlimit before;
+    cr_assert_eq(getrlimit(RLIMIT_AS, &before), 0);
+    cr_assert_eq(setrlimit(RLIMIT_AS, &(struct rlimit){1 << 20, before.rlim_max}), 0);
+    enum busi_password_verdict right = verify(hash, "correct horse"), wrong = verify(hash, "x"),
+                               nobody = busi_password_verify((struct busi_str){0}, BUSI_STR("x"), cheap);
+    cr_assert_eq(setrlimit(RLIMIT_AS, &before), 0);
+    cr_expect_eq(right, BUSI_PASSWORD_NOT_COMPUTED);
+    cr_expect_eq(wrong, BUSI_PASSWORD_NOT_COMPUTED);
+    cr_expect_eq(nobody, BUSI_PASSWORD_NOT_COMPUTED);
+    cr_expect_eq(verify(hash, "correct horse"), BUSI_PASSWORD_RIGHT);
 }
 
 /* Vectors of the argon2 reference implementation. */

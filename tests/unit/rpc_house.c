@@ -21,6 +21,8 @@ static enum busi_code answer(struct server *self, struct busi_call *call, int64_
         call->quota = (struct busi_quota){.limit = 10, .window_ms = 60000, .reset_ms = 59400};
         return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "too many requests");
     }
+    if (id == ID_LOOKED_UP && !busi_arena_alloc(&call->arena, 100000))
+        id = ID_UNKNOWN;
     if (id == ID_UNKNOWN)
         return busi_call_fail(call, BUSI_NOT_FOUND, "no such business");
     if (id > ID_SLEEP && id < ID_REFUSED) {

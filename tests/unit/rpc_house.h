@@ -29,11 +29,12 @@ void drain_server(struct server *server);
 enum {
     ID_SLEEP = 1000000, /* + ms: answers after so many ms */
     ID_REFUSED = 2000001,
-    ID_UNKNOWN = 2000002, /* NOT_FOUND with a message */
-    ID_LIMITED = 2000005, /* RESOURCE_EXHAUSTED with a quota */
-    ID_TOO_BIG = 2000003, /* a reply its row forbids */
-    ID_BIG = 2000004,     /* 250 kB of description */
-    ID_COMMIT = 3000000,  /* + ms: commits itself, and writes after so many ms */
+    ID_UNKNOWN = 2000002,   /* NOT_FOUND with a message */
+    ID_LIMITED = 2000005,   /* RESOURCE_EXHAUSTED with a quota */
+    ID_TOO_BIG = 2000003,   /* a reply its row forbids */
+    ID_BIG = 2000004,       /* 250 kB of description */
+    ID_LOOKED_UP = 2000006, /* NOT_FOUND when there is no memory to look */
+    ID_COMMIT = 3000000,    /* + ms: commits itself, and writes after so many ms */
 };
 
 struct client {
