@@ -18,6 +18,27 @@ def local(command, *names, **settings):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+LAUNCH = 'setsid bash -c \'log=$1 pid=$2 end=$3; shift 3; "$@" >>"$log" 2>&1 & echo $! >"$pid"; wait $!; echo $? >"$end"\' - "$@" ' \
+         '</dev/null >/dev/null 2>&1 9>&- &'
+
+
+def launch(command, pid_file, log, env, beside={}):
+    """As deploy/local starts a process, but at once. beside: more of its environment."""
+    end = pid_file.with_suffix(".end")
+    for file in (pid_file, end):
+        file.unlink(missing_ok=True)
+    beside = dict(beside)
+    alone = ["env", f"LD_PRELOAD={beside.pop('LD_PRELOAD')}"] if "LD_PRELOAD" in beside else []  # not for the shell that starts it
+    subprocess.run(["bash", "-c", LAUNCH, "-", log, pid_file, end, *alone, *command], env=env | beside, check=True)
+    wait_until(lambda: pid_file.exists() and pid_file.read_text().strip(), 5, f"{command[0]} has begun")
+
+
+def end_of(pid_file):
+    """The exit status of what launch() started, as the shell tells it (128 and the number of a signal); None: it has not ended."""
+    end = pid_file.with_suffix(".end")
+    return int(end.read_text()) if end.exists() and end.read_text().strip() else None
+
+
 def port(name):
     return int(re.findall(rf"^{name}=(\d+)", (VAR / "ports").read_text(), re.M)[-1])
 
