@@ -66,6 +66,13 @@ static int64_t lease_ms(const struct delivery *delivery)
     return route->begin_ms + route->take_ms + LEASE_MARGIN_MS;
 }
 
+/* Of any mail: for its lease, or until it is tried again. */
+static int64_t longest_wait_ms(const struct delivery *delivery)
+{
+    int64_t lease = lease_ms(delivery), later = LATER_WAIT_S * 1000LL;
+    return (lease > later ? lease : later) + LEASE_MARGIN_MS;
+}
+
 static void open_parcel(struct batch *batch, int row)
 {
     struct mail_parcel *parcel = &batch->parcels[batch->n++];
@@ -411,7 +418,7 @@ static void run_keeper(void *arg)
         if (!busi_pg_ready(queue->pg))
             continue;
         mail_queue_look(queue);
-        if (busi_now_ms() >= sweep_ms && !mail_queue_sweep(queue))
+        if (busi_now_ms() >= sweep_ms && !mail_queue_sweep(queue, longest_wait_ms(delivery)))
             sweep_ms = busi_now_ms() + SWEEP_MS;
     }
     delivery->keeper = NULL;

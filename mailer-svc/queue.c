@@ -85,19 +85,21 @@ void mail_queue_look(const struct mail_queue *queue)
     busi_pg_clear(&result);
 }
 
-static bool sweep(const struct mail_queue *queue, size_t statement, int64_t keep_ms)
+/* One of the statements with a time and a number. */
+static bool sweep(const struct mail_queue *queue, size_t statement, int64_t ms)
 {
     char a[NUMBER_BYTES], b[NUMBER_BYTES];
     struct busi_pg_result result = {0};
     enum busi_code code =
-        run(queue, statement, (struct busi_str[]){number(a, keep_ms), number(b, SWEEP_ROWS)}, &result);
+        run(queue, statement, (struct busi_str[]){number(a, ms), number(b, SWEEP_ROWS)}, &result);
     bool full = code == BUSI_OK && result.affected >= SWEEP_ROWS;
     busi_pg_clear(&result);
     return full;
 }
 
-bool mail_queue_sweep(const struct mail_queue *queue)
+bool mail_queue_sweep(const struct mail_queue *queue, int64_t longest_wait_ms)
 {
     bool more = sweep(queue, MAIL_SQL_sweep_delivered, queue->settings->mail_keep_ms);
+    more |= sweep(queue, MAIL_SQL_recall, longest_wait_ms);
     return sweep(queue, MAIL_SQL_sweep_failed, queue->settings->mail_dead_keep_ms) || more;
 }

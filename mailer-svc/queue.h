@@ -30,5 +30,6 @@ void mail_queue_put_back(const struct mail_queue *queue, const struct mail_parce
                          const struct mail_setback *setback, bool *dead);
 /* Sets the gauges. */
 void mail_queue_look(const struct mail_queue *queue);
-/* Deletes some rows that were kept long enough; true: there may be more. */
-bool mail_queue_sweep(const struct mail_queue *queue);
+/* Deletes some rows that were kept long enough, and makes those due that wait for longer than any does; true:
+ * there may be more. */
+bool mail_queue_sweep(const struct mail_queue *queue, int64_t longest_wait_ms);

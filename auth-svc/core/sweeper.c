@@ -21,6 +21,8 @@ static const struct {
     {AUTH_RELEASE_USERS, false, "users_released", 0},
     {AUTH_PURGE_SECRETS, false, "secrets_purged", 0},
     {AUTH_PURGE_MAIL_GAPS, false, "mail_gaps_purged", 0},
+    {AUTH_RECALL_MAILS, true, "mails_recalled", 0},
+    {AUTH_RECALL_EVENTS, true, "events_recalled", 0},
     {AUTH_PURGE_MAIL_REQUESTS, true, "mail_requests_dropped", 0},
     {AUTH_PURGE_OUTBOX, true, "mails_dropped", 0},
     {AUTH_PURGE_REVOCATIONS, false, "revocations_purged", 0},

@@ -41,7 +41,7 @@ Test(sweeper, leaves_nothing_old_behind)
     admin("INSERT INTO auth.outbox(kind, recipient, created_at) VALUES"
           " ('k', 'a@b.co', now() - interval '31 days'), ('k', 'a@b.co', now() - interval '29 days')");
     admin("INSERT INTO auth.revocations(user_id, session_id, expires_at) SELECT i, 's' || i, now() - "
-          "interval '1 second'"
+          "interval '25 hours'"
           " FROM generate_series(1, 2100) AS i");
     admin("INSERT INTO auth.revocations(user_id, session_id, expires_at) VALUES (4000, 's', now() + interval "
           "'1 hour')");
@@ -50,6 +50,27 @@ Test(sweeper, leaves_nothing_old_behind)
     admin("INSERT INTO auth.events(event, subscriber, user_id, created_at) VALUES ('after_login', 'gone', 1,"
           " now() - interval '6 days')");
     run(swept);
+}
+
+#define DUE(table) "SELECT count(*) FROM auth." table " WHERE due_at <= now()"
+
+static void recalled(void)
+{
+    cr_assert(becomes(DUE("outbox"), 1200));
+    cr_assert(becomes(DUE("events"), 1));
+    cr_assert_eq(admin_int("SELECT count(*) FROM auth.outbox WHERE due_at > now()"), 1);
+}
+
+/* What was put off while the clock was ahead does not wait until it is there again. */
+Test(sweeper, a_clock_that_was_ahead_delays_nothing)
+{
+    admin("INSERT INTO auth.outbox(kind, recipient, due_at) SELECT 'k', 'a@b.co', now() + interval '1 hour'"
+          " FROM generate_series(1, 1200)");
+    admin("INSERT INTO auth.outbox(kind, recipient, due_at) VALUES ('k', 'a@b.co', now() + interval '1 "
+          "minute')");
+    admin("INSERT INTO auth.events(event, subscriber, user_id, due_at) VALUES ('after_login', 'gone', 1,"
+          " now() + interval '1 hour')");
+    run(recalled);
 }
 
 static void poisoned(void)

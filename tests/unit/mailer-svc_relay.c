@@ -212,6 +212,25 @@ Test(relay, what_is_done_with_is_swept)
     cr_expect_eq(rows("idempotency_key IN ('dead', 'done')"), 2);
 }
 
+static bool recalled(void)
+{
+    return rows("idempotency_key <> 'later' AND due_at < now() + interval '50 min'") == 2;
+}
+
+/* Put off while the clock was an hour ahead: by nobody yet, and by whoever had taken it. */
+Test(relay, a_clock_that_was_ahead_delays_no_mail)
+{
+    postgres_run(
+        admin,
+        "INSERT INTO mailer.mails (caller, idempotency_key, kind, recipient, request, due_at, attempts)"
+        " VALUES ('x', 'new', 'x', 'x', 'x', now() + interval '1 h', 0),"
+        " ('x', 'taken', 'x', 'x', 'x', now() + interval '61 min', 1),"
+        " ('x', 'later', 'x', 'x', 'x', now() + interval '14 min', 5)");
+    start_mailers(1);
+    WAIT_FOR(recalled);
+    cr_expect_eq(rows("idempotency_key = 'later' AND attempts = 5 AND due_at > now()"), 1);
+}
+
 static bool age_seen(void)
 {
     return busi_metric_get(BUSI_METRIC_mail_queue_age) >= 3600;
