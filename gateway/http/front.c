@@ -1,9 +1,11 @@
 /* Starts and stops CivetWeb for the public port. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "http/front_state.h"
 #include "http/front_view.h"
 #include "service/settings.h"
+#include "service/web_accept.h"
 #include "service/web_stop.h"
 #include <arpa/inet.h>
 #include <civetweb.h>
@@ -15,16 +17,23 @@
 
 enum {
     FILES_BESIDES = 256, /* descriptors for everything but clients */
+    ACCEPTS_WITHIN_MS = 5000,
     BACKLOG = 4096, /* connections the kernel holds for us; it has a bound of its own (net.core.somaxconn) */
 };
+
+static const char *const NO_WORKER[] = {"Cannot start worker thread ",
+                                        "Out of memory: Cannot allocate buffer for worker "};
 
 /* ---- CivetWeb's callbacks that are not about one request ---- */
 
 /* Touches nothing of the worker: a thread that never served anybody shall not cost a page. */
 static void *on_thread(const struct mg_context *context, int type)
 {
+    enum { ACCEPTS = 0, SERVES = 1 };
     struct http_front *front = mg_get_user_data(context);
-    if (type != 1)
+    if (type == ACCEPTS)
+        atomic_store(&front->accepts, true);
+    if (type != SERVES)
         return NULL;
     size_t i = atomic_fetch_add(&front->workers_made, 1);
     return i < front->n_workers ? &front->workers[i] : NULL;
@@ -65,9 +74,13 @@ static void on_closed(const struct mg_connection *connection)
     busi_metric_add(BUSI_METRIC_http_busy, -1);
 }
 
+/* Of workers it cannot have CivetWeb says so here, and goes on with those it has. */
 static int on_message(const struct mg_connection *connection, const char *message)
 {
-    (void)connection;
+    struct http_front *front = mg_get_user_data(mg_get_context(connection));
+    for (size_t i = 0; i < sizeof(NO_WORKER) / sizeof(NO_WORKER)[0]; i++)
+        if (strncmp(message, NO_WORKER[i], strlen(NO_WORKER[i])) == 0)
+            atomic_store(&front->short_of_threads, true);
     busi_log(BUSI_WARN, "civetweb", BUSI_C("message", message));
     return 1;
 }
@@ -82,7 +95,7 @@ static const struct mg_callbacks callbacks = {.begin_request = front_on_request,
 
 /* ---- start ---- */
 
-/* CivetWeb spins when accept() finds no free descriptor, so there must always be one. */
+/* So that it is never short of them by itself. */
 static bool raise_file_limit(rlim_t needed)
 {
     struct rlimit limit;
@@ -112,6 +125,17 @@ static struct mg_context *start_server(struct http_front *front, const struct fr
                               "enable_auth_domain_check", "no", NULL};
     /* Debian's CivetWeb gives every thread a stack of 100 KiB, whatever the default attributes say */
     return mg_start(&callbacks, front, settings);
+}
+
+/* CivetWeb also begins without the thread that accepts, then without a word. */
+static bool has_its_threads(const struct http_front *front)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    const int64_t until_ms = busi_now_ms() + ACCEPTS_WITHIN_MS;
+    while (!atomic_load(&front->short_of_threads) && !atomic_load(&front->accepts) &&
+           busi_now_ms() < until_ms)
+        nanosleep(&pause, NULL);
+    return atomic_load(&front->accepts) && !atomic_load(&front->short_of_threads);
 }
 
 /* CivetWeb has no function for it, but few descriptors are open yet. */
@@ -164,7 +188,10 @@ struct http_front *front_start(const struct front_options *options, const char *
     front->waits_since_ms = calloc(front->n_workers, sizeof(*front->waits_since_ms));
     if (!front->workers || !front->waits_since_ms)
         return fail(front, error, "out of memory");
+    busi_web_accept_init();
     front->server = start_server(front, options);
+    if (front->server && !has_its_threads(front))
+        return fail(front, error, "cannot make BUSI_HTTP_THREADS threads");
     if (!front->server)
         return fail(front, error,
                     "cannot listen on BUSI_HTTP_BIND:BUSI_HTTP_PORT, or cannot make the threads");

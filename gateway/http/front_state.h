@@ -48,11 +48,13 @@ struct http_front {
     atomic_size_t leaving;           /* connections that were ended and are not closed yet */
     pthread_mutex_t sockets;         /* held while a worker's socket comes or goes */
     atomic_size_t workers_made;
-    atomic_size_t connections; /* being served, idle ones included */
-    atomic_size_t busy;        /* requests being answered */
-    atomic_bool parting;       /* no connection is kept behind its answer */
-    atomic_bool draining;      /* what comes is refused */
-    atomic_bool stopping;      /* waits of ours end early */
+    atomic_size_t connections;    /* being served, idle ones included */
+    atomic_size_t busy;           /* requests being answered */
+    atomic_bool accepts;          /* there is a thread for it */
+    atomic_bool short_of_threads; /* CivetWeb could not make all workers */
+    atomic_bool parting;          /* no connection is kept behind its answer */
+    atomic_bool draining;         /* what comes is refused */
+    atomic_bool stopping;         /* waits of ours end early */
 };
 
 struct front_options {

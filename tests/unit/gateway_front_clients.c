@@ -1,9 +1,14 @@
 /* The front and slow, greedy or vanishing clients; its drain and its end. */
+#define _GNU_SOURCE /* unshare */
 #include "base/clock.h"
+#include "base/metrics.h"
+#include "few_threads.h"
 #include "gateway_front_kit.h"
+#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 TestSuite(front_clients, .init = start_front, .fini = stop_front, .timeout = 30);
@@ -419,4 +424,97 @@ Test(front_clients, starts_only_where_it_can)
     settings.http_threads = 1 << 30;
     cr_expect_null(open_front(&error));
     settings.http_threads = THREADS;
+}
+
+static int threads_here(void)
+{
+    int n = -2; /* "." and ".." */
+    DIR *tasks = opendir("/proc/self/task");
+    while (tasks && readdir(tasks))
+        n++;
+    closedir(tasks);
+    return n;
+}
+
+enum start { REFUSED, SERVED, LAME };
+
+/* In a process of its own: what CivetWeb began and cannot end stays there. */
+static enum start start_with_threads(int most)
+{
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        const char *error = "";
+        front = allow_threads((rlim_t)most) ? open_front(&error) : NULL;
+        if (!front)
+            _exit(strstr(error, "threads") ? REFUSED : LAME);
+        ask(GET "\r\n");
+        _exit(strcmp(statuses(), "200") == 0 && threads_here() == THREADS + 2 ? SERVED : LAME);
+    }
+    cr_assert(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return (enum start)WEXITSTATUS(status);
+}
+
+Test(front_clients, serves_with_all_its_threads_or_not_at_all)
+{
+    const char *error = NULL;
+    int most = 1;
+    http_front_close(&front);
+    if (!bow_to_limits())
+        cr_skip_test("nobody may have fewer threads here");
+    for (enum start start = REFUSED; start == REFUSED && most < 10 * THREADS; most++) {
+        start = start_with_threads(most);
+        cr_assert_neq(start, LAME, "with %d threads", most);
+    }
+    cr_expect(most > THREADS && most < 10 * THREADS, "%d", most);
+    front = open_front(&error);
+    cr_expect(front, "%s", error);
+}
+
+/* ---- no descriptors ---- */
+
+/* From now on nothing can be opened. */
+static struct rlimit take_descriptors(void)
+{
+    struct rlimit before;
+    int next = dup(STDERR_FILENO);
+    close(next);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)next, before.rlim_max}), 0);
+    return before;
+}
+
+static double processor_s(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+Test(front_clients, shows_out_whom_it_has_no_descriptor_for)
+{
+    enum { CLIENTS = 8 };
+    int clients[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct rlimit before = take_descriptors();
+    double busy = processor_s();
+    int64_t began = busi_now_ms();
+    for (int i = 0; i < CLIENTS; i++) {
+        dial_with(clients[i]);
+        say(clients[i], GET);
+        hear(clients[i], 1000);
+        cr_expect(was_closed);
+    }
+    usleep(500 * 1000);
+    int64_t took_ms = busi_now_ms() - began;
+    cr_expect_lt(took_ms, 2000);
+    cr_expect_lt(processor_s() - busy, 0.5 * (double)took_ms / 1000);
+    cr_expect_geq(busi_metric_get(BUSI_METRIC_turned_away), CLIENTS);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    ask(GET "\r\n");
+    cr_expect_str_eq(statuses(), "200");
+    for (int i = 0; i < CLIENTS; i++)
+        close(clients[i]);
 }

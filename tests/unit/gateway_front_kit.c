@@ -119,13 +119,18 @@ char got[BIG_BYTES + 65536];
 size_t got_len;
 bool was_closed;
 
-int dial(void)
+void dial_with(int s)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)settings.http_port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert(s >= 0 && connect(s, (struct sockaddr *)&to, sizeof(to)) == 0);
+}
+
+int dial(void)
+{
+    int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    dial_with(s);
     return s;
 }
 

@@ -26,8 +26,9 @@ void start_front(void);
 void stop_front(void);
 struct http_front *open_front(const char **error);
 
-/* A connection. */
+/* A connection; by a socket that is there. */
 int dial(void);
+void dial_with(int s);
 void say_bytes(int s, const void *bytes, size_t n);
 void say(int s, const char *text);
 /* Fills got until the front closes (was_closed), or was silent for so long. A reset is a close too. */
