@@ -25,7 +25,8 @@ enum {
     MALLOC_ARENAS = 2,     /* each costs memory; threads beside the loop allocate little */
     STARTING_LOOK_MS = 20, /* between looks at ready() until it first says yes */
     LOOK_MS = 250,         /* and later */
-    LIVE_WITHIN_MS = 3000  /* a loop that has not turned for so long hangs */
+    LIVE_WITHIN_MS = 3000, /* a loop that has not turned for so long hangs */
+    THREADS_AT_LEAST = 8,  /* of the log, of ZeroMQ, of the side port */
 };
 
 /* Everything of a running process. Set up by the rows of steps[], torn down in reverse. */
@@ -212,6 +213,29 @@ static bool gather_work(struct serving *s)
     return true;
 }
 
+static void *pass(void *gate)
+{
+    pthread_mutex_lock(gate);
+    pthread_mutex_unlock(gate);
+    return NULL;
+}
+
+/* libzmq aborts when it cannot make its threads. */
+static bool rehearse_threads(struct serving *s)
+{
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t threads[THREADS_AT_LEAST];
+    size_t n = 0;
+    s->why = "the system lets it make too few threads (ulimit -u, or pids.max of its cgroup)";
+    pthread_mutex_lock(&gate);
+    while (n < THREADS_AT_LEAST && pthread_create(&threads[n], NULL, pass, &gate) == 0)
+        n++;
+    pthread_mutex_unlock(&gate);
+    for (size_t i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    return n == THREADS_AT_LEAST;
+}
+
 static bool start_log(struct serving *s)
 {
     enum busi_log_level level = BUSI_INFO;
@@ -366,6 +390,7 @@ static const struct {
     {"signals", block_signals, NULL},
     {"limits", raise_limits, NULL},
     {"scheduling", gather_work, NULL},
+    {"threads", rehearse_threads, NULL},
     {"log", start_log, stop_log},
     {"crypto", start_crypto, NULL},
     {"curve", start_curve, stop_curve},

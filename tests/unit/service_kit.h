@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 10000 };
+enum { PATIENCE_MS = 10000, NO_LIMIT = 98 /* exit code: limit() was not to be had */ };
 
 /* ---- a service that does as its environment says ---- */
 
@@ -182,6 +182,7 @@ static inline const char *contents(const char *name)
 struct process {
     const char *environment[8]; /* NULL ends it */
     const char *arguments[8];   /* likewise, without the name */
+    bool (*limit)(void);        /* what it may do less than others, before it begins; NULL: nothing */
     pid_t pid;
 };
 
@@ -194,6 +195,8 @@ static inline void become(const struct process *process)
     int err = open(path_of("err"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (out < 0 || err < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
         _exit(99);
+    if (process->limit && !process->limit())
+        _exit(NO_LIMIT);
     for (size_t i = 0; process->environment[i]; i++)
         putenv((char *)process->environment[i]);
     for (; process->arguments[argc - 1]; argc++)

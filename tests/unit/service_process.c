@@ -1,4 +1,6 @@
-/* A process that serves: signals, drain, side port. */
+/* A process that serves: signals, drain, side port, threads. */
+#define _GNU_SOURCE /* unshare */
+#include "few_threads.h"
 #include "service_kit.h"
 
 TestSuite(process, .init = begin, .fini = end, .timeout = 60);
@@ -153,6 +155,46 @@ Test(process, what_cannot_start_says_why_and_exits_with_1)
     expect_in("err", "\"step\":\"side_port\"");
     kill(first.pid, SIGKILL);
     expect_exit(&first, -1);
+}
+
+static rlim_t most_threads; /* of the next process */
+
+static bool limit_threads(void)
+{
+    if (geteuid() == 0 && (chown(folder, NOBODY_ELSE, NOBODY_ELSE) != 0 ||
+                           chown(path_of("toy.key"), NOBODY_ELSE, NOBODY_ELSE) != 0))
+        return false;
+    return bow_to_limits() && allow_threads(most_threads);
+}
+
+/* Until it serves (*served) or has ended: its exit code. */
+static int outcome(const struct process *process, bool *served)
+{
+    int code = -2;
+    for (int64_t until = busi_now_ms() + PATIENCE_MS; code == -2 && !*served && busi_now_ms() < until;) {
+        *served = logged("\"event\":\"listening\"");
+        code = *served ? -2 : wait_for(process, 10);
+    }
+    return code;
+}
+
+/* With each number of threads it says why it does not start, or serves. */
+Test(process, refuses_to_start_where_it_can_make_too_few_threads)
+{
+    bool served = false;
+    for (most_threads = 1; !served && most_threads < 40; most_threads++) {
+        struct process process = {.limit = limit_threads};
+        serve(&process);
+        int code = outcome(&process, &served);
+        if (code == NO_LIMIT)
+            cr_skip_test("nobody may have fewer threads here");
+        cr_assert(served || code == 1, "%d with %d threads: %s", code, (int)most_threads, contents("err"));
+        if (!served)
+            expect_in("err", "\"event\":\"cannot_start\",\"step\":");
+        kill(process.pid, SIGKILL);
+    }
+    cr_expect(served);
+    cr_expect_gt(most_threads, 5);
 }
 
 Test(process, is_ready_soon)
