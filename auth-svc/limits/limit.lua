@@ -23,8 +23,11 @@ for i = 1, n do
         local room = count * step
         local at = tonumber(redis.call('GET', KEYS[i]) or '') or now
         if not (at > now) then at = now end -- nor a number that is none
-        -- Not past empty, whatever a lowered rate or another server's clock left behind.
-        if at > now + room then at = now + room end
+        -- Not past empty, whatever a lowered rate or another clock left behind; and it fills from now on.
+        if at > now + room then
+            at = now + room
+            redis.call('SET', KEYS[i], at, 'PXAT', math.ceil(at / 1000))
+        end
         local over = at + step - now - room
         if over > wait then worst, wait, reset = i, over, at - now end
         full_at[i] = at + step
@@ -38,7 +41,11 @@ local struck = 0
 if strikes then
     local had, at = string.match(redis.call('GET', strikes) or '', '^(%d+) (%d+)$')
     struck = tonumber(had or '') or 0
-    at = math.min(tonumber(at or '') or 0, now)
+    at = tonumber(at or '') or 0
+    if at > now then
+        at = now
+        redis.call('SET', strikes, string.format('%d %.0f', struck, at), 'PX', math.ceil(lock_us / 1000))
+    end
     local pause = slow > 0 and math.min(math.floor(struck / slow), 10) * 1000000 or 0
     if lock > 0 and struck >= lock and not known then pause = lock_us end
     if at + pause - now > wait then worst, wait, reset = n + 1, at + pause - now, at + pause - now end

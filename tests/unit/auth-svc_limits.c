@@ -312,6 +312,10 @@ static void slower_but_not_for_ever(void)
     cr_assert_not(may("192.0.2.1", "ann"));
     cr_expect_leq(world.call.retry_after_ms, 10000, "ten seconds at most, whatever its clock said: %ld",
                   (long)world.call.retry_after_ms);
+    redis("SET", key, "1 99999999999999999", NULL);
+    cr_assert_not(may("192.0.2.1", "ann"));
+    busi_fiber_sleep(world.call.retry_after_ms + 1);
+    cr_expect(may("192.0.2.1", "ann"), "and it passes");
     redis("SET", key, values[1], NULL);
     cr_expect(may("192.0.2.1", "ann"));
     static const char *const damaged[] = {"", "nonsense", "5", "-1 -1", "1e308 1e308", "nan 0"};
@@ -594,6 +598,8 @@ static void damaged(void)
         cr_expect(passed == 4 || passed == 0, "'%s': %d", values[i], passed);
         cr_expect(world.call.retry_after_ms <= 250, "'%s': %ld ms", values[i],
                   (long)world.call.retry_after_ms);
+        busi_fiber_sleep(world.call.retry_after_ms + 1);
+        cr_expect(may("192.0.2.1", NULL), "'%s'", values[i]);
     }
 }
 
