@@ -526,7 +526,8 @@ static void gone_meanwhile(void)
     cr_assert(busi_fiber_start(world.fibers, wipe, &wiped));
     for (int i = 0; i < 100 && refused == 0; i++)
         refused += open_at(AUTH_DOOR_accesspass, &session) == BUSI_UNAVAILABLE;
-    for (wiping = false; !wiped;)
+    wiping = false;
+    while (!wiped)
         busi_fiber_sleep(1);
     cr_assert_eq(refused, 1);
     session = open_session();
