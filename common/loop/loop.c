@@ -15,13 +15,14 @@ enum {
 };
 
 struct hook {
-    busi_loop_fn *fn; /* runs at the end of each turn */
+    busi_loop_fn *fn; /* runs at the end of each turn, or at its beginning */
     void *arg;        /* for fn */
 };
 
 struct busi_loop {
     struct busi_watches watches;       /* descriptors and sockets */
     struct busi_timers timers;         /* by time */
+    struct hook begin;                 /* of a turn; fn NULL: nothing */
     struct hook *hooks;                /* end of turn; owned */
     size_t n_hooks;                    /* in use */
     size_t room_hooks;                 /* allocated */
@@ -127,6 +128,11 @@ struct busi_timer *busi_loop_every(struct busi_loop *loop, int64_t ms, busi_loop
     timer->every_ms = ms > 0 ? ms : 1;
     busi_timers_arm(timer, busi_now_ms() + timer->every_ms);
     return timer;
+}
+
+void busi_loop_at_turn_begin(struct busi_loop *loop, busi_loop_fn *fn, void *arg)
+{
+    loop->begin = (struct hook){fn, arg};
 }
 
 bool busi_loop_at_turn_end(struct busi_loop *loop, busi_loop_fn *fn, void *arg)
@@ -266,6 +272,8 @@ static void turn(struct busi_loop *loop)
 {
     wait_for_work(loop);
     loop->soon_left = SOON_PER_TURN;
+    if (loop->begin.fn)
+        loop->begin.fn(loop->begin.arg);
     run_soon(loop);
     run_posts(loop);
     run_watches(loop);

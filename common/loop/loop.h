@@ -38,6 +38,9 @@ void busi_timer_set(struct busi_timer *timer, int64_t at_ms);
 /* What busi_loop_after() made frees itself when it fires: forget the pointer in fn. */
 void busi_timer_free(struct busi_timer **timer);
 
+/* fn runs at the beginning of each turn, before anything that is ready: what it tells of comes before what
+ * waited meanwhile. There is one; NULL: none any more. */
+void busi_loop_at_turn_begin(struct busi_loop *loop, busi_loop_fn *fn, void *arg);
 /* fn runs at the end of each turn, in the order of registration, until the loop is freed. */
 [[nodiscard]] bool busi_loop_at_turn_end(struct busi_loop *loop, busi_loop_fn *fn, void *arg);
 /* From any thread: fn runs on the loop soon. False when out of memory. */

@@ -13,6 +13,7 @@ struct busi_served *busi_calls_take(struct busi_calls *calls)
         return NULL;
     served->calls = calls;
     served->call = NULL;
+    served->fiber = NULL;
     served->unwanted = served->cut = false;
     busi_frame_init(&served->frame);
     calls->in_flight++;
@@ -69,7 +70,52 @@ void busi_calls_ended(struct busi_served *served)
     served->call = NULL;
 }
 
+void busi_calls_hold(struct busi_served *served)
+{
+    served->fiber = NULL;
+    busi_calls_began(served);
+}
+
+/* The first held one of a bucket, taken out of it. */
+static struct busi_served *take_held(struct busi_calls *calls, size_t bucket)
+{
+    struct busi_served **at = &calls->running[bucket];
+    while (*at && (*at)->fiber)
+        at = &(*at)->next;
+    struct busi_served *served = *at;
+    if (served)
+        *at = served->next;
+    return served;
+}
+
+void busi_calls_release(struct busi_calls *calls, void (*begin)(void *arg, struct busi_served *served),
+                        void *arg)
+{
+    struct busi_served *served;
+    for (size_t i = 0; i < BUSI_CALL_BUCKETS; i++)
+        while ((served = take_held(calls, i)) != NULL) {
+            if (begin && !served->unwanted)
+                begin(arg, served);
+            else
+                busi_calls_give(served);
+        }
+}
+
 /* ---- whose callers have left ---- */
+
+static void end_time(struct busi_served *served)
+{
+    served->cut = served->fiber && busi_fiber_cancel(served->fiber);
+    if (served->cut)
+        served->call->until_ms = 0; /* for the waits that may follow */
+}
+
+void busi_calls_cut(struct busi_calls *calls)
+{
+    for (size_t i = 0; i < BUSI_CALL_BUCKETS; i++)
+        for (struct busi_served *served = calls->running[i]; served; served = served->next)
+            end_time(served);
+}
 
 static void cancel(struct busi_served *served)
 {
@@ -77,9 +123,7 @@ static void cancel(struct busi_served *served)
         return;
     served->unwanted = true;
     busi_metric_add(BUSI_METRIC_rpc_cancelled, 1);
-    served->cut = busi_fiber_cancel(served->fiber);
-    if (served->cut)
-        served->call->until_ms = 0; /* for the waits that may follow */
+    end_time(served);
 }
 
 void busi_calls_cancel(struct busi_calls *calls, const struct busi_peer *peer, uint64_t id)

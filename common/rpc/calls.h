@@ -29,7 +29,7 @@ struct busi_served {
     int64_t until_ms;                        /* when its budget ends */
     void *state;                             /* of its handler */
     /* while that runs */
-    struct busi_fiber *fiber; /* on which */
+    struct busi_fiber *fiber; /* on which; NULL: it is held */
     struct busi_call *call;   /* what it was given */
     bool unwanted;            /* nobody waits for the answer any more */
     bool cut;                 /* and its handler was told so */
@@ -53,6 +53,13 @@ void busi_calls_send(struct busi_calls *calls, const struct busi_peer *peer, str
 /* Between these it can be cancelled. */
 void busi_calls_began(struct busi_served *served);
 void busi_calls_ended(struct busi_served *served);
+/* It waits, and can be cancelled. Later each that is held is begun (begin NULL: or not), but for those that
+ * nobody wants any more. */
+void busi_calls_hold(struct busi_served *served);
+void busi_calls_release(struct busi_calls *calls, void (*begin)(void *arg, struct busi_served *served),
+                        void *arg);
+/* The time of all that has begun, and not committed itself, is over; it is answered. */
+void busi_calls_cut(struct busi_calls *calls);
 
 /* Nobody waits for it any more: what has not committed itself (busi_fiber_commit()) is told that its time is
  * over, the rest is done to its end; neither is answered. Only the client that made a call can cancel it. */

@@ -13,6 +13,7 @@ enum {
     LOOK_MS = 100,      /* how often the loop proves that it runs */
     MOST_DEAF = 40,     /* looks without a turn of the thread that lets clients in */
     STALL_MS = 300,     /* it did not run for so long: what waits may be old */
+    GIVEN_UP_MS = 1400, /* and for so long: its callers may have turned to others */
     COMPLAIN_MS = 1000, /* least pause between log lines a stranger can cause */
     STALE_MS = 100      /* how long what comes in after a stall may be from before */
 };
@@ -34,6 +35,7 @@ struct busi_rpc_server {
     int64_t looked_ms;                      /* when the loop last ran */
     int64_t stalled_ms;                     /* how long it stood still before stale_until_ms */
     int64_t stale_until_ms;                 /* until then what is read may have waited stalled_ms */
+    bool holds;                             /* what is read until then */
     bool somebody_left;                     /* a connection has ended since the last look */
 };
 
@@ -49,12 +51,13 @@ static const struct busi_served_method *find_method(const struct busi_rpc_server
 }
 
 /* After the loop stood still (stopped, or the machine was) requests may have waited as long: their budget,
- * which says what was left when they were sent, has shrunk by that. */
-static int64_t budget_end(const struct busi_rpc_server *server, const struct busi_request_head *head,
+ * which says what was left when they were sent, has shrunk by that. Not of what is answered at once: to call
+ * something off is not too late before that has begun. */
+static int64_t budget_end(const struct busi_rpc_server *server, const struct busi_served *served,
                           int64_t now_ms)
 {
-    int64_t waited_ms = now_ms < server->stale_until_ms ? server->stalled_ms : 0;
-    return now_ms + head->budget_ms - waited_ms;
+    bool waited = now_ms < server->stale_until_ms && served->method && served->method->handler;
+    return now_ms + served->head.budget_ms - (waited ? server->stalled_ms : 0);
 }
 
 /* What every service has is everybody's. Without CURVE nobody is known by name. */
@@ -64,13 +67,19 @@ static bool may_call(const struct busi_rpc_server *server, struct busi_served *s
            busi_curve_may(server->options.curve, busi_frame_sender(&served->frame), served->method->id);
 }
 
+static void begin(void *arg, struct busi_served *served)
+{
+    const struct busi_rpc_server *server = arg;
+    busi_served_start(served, server->options.fibers, server->options.state);
+}
+
 static void take_call(struct busi_rpc_server *server, struct busi_served *served, int64_t now_us)
 {
     static const struct busi_served_method none = {.wire = {"unknown", 7}};
     int64_t now_ms = now_us / 1000;
     served->began_us = now_us;
-    served->until_ms = budget_end(server, &served->head, now_ms);
     served->method = find_method(server, served->head.method);
+    served->until_ms = budget_end(server, served, now_ms);
     if (served->until_ms <= now_ms) {
         busi_metric_add(BUSI_METRIC_rpc_expired, 1);
         busi_calls_give(served);
@@ -81,8 +90,10 @@ static void take_call(struct busi_rpc_server *server, struct busi_served *served
         busi_metric_add(BUSI_METRIC_rpc_denied, 1);
         busi_served_refuse(served, BUSI_PERMISSION_DENIED,
                            "this client's certificate does not name the method", 0);
+    } else if (served->method->handler && server->holds) {
+        busi_calls_hold(served);
     } else if (served->method->handler) {
-        busi_served_start(served, server->options.fibers, server->options.state);
+        begin(server, served);
     } else {
         busi_served_at_once(served, &server->about);
     }
@@ -125,6 +136,9 @@ static bool receive(struct busi_rpc_server *server)
     return received != BUSI_RECEIVED_NOTHING;
 }
 
+/* A caller that heard nothing for long has made its call at another worker, and perhaps others since, which
+ * an old one must not undo. So after a long stall nothing goes on that has not written yet; and what comes is
+ * not begun before those that were called off, and those whose callers have left, are known. */
 static void look(struct busi_rpc_server *server)
 {
     int64_t now_ms = busi_now_ms(), gap_ms = now_ms - server->looked_ms;
@@ -134,6 +148,24 @@ static void look(struct busi_rpc_server *server)
     server->stalled_ms = gap_ms;
     server->stale_until_ms = now_ms + STALE_MS;
     busi_log(BUSI_WARN, "loop_stalled", BUSI_I("ms", gap_ms));
+    if (gap_ms < GIVEN_UP_MS)
+        return;
+    server->holds = true;
+    busi_calls_cut(&server->calls);
+}
+
+/* Each turn begins with it: before a fiber goes on that waits for something that has come meanwhile. */
+static void on_turn(void *arg)
+{
+    look(arg);
+}
+
+static void let_go(struct busi_rpc_server *server)
+{
+    if (!server->holds || busi_now_ms() < server->stale_until_ms)
+        return;
+    server->holds = false;
+    busi_calls_release(&server->calls, begin, server);
 }
 
 /* Looks are counted, not time: when the whole process stood still that thread is not to blame. */
@@ -154,12 +186,12 @@ static void listen_for_curve(struct busi_rpc_server *server)
 static void on_look(void *arg)
 {
     struct busi_rpc_server *server = arg;
-    look(server);
     listen_for_curve(server);
     busi_about_look(&server->about);
     if (server->somebody_left) /* the link knows who, by now */
         busi_calls_cancel_orphans(&server->calls, server->about.draining);
     server->somebody_left = false;
+    let_go(server);
 }
 
 static void on_readable(void *arg, unsigned events)
@@ -268,6 +300,7 @@ static const char *start(struct busi_rpc_server *server)
     if (!busi_link_bind(server->calls.link, endpoint, server->endpoint, sizeof server->endpoint))
         return "the endpoint cannot be bound";
     server->looked_ms = busi_now_ms();
+    busi_loop_at_turn_begin(server->loop, on_turn, server);
     server->look = busi_loop_every(server->loop, LOOK_MS, on_look, server);
     server->watch = busi_loop_socket(server->loop, server->calls.link, on_readable, server);
     server->events = busi_loop_socket(server->loop, server->monitor, on_event, server);
@@ -313,6 +346,8 @@ void busi_rpc_server_free(struct busi_rpc_server **server)
     struct busi_rpc_server *gone = *server;
     if (!gone)
         return;
+    busi_loop_at_turn_begin(gone->loop, NULL, NULL);
+    busi_calls_release(&gone->calls, NULL, NULL);
     busi_timer_free(&gone->look);
     busi_watch_free(&gone->watch);
     busi_watch_free(&gone->events);

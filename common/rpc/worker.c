@@ -132,6 +132,14 @@ static void lose_all(struct busi_worker *worker)
         finish(worker, worker->oldest, BUSI_LOST);
 }
 
+/* It may wake up: then it shall do none of this, their callers have been told that it is not done. */
+static void let_go_all(struct busi_worker *worker)
+{
+    for (struct busi_pending *pending = worker->oldest; pending; pending = pending->newer)
+        let_go(pending);
+    lose_all(worker);
+}
+
 /* Those that may be sent again have a better chance elsewhere than with one who does not answer. */
 static void lose_movable(struct busi_worker *worker, int64_t now_ms)
 {
@@ -283,7 +291,7 @@ static void check_pings(struct busi_worker *worker, int64_t now_ms)
     if (worker->missed == DEAD_AFTER && worker->heard) {
         note_state(worker, "worker_silent");
         worker->heard = false;
-        lose_all(worker);
+        let_go_all(worker);
     } else if (worker->missed > 0 && now_ms - worker->heard_ms > QUIET_MS) { /* else it is only far away */
         lose_movable(worker, now_ms);
     }

@@ -74,6 +74,15 @@ static enum busi_code check(void *self, struct busi_call *call, const void *in, 
     return BUSI_OK;
 }
 
+static enum busi_code sign_up(void *self, struct busi_call *call, const void *in, void *out)
+{
+    (void)call, (void)in;
+    atomic_fetch_add(&((struct server *)self)->calls, 1);
+    *(struct busi_session_reply *)out = (struct busi_session_reply){
+        .user_id = 1, .session_id = BUSI_STR("s"), .access_token = BUSI_STR("t"), .expires_at = 1};
+    return BUSI_OK;
+}
+
 static bool server_ready(void *state)
 {
     return !atomic_load(&((struct server *)state)->not_ready);
@@ -89,7 +98,8 @@ struct server *start_server(const char *name, const char *port, struct busi_curv
 {
     static const struct busi_endpoint endpoints[] = {{BUSI_METHOD_directory_get_business, get},
                                                      {BUSI_METHOD_directory_create_business, create},
-                                                     {BUSI_METHOD_auth_check_token, check}};
+                                                     {BUSI_METHOD_auth_check_token, check},
+                                                     {BUSI_METHOD_auth_sign_up, sign_up}};
     const char *error;
     char bind[64];
     struct server *server = calloc(1, sizeof *server);
@@ -103,7 +113,7 @@ struct server *start_server(const char *name, const char *port, struct busi_curv
                                                                         .curve = curve,
                                                                         .fibers = server->fibers,
                                                                         .endpoints = endpoints,
-                                                                        .n_endpoints = 3,
+                                                                        .n_endpoints = 4,
                                                                         .state = server,
                                                                         .ready = server_ready},
                                       &error);

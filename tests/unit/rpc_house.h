@@ -18,7 +18,7 @@ struct server {
     atomic_bool idle;      /* no call is being worked on */
     atomic_bool not_ready; /* what rpc.Health says */
 };
-/* Serves directory.GetBusiness, CreateBusiness and auth.CheckToken on a free port (or the one given);
+/* Serves directory.GetBusiness, CreateBusiness, auth.CheckToken and SignUp on a free port (or the one given);
  * at most `fibers` calls at once. */
 struct server *start_server(const char *name, const char *port, struct busi_curve *curve, size_t fibers);
 /* Its socket closes at once, also in the middle of calls. */
