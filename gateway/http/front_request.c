@@ -99,7 +99,8 @@ static void answer(struct front_worker *worker, struct http_response *response)
 {
     struct http_front *front = worker->front;
     struct http_request *request = &worker->request;
-    request->call.until_ms = busi_now_ms() + front->work_timeout_ms;
+    /* nothing is begun for a client that may have left while we stood still */
+    request->call.until_ms = busi_now_ms() + front->work_timeout_ms - front_waited_ms(front);
     request->call.client_fd = worker->socket;
     front->app.answer(front->app.state, request, response);
     if (response->body.failed)

@@ -83,5 +83,6 @@ void front_make_room(struct http_front *front)
 
 void http_front_tend(struct http_front *front)
 {
+    front_tended(front);
     front_make_room(front);
 }

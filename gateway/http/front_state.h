@@ -55,6 +55,9 @@ struct http_front {
     atomic_bool parting;          /* no connection is kept behind its answer */
     atomic_bool draining;         /* what comes is refused */
     atomic_bool stopping;         /* waits of ours end early */
+    atomic_llong tended_ms;       /* when the loop last tended it; 0: never yet. busi_now_ms() scale */
+    atomic_llong stalled_ms;      /* how long it did not before stale_until_ms */
+    atomic_llong stale_until_ms;  /* until then what is read may have waited stalled_ms */
 };
 
 struct front_options {
@@ -76,6 +79,12 @@ void front_wait_begins(const struct front_worker *worker);
 void front_wait_ends(const struct front_worker *worker);
 /* Any thread: when crowded, ends connections that never asked. */
 void front_make_room(struct http_front *front);
+
+/* front_stall.c: the loop has come by. */
+void front_tended(struct http_front *front);
+/* Any thread: for how long a request that is read now may have been there already; 0 but for when the process
+ * stood still. */
+int64_t front_waited_ms(const struct http_front *front);
 
 /* front_request.c: CivetWeb's begin_request. */
 int front_on_request(struct mg_connection *connection);

@@ -104,8 +104,9 @@ struct http_front_options {
 /* Whether it can be listened on: IPv4, or empty for every address. */
 bool http_front_bind_valid(struct busi_str bind);
 int http_front_port(const struct http_front *front);
-/* Now and then, from any thread: ends silent connections when they have taken every thread, so that no other
- * can come and do it. */
+/* Every few tens of milliseconds, from one thread: ends silent connections when they have taken every thread,
+ * so that no other can come and do it; and when it is late, the deadlines of what waited meanwhile are
+ * shorter. */
 void http_front_tend(struct http_front *front);
 /* Each answer ends its connection, so that who keeps one finds another gateway before this one goes: nothing
  * else moves connections that were made already. */
