@@ -63,6 +63,15 @@ def metrics(name):
         return answer.read().decode()
 
 
+def is_fine(name, path):
+    """/livez or /readyz of a process."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port(name + '-health')}{path}", timeout=3):
+            return True
+    except OSError:
+        return False
+
+
 def calls_served(name):
     """RPC calls this worker has answered (health pings not counted)."""
     total = 0
@@ -100,6 +109,21 @@ def sign_up(email):
     return body["token"]
 
 
+def psql(*arguments, **more):
+    """As the owner of everything; its process."""
+    dsn = f"host=127.0.0.1 port={port('postgres')} dbname=busi user=postgres"
+    return subprocess.Popen(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *arguments, dsn], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env=os.environ | {"PGPASSWORD": (VAR / "secrets/postgres").read_text().strip()}, **more)
+
+
+def sql(statement):
+    """The rows, as lines."""
+    done = psql("-c", statement)
+    out, err = done.communicate(timeout=120)
+    assert done.returncode == 0, err
+    return out.splitlines()
+
+
 def wait_until(true, seconds, what):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -109,9 +133,12 @@ def wait_until(true, seconds, what):
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+BARE = 5030
+
+
 class Load:
     """Clients that read businesses in a loop; .answers holds (start, seconds, status) of every call, status 0 for a broken
-    connection."""
+    connection, BARE for a 503 that does not say when to come back."""
 
     def __init__(self, token, clients=16, paths=("/api/businesses/1", "/api/businesses"), pause=0.002):
         self.token, self.paths, self.pause = token, paths, pause
@@ -125,6 +152,7 @@ class Load:
             try:
                 connection = connection or http.client.HTTPConnection(HOST, int(PORT), timeout=15)
                 status, headers, _ = request("GET", self.paths[n % len(self.paths)], token=self.token, connection=connection)
+                status = BARE if status == 503 and not 1 <= int(headers.get("retry-after", 0)) <= 3 else status
                 if headers.get("connection", "").lower() == "close":
                     connection.close()
                     connection = None

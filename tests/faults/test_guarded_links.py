@@ -3,17 +3,10 @@ import collections, email, email.policy, os, pathlib, random, shutil, subprocess
 import pytest
 import links, stack
 from smtp_sink import SmtpSink
+from stack import sql
 from test_mail import queued, sign_up_many
 
 SEED = int(os.environ.get("BUSI_TEST_SEED", "1"))
-
-
-def sql(statement):
-    secret = (stack.VAR / "secrets/postgres").read_text().strip()
-    done = subprocess.run(["psql", "-XAtqc", statement, f"host=127.0.0.1 port={stack.port('postgres')} dbname=busi user=postgres password={secret}"],
-                          text=True, capture_output=True, timeout=20)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
 
 
 @pytest.fixture

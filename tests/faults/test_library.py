@@ -25,8 +25,20 @@ def key():
         subprocess.run([BUILD / "bin/gateway", "gen-keys", folder, "billing", "auth.CheckToken"], check=True)
     admitted = stack.VAR / "keys/allow/auth-svc/billing.pub"
     admitted.write_bytes((folder / "billing.pub").read_bytes())
+    for i in (1, 2):  # each worker reads its list now and then
+        stack.wait_until(lambda: lets_in(f"auth-{i}", folder / "billing.key"), 5, f"auth-{i} lets it in")
     yield folder / "billing.key"
     admitted.unlink()
+
+
+def lets_in(worker, key):
+    client = Client(f"tcp://127.0.0.1:{stack.port(worker)}", key, stack.VAR / "keys/servers/auth-svc.pub")
+    try:
+        return client.call("rpc.Health", {}, timeout_ms=300)
+    except RpcError:
+        return False
+    finally:
+        client.close()
 
 
 def endpoints():

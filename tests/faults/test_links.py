@@ -1,9 +1,10 @@
 """Slow, thin, broken and lying links between the processes of a stack, under load: each answer comes by its deadline and is right, what does
 not need the link goes on, and everything is as before soon after, with no more files or threads than before."""
-import collections, concurrent.futures, contextlib, http.client, itertools, os, pathlib, random, re, subprocess, threading, time
+import collections, concurrent.futures, contextlib, http.client, itertools, os, pathlib, random, re, threading, time
 import urllib.error, urllib.request
 import pytest
 import links, stack
+from stack import sql
 from test_session_cache import Gateway
 
 SEED = int(os.environ.get("BUSI_TEST_SEED", "1"))
@@ -143,14 +144,6 @@ class Traffic:
 
 def good(answer):
     return answer.status in (200, 201) and not answer.wrong
-
-
-def sql(statement):
-    secret = (stack.VAR / "secrets/postgres").read_text().strip()
-    done = subprocess.run(["psql", "-XAtqc", statement, f"host=127.0.0.1 port={stack.port('postgres')} dbname=busi user=postgres password={secret}"],
-                          text=True, capture_output=True, timeout=20)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
 
 
 def ready(port):

@@ -1,7 +1,8 @@
 """A role that was taken away, and a ban, are in force at the next request: at each of two gateways that remember tokens, with two
 auth-svc, whoever is killed meanwhile, and in a Redis that comes back as its own past."""
-import os, pathlib, random, shutil, signal, subprocess, sys, threading, time
+import os, pathlib, random, shutil, signal, sys, threading, time
 import pytest, stack
+from stack import sql
 from test_session_cache import CHEAP, Gateway, sign_in
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "wire"))
@@ -229,16 +230,8 @@ def test_a_role_that_many_have_is_deleted_at_once(gateways, clerk):
     stack.wait_until(free, 90, "it is taken from all")
     print(f"taken from all after {time.monotonic() - begin:.1f} s")
     assert statuses(gateways, token, 0.2) == {WITHOUT}, "the new one of its name is another one"
-    assert sql("SELECT count(*) FROM auth.users WHERE roles LIKE '%clerk%'") == "0"
+    assert sql("SELECT count(*) FROM auth.users WHERE roles LIKE '%clerk%'") == ["0"]
     sql("DELETE FROM auth.users WHERE email_key LIKE 'many-%'")
-
-
-def sql(statement):
-    secret = (stack.VAR / "secrets/postgres").read_text().strip()
-    dsn = f"host=127.0.0.1 port={stack.port('postgres')} dbname=busi user=postgres password={secret}"
-    done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement, dsn], text=True, capture_output=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 # ---- while something is killed ----
