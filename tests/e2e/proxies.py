@@ -13,11 +13,14 @@ class Proxy:
             sock.bind((HOST, 0))
             self.address = sock.getsockname()
         (folder / "conf").write_text(self.conf % {"folder": folder, "listen": "%s:%d" % self.address, "gateway": f"{HOST}:{PORT}"})
-        with open(folder / "output", "w") as output:
-            self.process = subprocess.Popen([*self.command, folder / "conf"], stdout=output, stderr=output, cwd=folder)
+        self.start()
+
+    def start(self):
+        with open(self.folder / "output", "a") as output:
+            self.process = subprocess.Popen([*self.command, self.folder / "conf"], stdout=output, stderr=output, cwd=self.folder)
         end = time.monotonic() + 5
         while not self.listens():
-            assert self.process.poll() is None and time.monotonic() < end, (folder / "output").read_text()
+            assert self.process.poll() is None and time.monotonic() < end, (self.folder / "output").read_text()
             time.sleep(0.02)
 
     def listens(self):
@@ -37,6 +40,10 @@ class Proxy:
         """What it has read so far."""
         lines = re.findall(r"^REQUEST (\w+) (\S+) (\d+) (.*)", (self.folder / self.log).read_text(errors="replace"), re.M)
         return [Request(i, to not in ("-", "<NOSRV>"), int(status), line) for i, to, status, line in lines]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
 
     def stop(self):
         self.process.terminate()

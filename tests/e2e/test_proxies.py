@@ -1,11 +1,13 @@
 """The framing corpus through nginx and HAProxy: both sides read the same requests, and everybody gets his own
 answer, however the connections between the two are shared."""
-import collections, concurrent.futures, contextlib, json, re, threading, time
+import collections, concurrent.futures, contextlib, http.client, json, re, threading, time
 import pytest
 import framing, house, proxies
 from raw import head, read_all
 
 REFUSED = {400, 408, 411, 413, 414, 417, 426, 431, 501, 505}  # of a head the gateway does not believe it takes no id either
+
+PROXY_GONE_S = 5 + 1  # the deadline of what was being answered, and what a gateway has to be well again
 
 
 @pytest.fixture(params=[proxies.Nginx, proxies.Haproxy], ids=["nginx", "haproxy"])
@@ -103,3 +105,35 @@ def test_h64_both_read_the_same(proxy, token):
     for data, raw in zip(framing.corpus(), got):
         for status, own, asked in answers(raw):
             assert not own or own == asked or status in REFUSED, (data, raw)
+
+
+def busy():
+    return int(re.search(r"^busi_http_busy_threads (\d+)", house.metrics("gateway"), re.M)[1])
+
+
+def test_a_proxy_that_dies_and_comes_back(proxy, token):
+    """Whatever it had open, also what was being answered: no thread stays with it, and what comes through the next one is answered."""
+    def sign_in(_):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = proxy.http()
+            connection.request("POST", "/api/users/signin", json.dumps({"email": house.new_email(), "password": "wrong one"}),
+                               {"content-type": "application/json"})
+            connection.getresponse().read()
+    before = settled(busy)
+    for _ in range(3):
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            asked = [pool.submit(sign_in, i) for i in range(24)]
+            end = time.monotonic() + 3
+            while busy() < before + 8 and time.monotonic() < end:
+                time.sleep(0.01)
+            assert busy() >= before + 8, "it has connections"
+            proxy.kill()
+            killed = time.monotonic()
+        while busy() > before and time.monotonic() < killed + PROXY_GONE_S:
+            time.sleep(0.05)
+        assert busy() <= before, f"{busy()} threads, {before} before"
+        proxy.start()
+        with Neighbour(proxy, token) as one:
+            time.sleep(0.5)
+        assert one.count > 10 and not one.wrong, one.wrong
+    assert all(future.done() for future in asked)

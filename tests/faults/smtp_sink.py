@@ -8,6 +8,7 @@ What it does wrong is in FOLDER/modes, read anew at each step, "name value" line
   banner, ehlo, mail, rcpt, data, end, quit   the reply instead of the usual one ("rcpt 550 5.1.1 nobody"); end is
                         what is said after the text of a mail. Beside a reply's text:
                             stall     nothing is ever said
+                            hold      nothing, until the mode is another one; then as usual, if the client is still there
                             drop      the connection is reset
                             flood     lines of one reply, without an end
                             long      a reply of 100 KiB in one line
@@ -76,6 +77,11 @@ class Session(SMTP):
             return False
         if do == "stall":
             await asyncio.sleep(3600)
+        elif do == "hold":
+            self.sink.held += 1
+            while self.sink.modes().get(step) == "hold":
+                await asyncio.sleep(0.02)
+            return self.transport is None or self.transport.is_closing() or self._reader.at_eof()
         elif do == "drop":
             self.transport.abort()
         elif do == "flood":
@@ -174,7 +180,7 @@ class SmtpSink:
             make_certificates(self.folder)
         self.contexts = {name: tls_context(self.folder, name) for name in ("good", "wrong", "expired", "ask")}
         self.ca, self.port, self.connections, self.tried = self.folder / "ca.pem", None, 0, []
-        self.quits = 0
+        self.quits = self.held = 0
         self.numbers, self.loop = itertools.count(1), asyncio.new_event_loop()
         self.server, self.thread = None, threading.Thread(target=self.loop.run_forever, daemon=True)
 

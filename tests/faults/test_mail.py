@@ -1,9 +1,13 @@
 """Mailers are killed at random while the SMTP server refuses, stalls and returns: every mail arrives, hardly one twice."""
-import collections, concurrent.futures, contextlib, email, email.policy, json, os, random, signal, statistics, subprocess
-import threading, time
+import collections, concurrent.futures, contextlib, email, email.policy, json, os, pathlib, random, signal, statistics, subprocess
+import sys, threading, time
 import pytest
 import stack
 from smtp_sink import SmtpSink
+from stack import psql, sql
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+from second import second  # noqa: E402
 
 ACCOUNTS = int(os.environ.get("BUSI_TEST_MAILS", "300"))
 CLIENTS, CONNECTIONS = 6, 2
@@ -25,6 +29,7 @@ def relay(tmp_path):
     with Relay(tmp_path / "sink") as relay:
         relay.mailers_up()
         yield relay
+        relay.set()
 
 
 def queued():
@@ -129,3 +134,76 @@ def test_sign_up_does_not_wait_for_the_relay(relay):
     for share in (50, 95):
         assert middle["stalled"][share] <= 1.4 * middle["usual"][share] + 0.03, middle
     stack.wait_until(lambda: not queued(), 60, "the queue is empty")
+
+
+# ---- one mailer, at a known point of one mail ----
+@contextlib.contextmanager
+def marks_held_up():
+    """What was sent is not noted. In the end nobody's statement waits any more, also no dead mailer's."""
+    holder = psql("-f", "-", stdin=subprocess.PIPE)
+    holder.stdin.write("BEGIN; LOCK TABLE mailer.mails IN SHARE MODE; \\echo locked\n")
+    holder.stdin.flush()
+    assert holder.stdout.readline().strip() == "locked"
+    try:
+        yield
+        assert psql("-c", "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity WHERE usename = 'busi_mailer' AND wait_event_type = 'Lock'"
+                    ).communicate(timeout=10)[0].strip() == "t", "it was about to note it"
+    finally:
+        holder.communicate("ROLLBACK;\n", timeout=10)
+
+
+def end_leases():
+    """As if so much time had passed."""
+    sql("UPDATE mailer.mails SET due_at = now() WHERE state = 'queued'")
+
+
+def held_mail(relay, step):
+    """A mail that one mailer has come so far with."""
+    stack.local("stop", "mailer-2")
+    relay.set(**{step: "hold"})
+    address, = sign_up_many("held", 1)[0]
+    stack.wait_until(lambda: relay.held, 10, f"it waits for what is said to {step}")
+    return address
+
+
+def copies_for(relay, address):
+    mails = [email.message_from_bytes(raw, policy=email.policy.default) for raw in relay.mails()]
+    return [mail["Message-ID"] for mail in mails if mail["To"] == address]
+
+
+@pytest.mark.parametrize("point, copies", [("before DATA", 1), ("before the 250", 1), ("before its own mark", 2)])
+def test_killed_in_the_middle_of_a_mail(relay, point, copies):
+    """Only what the relay has taken, and nobody noted, comes twice; under its Message-ID."""
+    address = held_mail(relay, "rcpt" if point == "before DATA" else "end")
+    with contextlib.ExitStack() as until_dead:
+        if copies == 2:
+            until_dead.enter_context(marks_held_up())
+            relay.set()
+            stack.wait_until(lambda: copies_for(relay, address), 10, "the relay has taken it")
+            time.sleep(0.5)
+        stack.send("mailer-1", signal.SIGKILL)
+    relay.set()
+    relay.mailers_up()
+    end_leases()
+    stack.wait_until(lambda: not queued(), 30, "the queue is empty")
+    ids = copies_for(relay, address)
+    assert len(ids) == copies and len(set(ids)) == 1, ids
+
+
+def test_frozen_for_longer_than_its_lease(relay, tmp_path):
+    """Another one delivers what it had in hand; when it wakes up the relay is about to take the mail from it, too, and must not get it."""
+    address = held_mail(relay, "rcpt")
+    stack.send("mailer-1", signal.SIGSTOP)
+    try:
+        relay.set()
+        settings = {"smtp_url": f"smtp://127.0.0.1:{relay.port}", "smtp_ca_file": relay.ca, "smtp_timeout": "1s", "smtp_connect_timeout": "500ms"}
+        with second("mailer-1", tmp_path, **settings):
+            begin = time.monotonic()
+            stack.wait_until(lambda: not queued(), 40, "another one has delivered it")
+            assert time.monotonic() - begin > 10, "not before the lease was over"
+            stack.send("mailer-1", signal.SIGCONT)
+            time.sleep(4)
+            assert len(copies_for(relay, address)) == 1
+    finally:
+        stack.send("mailer-1", signal.SIGCONT)
+    assert sql(f"SELECT state, attempts FROM mailer.mails WHERE recipient = '{address}'") == ["delivered|2"]

@@ -106,6 +106,7 @@ def test_all_directory_workers_gone(token):
     assert body == {"errors": {"detail": "Service Unavailable"}}
     assert time.monotonic() - begin < DEADLINE_S
     assert stack.sign_up(f"alone-{time.time_ns()}@example.com")
+    assert stack.is_fine("gateway", "/livez"), "who serves sign-ins is not to be restarted"
     stack.local("up")
     stack.wait_until(lambda: stack.request("GET", "/api/businesses/1", token=token)[0] == 200, 5, "reads work again")
 

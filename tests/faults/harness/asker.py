@@ -3,6 +3,7 @@ import http.client, json, secrets, threading, time
 from history import S
 
 NORMAL, PASSWORD = 3, 5  # seconds: the gateway's deadlines
+MOST_WAIT_S = 3          # that a 503 may ask for
 KEPT_S = 1.5             # a connection that was idle for longer may just be closed by the other side
 
 
@@ -35,8 +36,8 @@ class Stalls:
 class Answer:
     """What came back, and a place for what is worth keeping of it."""
 
-    def __init__(self, status, body, invoke, end, echo):
-        self.status, self.body, self.invoke, self.end, self.echo = status, body, invoke, end, echo
+    def __init__(self, status, body, invoke, end, echo, bare=None):
+        self.status, self.body, self.invoke, self.end, self.echo, self.bare = status, body, invoke, end, echo, bare
 
     @property
     def outcome(self):
@@ -90,14 +91,15 @@ class Asker:
             connection.close()
         else:
             self.kept[target] = connection, time.monotonic()
-        return Answer(answer.status, raw, begin, end, echo == id)
+        bare = answer.status == 503 and not 1 <= int(answer.getheader("retry-after") or 0) <= MOST_WAIT_S
+        return Answer(answer.status, raw, begin, end, echo == id, bare or None)
 
     def keep(self, op, target, answer, deadline, args=(), **fields):
         """Records it; fields: those of history.py that this operation has."""
         stall = self.stalls.within(answer.invoke, answer.end)
         return self.history.add("op", client=self.name, op=op, target=target, args=self.history.hash(op, *args), invoke=answer.invoke,
-                                **{"return": answer.end}, outcome=answer.outcome, status=answer.status, echo=answer.echo, deadline=deadline,
-                                stall=round(stall, 3) if stall else None, **fields)
+                                **{"return": answer.end}, outcome=answer.outcome, status=answer.status, echo=answer.echo, bare=answer.bare,
+                                deadline=deadline, stall=round(stall, 3) if stall else None, **fields)
 
     def close(self):
         for connection, _ in self.kept.values():

@@ -26,9 +26,11 @@ def deaf(fault, op):
 
 
 def bounded(records):
-    """I9: an answer or an end by the deadline; fds, threads and memory under their caps."""
+    """I9: an answer or an end by the deadline, and of who is sent away when to come back; fds, threads and memory under their caps."""
     bad, faults = [], of(records, "fault")
     for op in of(records, "op"):
+        if op.get("bare"):
+            bad.append(f"{op['n']} ({op['op']} at {op.get('target')}): 503 without Retry-After")
         took = (op["return"] - op["invoke"]) / S - op.get("stall", 0)
         if "deadline" in op and took > op["deadline"] + GRACE_S and not any(deaf(fault, op) for fault in faults):
             bad.append(f"{op['n']} ({op['op']} at {op.get('target')}): {took:.2f} s, the deadline is {op['deadline']} s")

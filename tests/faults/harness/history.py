@@ -9,6 +9,7 @@ op      an operation of a client
         outcome, status          ok, fail (refused: nothing may have changed) or unknown; the HTTP status, 0 without an answer
         about, saw               whose data was asked for, and whose came
         echo                     whether the answer bears the id of this request
+        bare                     a 503 that does not say when to come back
         writes, reads, reads_not what of `about` was to become, and was seen to be ("-": it is not there) or not to be
         opens, session, ends     sessions: one begun, the one whose token was used, those that an ok ends
         protected, expires       only a living session may be served; its token is good no longer

@@ -221,6 +221,10 @@ def too_late(story):
     story.op("home", took=3.7)
 
 
+def sent_away_for_ever(story):
+    the(story, "op", op="enqueue", status=504).update(status=503, bare=True)
+
+
 def grown(story):
     for n in range(6):
         story.add("sample", name="gateway-1", pid=10, fds=30 + 50 * n, threads=9, rss=20 << 20)
@@ -263,7 +267,7 @@ PLANTED = [
     ("I6", two_accounts), ("I6", one_name_twice), ("I6", two_winners),
     ("I7", crossed_answers), ("I7", answer_of_another_request), ("I7", words_nobody_wrote),
     ("I8", forged_token), ("I8", served_in_the_blind), ("I8", served_after_a_flush), ("I8", good_token_refused),
-    ("I9", too_late), ("I9", grown), ("I9", too_large),
+    ("I9", too_late), ("I9", sent_away_for_ever), ("I9", grown), ("I9", too_large),
     ("I10", never_well_again), ("I10", restarted_by_itself),
     ("I11", expired), ("I12", leaked), ("I13", others_harmed)]
 BESIDE = {words_nobody_wrote: {"I1"}, mail_under_another_id: {"I5"}}  # what else such a bug is, too
