@@ -301,7 +301,7 @@ Test(rpc_calls, a_server_describes_its_methods_and_what_they_are_made_of)
     struct busi_call *call = new_call(500);
     struct busi_describe_reply out;
     cr_assert_eq(busi_rpc_rpc_describe(client->rpc, call, &(struct busi_empty){0}, &out), BUSI_OK);
-    cr_assert_eq(out.methods.n, 7);
+    cr_assert_eq(out.methods.n, 8);
     cr_expect(busi_str_eq(out.methods.items[0].method, BUSI_STR("directory.GetBusiness")));
     cr_expect(busi_str_eq(out.methods.items[0].reply, BUSI_STR("business")));
     cr_expect(out.methods.items[0].idempotent);
