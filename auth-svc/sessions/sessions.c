@@ -71,17 +71,6 @@ static enum busi_code still_welcome(struct auth *self, struct busi_call *call,
     return code == BUSI_OK ? auth_session_raise_roles(self, call, session, roles, version) : code;
 }
 
-/* One that is not there any more was not stored for long: Redis' clock is ahead, or it took us too long. */
-static enum busi_code persist(struct auth *self, struct busi_call *call, const struct auth_session *session)
-{
-    struct busi_redis_reply reply;
-    struct busi_str key = auth_session_key(call, session->id);
-    if (!key.ptr)
-        return auth_no_memory(call);
-    enum busi_code code = AUTH_STORE_RUN(self, call, &reply, BUSI_STR("PERSIST"), key);
-    return code == BUSI_OK && reply.number != 1 ? auth_store_away(call) : code;
-}
-
 /* Whoever ends all sessions of the account, or changes its roles, writes so to Postgres first, then walks
  * through the index: either it finds this one there, or this one sees what was written. */
 static enum busi_code complete(struct auth *self, struct busi_call *call, const struct auth_account *account,
@@ -95,7 +84,8 @@ static enum busi_code complete(struct auth *self, struct busi_call *call, const 
         code = still_welcome(self, call, account, session);
     if (code != BUSI_OK || session->expires_s)
         return code;
-    return persist(self, call, session);
+    struct busi_str key = auth_session_key(call, session->id);
+    return key.ptr ? AUTH_STORE_RUN(self, call, &reply, BUSI_STR("PERSIST"), key) : auth_no_memory(call);
 }
 
 void auth_session_say(const struct auth_session *session, struct busi_session_reply *out)

@@ -506,36 +506,3 @@ Test(opaque, never_more_than_the_most_when_many_begin_at_once)
 {
     run_with(never_above, (const char *const[]){"BUSI_SESSIONS_MOST=3", NULL});
 }
-
-static bool wiping;
-
-static void wipe(void *arg)
-{
-    while (wiping)
-        redis("FLUSHDB", NULL, NULL, NULL);
-    *(bool *)arg = true;
-}
-
-static void gone_meanwhile(void)
-{
-    struct busi_session_reply session;
-    struct busi_principal who;
-    bool wiped = false;
-    int refused = 0;
-    wiping = true;
-    cr_assert(busi_fiber_start(world.fibers, wipe, &wiped));
-    for (int i = 0; i < 100 && refused == 0; i++)
-        refused += open_at(AUTH_DOOR_accesspass, &session) == BUSI_UNAVAILABLE;
-    wiping = false;
-    while (!wiped)
-        busi_fiber_sleep(1);
-    cr_assert_eq(refused, 1);
-    session = open_session();
-    cr_assert_eq(check(session.access_token, &who), BUSI_OK);
-}
-
-/* As in a Redis whose clock is ahead by more than it was to stand by. */
-Test(opaque, what_was_not_kept_is_not_handed_out)
-{
-    run(gone_meanwhile);
-}
