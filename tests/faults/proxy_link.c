@@ -149,6 +149,7 @@ static void hold(struct connection *connection, enum direction direction, const 
         pipe->first = chunk;
     pipe->last = chunk;
     pipe->held += sizeof(*chunk) + len;
+    connection->link->hits += faults->big && len >= (size_t)faults->big;
     flip(connection, direction, chunk->bytes, len);
 }
 
@@ -233,15 +234,21 @@ static bool move_some(struct connection *connection, enum direction direction, i
     return true;
 }
 
+/* What is lost for its size comes again and is lost again, and what is behind it is not heard before it. */
+static bool stuck(const struct faults *faults, const struct pipe *pipe)
+{
+    return faults->stall || (faults->big && pipe->first && pipe->first->len >= (size_t)faults->big);
+}
+
 static void move(struct connection *connection, enum direction direction, int64_t *wake_us)
 {
     const struct faults *faults = faults_of(connection, direction);
     struct pipe *pipe = &connection->pipes[direction];
-    if (connection->connecting || faults->stall)
+    if (connection->connecting)
         return;
-    while (move_some(connection, direction, wake_us))
+    while (!stuck(faults, pipe) && move_some(connection, direction, wake_us))
         ;
-    if (connection->dead || !pipe->ended || pipe->first || faults->drop)
+    if (connection->dead || faults->stall || !pipe->ended || pipe->first || faults->drop)
         return;
     if (pipe->holed)
         hang_up(connection, true);
@@ -430,6 +437,7 @@ const char *link_set(struct link *link, enum direction direction, const char *fa
                 {"rate", &faults->rate, 0, INT32_MAX, EVENTS},
                 {"drop", &faults->drop, 0, 1, EVENTS},
                 {"stall", &faults->stall, 0, 1, EVENTS},
+                {"big", &faults->big, 0, INT32_MAX, EVENTS},
                 {"cut", &faults->after[CUT], 0, INT32_MAX, CUT},
                 {"rst", &faults->after[RST], 0, INT32_MAX, RST},
                 {"halfclose", &faults->after[HALFCLOSE], 0, INT32_MAX, HALFCLOSE},

@@ -21,6 +21,7 @@ struct faults {
     int64_t rate;          /* bytes/s of each connection, 0: as fast as it goes */
     int64_t drop;          /* 1: what comes is swallowed, an end, too; the connection stays */
     int64_t stall;         /* 1: nothing moves; it does later */
+    int64_t big;           /* nor what came in a piece of so many bytes and all behind it; 0: none is big */
     int64_t after[EVENTS]; /* bytes, or NEVER */
 };
 
@@ -41,7 +42,7 @@ struct link {
     struct faults faults[DIRECTIONS];
     struct connection *connections;
     uint64_t accepted, bytes[DIRECTIONS]; /* since it was opened */
-    uint64_t hits;                        /* cuts, resets, half-closes, flipped bits */
+    uint64_t hits;                        /* cuts, resets, half-closes, flipped bits, big pieces */
 };
 
 /* ---- of proxy.c ---- */

@@ -194,6 +194,21 @@ def test_stall_holds_and_lets_go(pair):
     assert receive(pair.far, 3) == b"xyz" and receive(pair.near, 3) == b"abc"
 
 
+def test_what_is_big_is_stuck_with_all_behind_it(pair):
+    pair.link.set("up", big=1000)
+    trip(pair, 999)
+    pair.near.sendall(b"x" * 1000)
+    assert silent(pair.far)
+    pair.near.sendall(b"y")
+    assert silent(pair.far)
+    pair.far.sendall(b"z" * 1000)
+    assert receive(pair.near, 1000) == b"z" * 1000
+    with contextlib.closing(pair.connect()[0]) as new:
+        new.sendall(b"small")
+    pair.link.clear()
+    assert receive(pair.far, 1001) == b"x" * 1000 + b"y" and pair.link.stats()["hits"] == 1
+
+
 def test_what_is_stalled_is_bounded(pair, proxy):
     def resident():
         return int(pathlib.Path(f"/proc/{proxy.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -41,7 +41,8 @@ class Answer:
 
     @property
     def outcome(self):
-        return "ok" if 200 <= self.status < 300 else "fail" if 400 <= self.status < 500 else "unknown"
+        """429 is none that anybody should get: no limit is near here."""
+        return "ok" if 200 <= self.status < 300 else "fail" if 400 <= self.status < 500 and self.status != 429 else "unknown"
 
     @property
     def ok(self):

@@ -9,6 +9,8 @@ WELL_SHARE = 0.999     # of all that is asked while nothing is broken
 CAPS = {"fds": 1500, "threads": 1200, "rss": 400 * 1024 * 1024}
 GROWTH = {"fds": 100, "threads": 50}  # from a process' beginning to its end
 BEGINNING = 5                          # samples, a second each: until all threads are there
+FLAT = {"fds": 20, "threads": 8}       # from before a fault that says so until the next
+BUSY, BUSY_S = 0.9, 2.5                # of a processor: for so long nobody here has so much to do
 
 # What an operation needs to be done. "accounts" and "businesses" are the tables.
 CHECKED = {"auth", "redis"}
@@ -32,7 +34,7 @@ def bounded(records):
         if op.get("bare"):
             bad.append(f"{op['n']} ({op['op']} at {op.get('target')}): 503 without Retry-After")
         took = (op["return"] - op["invoke"]) / S - op.get("stall", 0)
-        if "deadline" in op and took > op["deadline"] + GRACE_S and not any(deaf(fault, op) for fault in faults):
+        if "deadline" in op and took > op["deadline"] + GRACE_S and not any(deaf(fault, op) and not fault.get("prompt") for fault in faults):
             bad.append(f"{op['n']} ({op['op']} at {op.get('target')}): {took:.2f} s, the deadline is {op['deadline']} s")
     for name, samples in by(of(records, "sample"), "name").items():
         for what, cap in CAPS.items():
@@ -44,7 +46,33 @@ def bounded(records):
                 begin = max(sample[what] for sample in process[:BEGINNING])
                 if process[-1][what] > begin + most:
                     bad.append(f"{name}: {what} grew from {begin} to {process[-1][what]}")
-    return bad
+            if any(fault.get("prompt") for fault in faults):  # elsewhere a busy machine's processes may well be busy
+                bad += spins(name, process)
+    return bad + [text for fault, until in with_next(faults) if fault.get("flat") for text in grew(records, fault, until)]
+
+
+def spins(name, samples):
+    """Whoever has nothing to do but uses a processor up."""
+    timed = [sample for sample in samples if "cpu" in sample]
+    for i, first in enumerate(timed):
+        last = next((sample for sample in timed[i:] if sample["at"] - first["at"] >= BUSY_S * S), None)
+        if last and (share := (last["cpu"] - first["cpu"]) * S / (last["at"] - first["at"])) > BUSY:
+            return [f"{name}: {share:.2f} of a processor for {(last['at'] - first['at']) / S:.1f} s, {first['at'] / S:.1f} s after the beginning"]
+    return []
+
+
+def grew(records, fault, until):
+    for name, samples in by(of(records, "sample"), "name").items():
+        before = [sample for sample in samples if sample["at"] < fault["begin"]]
+        after = [sample for sample in samples if fault["cleared"] < sample["at"] < until]
+        for what, most in FLAT.items():
+            if before and after and after[-1][what] > before[-1][what] + most:
+                yield f"{name}: {what} grew from {before[-1][what]} to {after[-1][what]} by {fault['row']}"
+
+
+def with_next(faults):
+    """Each with the moment at which the next begins."""
+    return [(fault, following["begin"] if following else math.inf) for fault, following in zip(faults, [*faults[1:], None])]
 
 
 def failed(op):
@@ -53,9 +81,8 @@ def failed(op):
 
 def recoveries(records, factor=1.0):
     """(fault, seconds from its end to the last failure before the next, its bound) of each."""
-    faults, ops = of(records, "fault"), of(records, "op")
-    for i, fault in enumerate(faults):
-        until = faults[i + 1]["begin"] if i + 1 < len(faults) else math.inf
+    ops = of(records, "op")
+    for fault, until in with_next(of(records, "fault")):
         late = [op["invoke"] for op in ops if failed(op) and fault["cleared"] < op["invoke"] and op["return"] < until]
         yield fault, max((moment - fault["cleared"] for moment in late), default=0) / S, fault["bound"] * factor
 

@@ -1,5 +1,5 @@
 """What befalls the relay, and the links between all."""
-import time
+import threading, time
 
 
 # ---- the relay ----
@@ -27,6 +27,20 @@ def both_ways(**faults):
         yield
         for link in links:
             link.clear()
+    return fault
+
+
+def stops_large(size):
+    """As where large packets are lost without a word: shaking hands is small."""
+    def fault(scene, name, random):
+        links = links_of(scene, name)
+        before = sum(link.stats()["hits"] for link in links)
+        for link in links:
+            link.set("both", big=size)
+        yield
+        for link in links:
+            link.clear()
+        assert sum(link.stats()["hits"] for link in links) > before, f"nothing on {name} was as large as {size} bytes"
     return fault
 
 
@@ -64,5 +78,27 @@ def flapping(scene, name, random):
         link.refuse()
         link.reset()
     yield
+    for link in links:
+        link.refuse(False)
+
+
+def all_flapping(scene, name, random):
+    """Every link within the house, each half a second there and half a second gone."""
+    over = threading.Event()
+    links = [link for other, link in scene.links.links.items() if not other.startswith("client-")]
+
+    def flap():
+        while not over.is_set():
+            for gone in (True, False):
+                for link in links:
+                    link.refuse(gone)
+                    if gone:
+                        link.reset()
+                over.wait(0.5)
+    thread = threading.Thread(target=flap)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
     for link in links:
         link.refuse(False)

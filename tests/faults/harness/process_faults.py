@@ -44,15 +44,19 @@ def kill_often(scene, name, random):
     scene.start(name)
 
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+CLOCK = f"{os.environ['BUSI_TEST_BIN']}/fault-clock.so"
+
+
+def clock(seconds, library=CLOCK):
+    """The environment of a process on a host whose clock is wrong by so much; durations are right there."""
+    return {"LD_PRELOAD": str(library), "FAULT_CLOCK": str(seconds)}
 
 
 def wrong_clock(seconds, judges=False):
-    """A replica on a host whose clock is wrong by so much; durations are right there. judges: tokens by that clock, so it must not."""
+    """judges: tokens by its clock, so it must not."""
     def fault(scene, name, random):
-        assert os.path.exists(FAKETIME), "Debian's libfaketime is not there"
         scene.stop(name)
-        scene.start(name, LD_PRELOAD=FAKETIME, FAKETIME=f"{seconds:+}s", FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1")
+        scene.start(name, **clock(seconds))
         stack.wait_until(lambda: scene.is_alive(name) and scene.is_ready(name) != judges, READY_S, f"{name} has looked at its clock")
         yield
         assert scene.is_ready(name) != judges

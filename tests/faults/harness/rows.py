@@ -3,10 +3,15 @@
 A fault is a generator: what stands before its yield breaks something, what stands behind mends it. It gets the scene, its name and the
 row's own random numbers. process_faults.py, store_faults.py and link_faults.py have them."""
 import dataclasses
-from link_faults import at_some_byte, both_ways, flapping, relay_gone, relay_says
+from link_faults import all_flapping, at_some_byte, both_ways, flapping, relay_gone, relay_says, stops_large
+from meddling import may_not_meddle
 from process_faults import both, freeze, kill, kill_often, restart, wrong_clock
-from store_faults import (crowd_postgres, crowd_redis, cut_postgres, cut_redis, demote_redis, empty_redis, flush_redis, freeze_postgres, kill_backend,
-                          kill_postgres, kill_redis, lock_table, old_redis, pause_redis, read_only, restart_postgres, set_redis)
+from scarcity import (a_fifth_of_a_processor, little_memory, log_disk_full, log_nobody_reads, no_cgroups, no_descriptors, no_memory,
+                      nobody_may_look)
+from store_faults import (clock_of_postgres, clock_of_redis, crowd_postgres, crowd_redis, cut_postgres, cut_redis, demote_redis, empty_redis, flush_redis,
+                          freeze_postgres, full_disk_of_postgres, full_disk_of_redis, kill_backend, kill_postgres, kill_redis, lock_table, old_redis,
+                          old_redis_beside_a_clock, password_changes, password_is_another, pause_redis, read_only, restart_postgres, set_redis,
+                          slow_disk_of_postgres)
 
 
 @dataclasses.dataclass
@@ -18,7 +23,7 @@ class Row:
     bound: float         # seconds until all is well again
     breaks: tuple = ()   # what clients may find broken meanwhile (checks_health.NEEDS); of one replica: nothing
     excuses: dict = dataclasses.field(default_factory=dict)
-    needs: object = lambda: None  # why it cannot be had on this machine
+    needs: object = lambda: None  # why this machine cannot play it
 
 
 # ---- the table ----
@@ -34,6 +39,17 @@ def gateway(name, what, fault, lengths, bound):
     return Row(f"{name} {what}", name, fault, lengths, bound, (), {"target": name} | ({} if fault is freeze else {"restarts": [name]}))
 
 
+def scarce_rows(name):
+    """A process that lacks something. Whoever has no memory may end, and fails at once what needs some: for a moment it is even liked for it."""
+    own = {"target": name} if name.startswith("gateway") else {}
+    return [Row(f"{name} lacks descriptors", name, no_descriptors, (4, 8), 1, (), own | {"prompt": True}, nobody_may_look),
+            Row(f"{name} lacks a processor", name, a_fifth_of_a_processor, LONG, 2),
+            Row(f"{name} lacks memory", name, no_memory, LONG, 3, (name.split("-")[0],), own | {"restarts": [name] * 2}),
+            Row(f"{name} has little memory", name, little_memory(128), (6, 10), 2, (), {"restarts": [name] * 2}, no_cgroups),
+            Row(f"{name} logs to a full disk", name, log_disk_full, LONG, 2, (), {"restarts": [name] * 2}),
+            Row(f"{name} logs to nobody", name, log_nobody_reads, LONG, 2, (), {"restarts": [name] * 2})]
+
+
 def worker_rows(service, bound, **excuses):
     two = [f"{service}-1", f"{service}-2"]
     rows = []
@@ -47,25 +63,31 @@ def worker_rows(service, bound, **excuses):
     return rows
 
 
-def redis(what, fault, lengths, bound=3, breaks=("redis",), **excuses):
-    return Row(f"redis {what}", "redis", fault, lengths, bound, breaks, excuses)
+def anywhere():
+    """What a row needs is everywhere."""
 
 
-def postgres(what, fault, lengths, bound=5, breaks=("postgres",), **excuses):
-    return Row(f"postgres {what}", "postgres", fault, lengths, bound, breaks, {"repeats": 4} | excuses)
+def redis(what, fault, lengths, bound=3, breaks=("redis",), needs=anywhere, **excuses):
+    return Row(f"redis {what}", "redis", fault, lengths, bound, breaks, excuses, needs)
+
+
+def postgres(what, fault, lengths, bound=5, breaks=("postgres",), needs=anywhere, **excuses):
+    return Row(f"postgres {what}", "postgres", fault, lengths, bound, breaks, {"repeats": 4} | excuses, needs)
 
 
 def relay(what, fault, lengths=LONG, **excuses):
     return Row(f"relay {what}", "relay", fault, lengths, 2, ("relay",), excuses)
 
 
-def link_rows(name, breaks, bound=3, sealed=False, silent={}, **excuses):
-    """sealed: bits that flip on the way are noticed. silent: what else a link that carries nothing excuses or asks for."""
+def link_rows(name, breaks, bound=3, sealed=False, silent={}, big=600, **excuses):
+    """sealed: bits that flip on the way are noticed. silent: what else a link that carries nothing excuses or asks for. big: bytes that are many
+    for it."""
     rows = [Row(f"{name} far", name, both_ways(delay=100, jitter=50), LONG, 2, breaks, excuses),
             Row(f"{name} very far", name, both_ways(delay=1000), LONG, bound, breaks, excuses),
             Row(f"{name} thin", name, both_ways(rate=1000), LONG, bound, breaks, excuses),
             Row(f"{name} swallows", name, both_ways(drop=1), LONG, bound + 2, breaks, excuses | silent),
             Row(f"{name} stalls", name, both_ways(stall=1), LONG, bound + 2, breaks, excuses | silent),
+            Row(f"{name} stops what is large", name, stops_large(big), LONG, bound + 2, breaks, excuses),
             Row(f"{name} is cut", name, at_some_byte("cut"), SHORT, bound, breaks, excuses),
             Row(f"{name} is reset", name, at_some_byte("rst"), SHORT, bound, breaks, excuses),
             Row(f"{name} half closes", name, at_some_byte("halfclose"), SHORT, bound + 2, breaks, excuses),
@@ -84,6 +106,7 @@ ROWS = [
     *worker_rows("mailer", 3, **IN_HAND),
     *[Row(f"{name}-1 {what}", f"{name}-1", wrong_clock(seconds, name == "auth"), (8, 16), 3, (), {"restarts": [f"{name}-1"] * 2})
       for name in ("gateway", "auth", "directory", "mailer") for what, seconds in (("an hour ahead", 3600), ("an hour behind", -3600))],
+    *[row for name in ("gateway-1", "auth-1", "directory-1", "mailer-1") for row in scarce_rows(name)],
     redis("killed", kill_redis, SHORT, loses=4, blind=BLIND),
     redis("killed and empty", empty_redis, SHORT, loses=ALL, forgets=BLIND),
     redis("killed and old", old_redis, SHORT, loses=4, blind=BLIND + 5),
@@ -95,6 +118,11 @@ ROWS = [
     redis("demoted", demote_redis, LONG),
     redis("cut", cut_redis, (0.1, 0.5), 1),
     redis("crowded", crowd_redis, SHORT, blind=BLIND),
+    redis("lacks disk", full_disk_of_redis, LONG, needs=may_not_meddle),
+    redis("has another password", password_is_another, LONG, 2, blind=BLIND),
+    redis("gets another password", password_changes, (4, 8), 3, (), restarts=["auth-1"] * 2),
+    *[redis(f"20 s {what}", clock_of_redis(seconds), (6, 10), 3, ()) for what, seconds in (("ahead", 20), ("behind", -20))],
+    redis("old, Postgres an hour behind", old_redis_beside_a_clock(-3600), SHORT, 5, ("redis", "postgres"), loses=4, repeats=4),
     postgres("killed", kill_postgres, SHORT),
     postgres("restarted", restart_postgres, SHORT),
     postgres("backend killed", kill_backend, (0.1, 1.0)),
@@ -102,6 +130,9 @@ ROWS = [
     postgres("cut", cut_postgres, (0.1, 0.5), 1),
     postgres("read only", read_only, LONG, 3),
     postgres("crowded", crowd_postgres, SHORT, 1),
+    postgres("lacks disk", full_disk_of_postgres, LONG, 10, needs=may_not_meddle),
+    postgres("has a slow disk", slow_disk_of_postgres, LONG, 2, needs=may_not_meddle),
+    *[postgres(f"an hour {what}", clock_of_postgres(seconds), (4, 8)) for what, seconds in (("ahead", 3600), ("behind", -3600))],
     Row("businesses locked", "postgres", lock_table("directory.businesses"), LONG, 1, ("businesses",)),
     Row("accounts locked", "postgres", lock_table("auth.users"), LONG, 1, ("accounts",)),
     relay("gone", relay_gone),
@@ -123,6 +154,8 @@ ROWS = [
     *link_rows("mailer-postgres", ("mailer-postgres",), 5, repeats=ALL),
     *link_rows("mailer-relay", ("relay",), sealed=True, repeats=ALL),
     *[row for name in ("gateway-1", "gateway-2") for row in link_rows("client-" + name, (), target=name)],
+    Row("all links flap for long", "all", all_flapping, (20, 30), 5, ("auth", "directory", "mailer", "redis", "postgres", "relay"),
+        {"flat": True, "repeats": ALL}),
 ]
 
 

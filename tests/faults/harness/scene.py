@@ -14,7 +14,7 @@ READY_S = 20  # the longest that a process or a store may need to be there again
 CONNECTIONS = 2  # of a mailer to the relay: what it may have in hand
 CHEAP = {"BUSI_PASSWORD_MEMORY": "8M", "BUSI_PASSWORD_PASSES": "1", "BUSI_ACCESSPASS_ACCESS_LIFETIME": f"{ACCESS_S}s",
          "BUSI_SMTP_TIMEOUT": "1s", "BUSI_SMTP_CONNECT_TIMEOUT": "500ms", "BUSI_SMTP_CONNECTIONS": str(CONNECTIONS)}
-LAUNCH = 'setsid bash -c \'echo $$ >"$1"; shift; exec "$@"\' - "$@" </dev/null >>"$LOG" 2>&1 9>&- &'
+LAUNCH = 'setsid bash -c \'echo $$ >"$1"; shift; [ -z "$CGROUP" ] || echo $$ >"$CGROUP"; exec "$@"\' - "$@" </dev/null >>"$LOG" 2>&1 9>&- &'
 AS_POSTGRES = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 
@@ -35,6 +35,7 @@ class Scene:
         """All links go through the proxy: those within the stack, the mailers' to the relay, the clients' to the gateways."""
         self.sink.start()
         stack.local("up")  # the ports are chosen at the first
+        self.redis_password = (stack.VAR / "secrets/redis").read_text().strip()
         self.links = StackLinks(stack.VAR)
         relay = self.links.link("mailer-relay", self.sink.port)
         self.settings = CHEAP | {"BUSI_SMTP_URL": f"smtp://127.0.0.1:{relay.port}", "BUSI_SMTP_CA_FILE": str(self.sink.ca)}
@@ -104,6 +105,19 @@ class Scene:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.side_port(name)}{path}", timeout=3) as answer:
             return answer.read().decode()
 
+    def metric(self, name, metric):
+        return sum(float(line.rsplit(" ", 1)[1]) for line in self.ask_side(name, "/metrics").splitlines() if re.match(rf"{metric}[ {{]", line))
+
+    def status(self, name):
+        """Numbers of /proc: VmSize and VmRSS in bytes, Threads."""
+        lines = pathlib.Path(f"/proc/{self.pid(name)}/status").read_text().splitlines()
+        return {line.split(":")[0]: int(line.split()[1]) * (1024 if line.endswith("kB") else 1) for line in lines if line.startswith(("Vm", "Threads"))}
+
+    def cpu(self, name):
+        """Seconds of a processor that it has used."""
+        fields = pathlib.Path(f"/proc/{self.pid(name)}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def is_alive(self, name):
         return self.is_fine(name, "/livez")
 
@@ -133,7 +147,7 @@ class Scene:
     def redis_cli(self, *words):
         return subprocess.Popen(["redis-cli", "-p", str(stack.port("redis")), *map(str, words)], text=True,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                env=os.environ | {"REDISCLI_AUTH": (stack.VAR / "secrets/redis").read_text().strip()})
+                                env=os.environ | {"REDISCLI_AUTH": self.redis_password})
 
     def redis(self, *words):
         return self.redis_cli(*words).communicate(timeout=10)[0].strip()
@@ -156,13 +170,19 @@ class Scene:
         """As a list of lists."""
         return [list(row.values()) for row in json.loads(self.sql(f"SELECT COALESCE(json_agg(r), '[]') FROM ({query}) AS r"))]
 
-    def postgres(self, *command):
+    def postgres(self, *command, **beside):
+        """pg_ctl; beside: of the environment of what it starts."""
         data = (stack.VAR / "postgres").resolve()
         return subprocess.run([*AS_POSTGRES, "/usr/lib/postgresql/15/bin/pg_ctl", "-s", "-w", "-D", data / "data", "-l", data / "log", *command],
-                              cwd="/", capture_output=True, timeout=60, stdin=subprocess.DEVNULL).returncode == 0
+                              cwd="/", env=os.environ | beside, capture_output=True, timeout=60, stdin=subprocess.DEVNULL).returncode == 0
 
-    def start_postgres(self):
-        stack.wait_until(lambda: self.postgres("start"), 30, "Postgres runs again")  # what was killed may not be gone yet
+    def postgres_answers(self):
+        done = self.psql("-c", "SELECT")
+        return done.communicate(timeout=30) and done.returncode == 0
+
+    def start_postgres(self, **beside):
+        """Also one that has already begun to come back by itself, or is not quite gone yet."""
+        stack.wait_until(lambda: self.postgres_answers() or self.postgres("start", **beside), 30, "Postgres runs again")
         data = (stack.VAR / "postgres").resolve()
         (stack.VAR / "run/postgres.pid").write_text((data / "data/postmaster.pid").read_text().split("\n")[0] + "\n")
 
@@ -185,10 +205,9 @@ class Samples:
                     self.sample(name)
 
     def sample(self, name):
-        pid = self.scene.pid(name)
-        status = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
-        self.history.add("sample", name=name, pid=pid, fds=len(os.listdir(f"/proc/{pid}/fd")), threads=int(status["Threads"]),
-                         rss=int(status["VmRSS"].split()[0]) * 1024, at=self.history.now())
+        pid, status = self.scene.pid(name), self.scene.status(name)
+        self.history.add("sample", name=name, pid=pid, fds=len(os.listdir(f"/proc/{pid}/fd")), threads=status["Threads"], rss=status["VmRSS"],
+                         cpu=self.scene.cpu(name), at=self.history.now())
 
     def __enter__(self):
         self.thread.start()

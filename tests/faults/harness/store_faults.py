@@ -1,12 +1,14 @@
 """What befalls Redis and Postgres."""
-import contextlib, os, shutil, signal, subprocess, time
+import contextlib, os, re, secrets, shutil, signal, subprocess, time
 import stack
+from meddling import meddled
+from process_faults import CLOCK, clock
 from scene import READY_S
 
 
 # ---- Redis ----
-def start_redis(scene):
-    scene.start("redis")
+def start_redis(scene, **beside):
+    scene.start("redis", **beside)
     stack.wait_until(scene.redis_answers, READY_S, "Redis answers")
 
 
@@ -84,6 +86,62 @@ def crowd_redis(scene, name, random):
         insider.stdin.close()
 
 
+def full_disk_of_redis(scene, name, random):
+    """What it cannot write to its append-only file it does not do."""
+    file, = (stack.VAR / "redis/appendonlydir").glob("*.incr.aof")
+    written = lambda: re.search(r"aof_last_write_status:(\w+)", scene.redis("INFO", "persistence")).group(1)
+    with meddled([scene.pid("redis")], "-P", file, "-e", "inject=write:error=ENOSPC"):
+        scene.redis("SET", "harness", 1, "EX", 1)
+        stack.wait_until(lambda: written() == "err" and "MISCONF" in scene.redis("SET", "harness", 1, "EX", 1), READY_S, "Redis cannot write")
+        yield
+        assert written() == "err"
+
+
+def is_wrong_by(theirs, seconds):
+    return abs(float(theirs) - time.time() - seconds) < 5
+
+
+def clock_of_redis(seconds):
+    def fault(scene, name, random):
+        scene.stop("redis")
+        start_redis(scene, **clock(seconds))
+        assert is_wrong_by(scene.redis("TIME").split()[0], seconds)
+        yield
+        scene.stop("redis")
+        start_redis(scene)
+    return fault
+
+
+def let_in_by(scene, password, *others):
+    """These passwords are good from now on; we use the first. Whoever is in has to come again."""
+    words = [f">{one}" for one in (password, *others)]
+    assert scene.redis("ACL", "SETUSER", "default", "resetpass", *words) == "OK"
+    scene.redis_password = password
+    scene.redis("CLIENT", "KILL", "TYPE", "normal")
+
+
+def password_changes(scene, name, random):
+    """One replica has the new one already, the other the old one, and both are good."""
+    old, new = scene.redis_password, secrets.token_hex(16)
+    url = re.search(r"^redis = (.*)", (stack.VAR / "config/auth-1.conf").read_text(), re.M).group(1)
+    let_in_by(scene, old, new)
+    scene.stop("auth-1")
+    scene.start("auth-1", BUSI_REDIS=url.replace(old, new))
+    stack.wait_until(lambda: scene.is_ready("auth-1"), READY_S, "auth-1 is let in")
+    yield
+    scene.stop("auth-1")
+    scene.start("auth-1")
+    let_in_by(scene, old)
+
+
+def password_is_another(scene, name, random):
+    """Somebody has changed it and told nobody."""
+    old = scene.redis_password
+    let_in_by(scene, secrets.token_hex(16))
+    yield
+    let_in_by(scene, old)
+
+
 # ---- Postgres ----
 END_OURS = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename LIKE 'busi\\_%'"
 
@@ -155,3 +213,41 @@ def crowd_postgres(scene, name, random):
     scene.sql(END_OURS)
     yield
     limit(-1)
+
+
+def full_disk_of_postgres(scene, name, random):
+    """Its journal cannot be written: it ends, and cannot recover before there is room."""
+    with meddled(scene.family_of_postgres(), "-e", "inject=pwrite64,pwritev:error=ENOSPC"):
+        yield
+    scene.start_postgres()
+
+
+def slow_disk_of_postgres(scene, name, random):
+    """Each commit waits for half a second."""
+    with meddled(scene.family_of_postgres(), "-e", "inject=fsync,fdatasync:delay_enter=500ms"):
+        yield
+
+
+def clock_of_postgres(seconds):
+    def fault(scene, name, random):
+        library = shutil.copy(CLOCK, (stack.VAR / "postgres").resolve())  # where its own user may read it
+        assert scene.postgres("-m", "fast", "stop")
+        scene.start_postgres(**clock(seconds, library))
+        assert is_wrong_by(scene.sql("SELECT extract(epoch FROM now())"), seconds)
+        yield
+        assert scene.postgres("-m", "fast", "stop")
+        scene.start_postgres()
+    return fault
+
+
+def old_redis_beside_a_clock(seconds):
+    """Sessions end, then Postgres' clock is wrong, and Redis comes back as it was before they did."""
+    def fault(scene, name, random):
+        back = old_redis(scene, "redis", random)
+        next(back)
+        clocks = clock_of_postgres(seconds)(scene, "postgres", random)
+        next(clocks)
+        next(back, None)
+        yield
+        next(clocks, None)
+    return fault

@@ -37,6 +37,11 @@ def protected(story, op="check", session="s1", status=200, **fields):
     return story.op(op, status, session=session, protected=True, **({"about": "ann", "saw": "ann"} if status == 200 else {}) | fields)
 
 
+def sample(story, name="gateway-1", at=0, **fields):
+    """at: seconds."""
+    return story.add("sample", **{"name": name, "pid": 10, "fds": 30, "threads": 9, "rss": 20 << 20, "cpu": 0.2 * at, "at": int(at * S)} | fields)
+
+
 @pytest.fixture
 def story():
     story = Story()
@@ -76,7 +81,7 @@ def story():
     story.op("sign_in", 401, about="ann", reads_not="p1")
     for second in range(3):
         for name in ("gateway-1", "auth-1"):
-            story.add("sample", name=name, pid=10, fds=30, threads=9, rss=20 << 20)
+            sample(story, name, second)
     story.add("seen", what="account", about="ann", n=1, name="ann", value="there")
     story.add("seen", what="account", about="ben", n=1, name="ben", value="there")
     story.add("seen", what="business", about="biz:a", n=1, value="v2")
@@ -225,9 +230,26 @@ def sent_away_for_ever(story):
     the(story, "op", op="enqueue", status=504).update(status=503, bare=True)
 
 
+def let_hang(story):
+    story.fault("gateway-1 lacks descriptors", 6, target="gateway-1", prompt=True)
+    story.op("home", 0, took=5, invoke=(story.second - 5) * S)
+
+
 def grown(story):
     for n in range(6):
-        story.add("sample", name="gateway-1", pid=10, fds=30 + 50 * n, threads=9, rss=20 << 20)
+        sample(story, at=3 + n, fds=30 + 50 * n)
+
+
+def grown_by_a_fault(story):
+    sample(story, at=story.second)
+    fault = story.fault("all links flap for long", 20, breaks=["auth"], flat=True)
+    sample(story, at=fault["cleared"] / S + 2, threads=18)
+
+
+def spinning(story):
+    story.fault("gateway-1 lacks descriptors", 6, target="gateway-1", prompt=True)
+    for n in range(4):
+        sample(story, "auth-1", 5 + n, cpu=1 + 0.97 * n)
 
 
 def too_large(story):
@@ -267,7 +289,7 @@ PLANTED = [
     ("I6", two_accounts), ("I6", one_name_twice), ("I6", two_winners),
     ("I7", crossed_answers), ("I7", answer_of_another_request), ("I7", words_nobody_wrote),
     ("I8", forged_token), ("I8", served_in_the_blind), ("I8", served_after_a_flush), ("I8", good_token_refused),
-    ("I9", too_late), ("I9", sent_away_for_ever), ("I9", grown), ("I9", too_large),
+    ("I9", too_late), ("I9", sent_away_for_ever), ("I9", let_hang), ("I9", grown), ("I9", grown_by_a_fault), ("I9", spinning), ("I9", too_large),
     ("I10", never_well_again), ("I10", restarted_by_itself),
     ("I11", expired), ("I12", leaked), ("I13", others_harmed)]
 BESIDE = {words_nobody_wrote: {"I1"}, mail_under_another_id: {"I5"}}  # what else such a bug is, too
