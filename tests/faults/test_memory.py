@@ -397,7 +397,7 @@ def test_every_allocation(process, unsparing):
 
 def test_of_each_mail_there_is_one():
     """The last: what was promised meanwhile."""
-    stack.wait_until(lambda: set(Flow.made) <= mails().keys(), 60, "every mail has come")
+    stack.wait_until(lambda: set(Flow.made) <= mails().keys(), 100, "every mail has come")  # a lease is 70 s
     assert {address: n for address, n in mails().items() if n != 1 and address in Flow.made} == {}
 
 
