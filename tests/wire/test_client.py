@@ -147,5 +147,32 @@ def test_the_guide_shows_real_bytes():
         assert msgpack.packb(msgpack.unpackb(bytes.fromhex(bytes_), strict_map_key=False)) == bytes.fromhex(bytes_), name
 
 
+@pytest.fixture
+def mute():
+    """A worker that takes what it is sent, and answers nothing."""
+    socket = zmq.Context.instance().socket(zmq.ROUTER)
+    socket.linger, socket.rcvtimeo = 0, 3000
+    socket.bind("tcp://127.0.0.1:*")
+    yield socket
+    socket.close()
+
+
+def test_what_is_given_up_is_called_off_on_the_same_connection(mute):
+    client = Client(mute.last_endpoint.decode().rstrip("\0"), None, None)
+    try:
+        with pytest.raises(RpcError) as late:
+            client.call("directory.CreateBusiness", {2: "n", 3: "d", 4: "t"}, timeout_ms=200)
+        assert late.value.code == "DEADLINE_EXCEEDED"
+        (peer, call), (same, cancel) = mute.recv_multipart(), mute.recv_multipart()
+        call, cancel = msgpack.unpackb(call, strict_map_key=False), msgpack.unpackb(cancel, strict_map_key=False)
+        assert same == peer and 0 < call[4] <= 200
+        assert cancel[2] == "rpc.Cancel" and cancel[9] == {1: call[3]} and cancel[3] != call[3]
+        assert list(client.watch(lasts_ms=100)) == []
+        watch, cancel = (msgpack.unpackb(mute.recv_multipart()[1], strict_map_key=False) for _ in range(2))
+        assert watch[2] == "rpc.Watch" and cancel[2] == "rpc.Cancel" and cancel[9] == {1: watch[3]}
+    finally:
+        client.close()
+
+
 def test_zeromq_is_new_enough():
     assert zmq.zmq_version_info() >= (4, 2) and zmq.has("curve")

@@ -3,6 +3,7 @@
     auth = Client("tcp://127.0.0.1:5001", "gateway.key", "auth-svc.pub")
     session = auth.call("auth.SignIn", {1: "busi", 2: "ada@example.com", 3: "correct horse"})
 """
+import contextlib
 import itertools
 import time
 
@@ -44,12 +45,12 @@ class Client:
     def send(self, method, body, timeout_ms, user_id=0, request_id=None, idempotency_key=None, remote_addr=None):
         """Its id, and until when to wait."""
         number, until = next(self.ids), time.monotonic() + timeout_ms / 1000
-        request = {VERSION: 1, METHOD: method, ID: number, BUDGET_MS: timeout_ms, REQUEST_ID: request_id,
-                   USER_ID: user_id or None, IDEMPOTENCY_KEY: idempotency_key, REMOTE_ADDR: remote_addr, BODY: body or {}}
-        frame = msgpack.packb({key: value for key, value in request.items() if value is not None})
         if not self.socket.poll(timeout_ms, zmq.POLLOUT):
-            raise RpcError(14, "no worker")
-        self.socket.send(frame)
+            raise RpcError(14, "no worker, or it does not let this key in")
+        left_ms = max(1, round((until - time.monotonic()) * 1000))  # the worker is told what is left
+        request = {VERSION: 1, METHOD: method, ID: number, BUDGET_MS: left_ms, REQUEST_ID: request_id,
+                   USER_ID: user_id or None, IDEMPOTENCY_KEY: idempotency_key, REMOTE_ADDR: remote_addr, BODY: body or {}}
+        self.socket.send(msgpack.packb({key: value for key, value in request.items() if value is not None}))
         return number, until
 
     def answers(self, number, until):
@@ -59,7 +60,7 @@ class Client:
             if reply[VERSION] != 1:
                 continue
             if reply[ID] == 0:
-                self.draining = reply[DRAINING]
+                self.draining = reply.get(DRAINING, False)
             if reply[ID] == number:  # else the late answer of an earlier call
                 if reply[CODE] != 0:
                     raise RpcError(reply[CODE], reply.get(MESSAGE, ""), reply.get(VIOLATIONS, ()), reply.get(RETRY_AFTER_MS, 0),
@@ -68,9 +69,17 @@ class Client:
 
     def call(self, method, body=None, timeout_ms=2000, **more):
         """The reply's body; RpcError otherwise."""
-        for reply in self.answers(*self.send(method, body, timeout_ms, **more)):
+        number, until = self.send(method, body, timeout_ms, **more)
+        for reply in self.answers(number, until):
             return reply
+        self.give_up(number)
         raise RpcError(4, "no answer in time")
+
+    def give_up(self, number):
+        """Else a worker that stands still might do it when it goes on, whatever has been done elsewhere by then."""
+        cancel = {VERSION: 1, METHOD: "rpc.Cancel", ID: next(self.ids), BUDGET_MS: 1000, BODY: {1: number}}
+        with contextlib.suppress(zmq.Again):  # the connection has ended, and so has the call
+            self.socket.send(msgpack.packb(cancel), zmq.DONTWAIT)
 
     def watch(self, lasts_ms=30000):
         """What rpc.Health would say, now and at each change. No calls meanwhile; break or close() ends it."""
@@ -78,7 +87,7 @@ class Client:
         try:
             yield from self.answers(number, until)
         finally:
-            self.call("rpc.Cancel", {1: number})
+            self.give_up(number)
 
     def close(self):
         self.socket.close()
