@@ -89,7 +89,7 @@ static void tell(struct busi_about *about, const struct busi_told *told)
         const struct busi_health_reply reply = health(about, (int64_t)about->calls->in_flight);
         busi_reply_encode(&buf, told->id, BUSI_OK, NULL, busi_desc_health_reply(), &reply);
     }
-    busi_calls_send(about->calls, &told->peer, &buf);
+    busi_calls_send(about->calls, &told->peer, (struct busi_str){0}, &buf);
     busi_buf_fini(&buf);
 }
 

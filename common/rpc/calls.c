@@ -1,6 +1,9 @@
 #include "rpc/calls.h"
 #include "base/metrics.h"
+#include "rpc/unread.h"
 #include <stdlib.h>
+
+enum { LARGE = 64 * 1024 };
 
 struct busi_served *busi_calls_take(struct busi_calls *calls)
 {
@@ -15,6 +18,7 @@ struct busi_served *busi_calls_take(struct busi_calls *calls)
     served->call = NULL;
     served->fiber = NULL;
     served->unwanted = served->cut = false;
+    served->large = 0;
     busi_frame_init(&served->frame);
     calls->in_flight++;
     return served;
@@ -24,6 +28,7 @@ void busi_calls_give(struct busi_served *served)
 {
     struct busi_calls *calls = served->calls;
     busi_frame_wipe(&served->frame);
+    calls->large -= served->large;
     served->next = calls->unused;
     calls->unused = served;
     calls->in_flight--;
@@ -31,19 +36,52 @@ void busi_calls_give(struct busi_served *served)
         calls->on_last(calls->arg);
 }
 
-static enum busi_sent send_frame(struct busi_calls *calls, const struct busi_peer *peer, struct busi_buf *buf)
+bool busi_calls_has_room(struct busi_served *served)
+{
+    struct busi_calls *calls = served->calls;
+    const size_t bytes = busi_frame_bytes(&served->frame).len;
+    if (bytes <= LARGE)
+        return true;
+    if (calls->large + bytes > BUSI_CALLS_LARGE_MOST)
+        return false;
+    served->large = bytes;
+    calls->large += bytes;
+    return true;
+}
+
+bool busi_calls_is_read(struct busi_served *served)
+{
+    return !busi_unread_much(served->calls->unread, &served->peer, busi_frame_sender(&served->frame));
+}
+
+/* What is counted is what is allocated. */
+static bool take(struct busi_calls *calls, const struct busi_peer *peer, struct busi_str name,
+                 struct busi_buf *buf, struct busi_frame *frame)
+{
+    struct busi_frame_note *note = busi_unread_add(calls->unread, peer, name, buf->room);
+    if (!note)
+        return false;
+    if (busi_frame_take(frame, buf, note))
+        return true;
+    busi_unread_taken(note);
+    return false;
+}
+
+static enum busi_sent send_frame(struct busi_calls *calls, const struct busi_peer *peer, struct busi_str name,
+                                 struct busi_buf *buf)
 {
     struct busi_frame frame;
-    if (!calls->link || buf->failed || !busi_frame_take(&frame, buf))
+    if (!calls->link || buf->failed || !take(calls, peer, name, buf, &frame))
         return BUSI_SENT_NOT;
     enum busi_sent sent = busi_link_send_to(calls->link, peer, &frame);
     busi_frame_wipe(&frame);
     return sent;
 }
 
-void busi_calls_send(struct busi_calls *calls, const struct busi_peer *peer, struct busi_buf *buf)
+void busi_calls_send(struct busi_calls *calls, const struct busi_peer *peer, struct busi_str name,
+                     struct busi_buf *buf)
 {
-    if (send_frame(calls, peer, buf) != BUSI_SENT)
+    if (send_frame(calls, peer, name, buf) != BUSI_SENT)
         busi_metric_add(BUSI_METRIC_rpc_replies_dropped, 1);
 }
 
@@ -151,7 +189,7 @@ static bool is_gone(struct busi_calls *calls, const struct busi_peer *peer, bool
     struct busi_buf buf;
     busi_buf_init(&buf, BUSI_RPC_MAX_REPLY);
     busi_notice_encode(&buf, draining);
-    bool gone = send_frame(calls, peer, &buf) == BUSI_SENT_TO_NOBODY;
+    bool gone = send_frame(calls, peer, (struct busi_str){0}, &buf) == BUSI_SENT_TO_NOBODY;
     busi_buf_fini(&buf);
     if (looked->n < MOST_LOOKED) {
         looked->peers[looked->n] = peer;
@@ -180,6 +218,7 @@ void busi_calls_close(struct busi_calls *calls)
 
 void busi_calls_fini(struct busi_calls *calls)
 {
+    busi_unread_free(&calls->unread);
     while (calls->unused) {
         struct busi_served *served = calls->unused;
         calls->unused = served->next;

@@ -6,6 +6,7 @@
 #include "rpc/link.h"
 
 struct busi_histogram;
+struct busi_unread;
 
 /* One method a server answers. */
 struct busi_served_method {
@@ -28,6 +29,7 @@ struct busi_served {
     int64_t began_us;                        /* when it was read */
     int64_t until_ms;                        /* when its budget ends */
     void *state;                             /* of its handler */
+    size_t large;                            /* bytes it has of calls->large */
     /* while that runs */
     struct busi_fiber *fiber; /* on which; NULL: it is held */
     struct busi_call *call;   /* what it was given */
@@ -35,11 +37,13 @@ struct busi_served {
     bool cut;                 /* and its handler was told so */
 };
 
-enum { BUSI_CALL_BUCKETS = 256 };
+enum { BUSI_CALL_BUCKETS = 256, BUSI_CALLS_LARGE_MOST = 64 * 1024 * 1024 };
 struct busi_calls {
     void *link;                                     /* owned; NULL: closed, answers go nowhere */
     struct busi_served *unused;                     /* list; owned */
     struct busi_served *running[BUSI_CALL_BUCKETS]; /* those with a handler that runs */
+    struct busi_unread *unread;                     /* answers that are not taken yet; owned */
+    size_t large;                                   /* bytes of requests that are large, not yet answered */
     size_t in_flight;                               /* not yet answered */
     void (*on_last)(void *arg);                     /* closed, and the last one was given back */
     void *arg;                                      /* for on_last */
@@ -48,8 +52,14 @@ struct busi_calls {
 /* NULL: out of memory. Its frame is empty. */
 [[nodiscard]] struct busi_served *busi_calls_take(struct busi_calls *calls);
 void busi_calls_give(struct busi_served *served); /* wipes the frame */
-/* Sends buf's bytes. A client that is gone or does not read loses its reply (counted). */
-void busi_calls_send(struct busi_calls *calls, const struct busi_peer *peer, struct busi_buf *buf);
+/* There is room for its request until it is answered: it is not large, or there are not too many of those. */
+[[nodiscard]] bool busi_calls_has_room(struct busi_served *served);
+/* Its client takes its answers. */
+bool busi_calls_is_read(struct busi_served *served);
+/* Sends buf's bytes. A client that is gone or does not read loses its reply (counted). name is the sender of
+ * what is answered; absent: nobody's answer. */
+void busi_calls_send(struct busi_calls *calls, const struct busi_peer *peer, struct busi_str name,
+                     struct busi_buf *buf);
 /* Between these it can be cancelled. */
 void busi_calls_began(struct busi_served *served);
 void busi_calls_ended(struct busi_served *served);

@@ -135,7 +135,7 @@ static bool encode(const struct attempt *a, struct busi_pending *pending, int64_
                                                     .user_id = a->call->user_id,
                                                     .origin = a->call->origin},
                         a->method->request(), a->in);
-    bool fine = !buf.failed && busi_frame_take(&pending->frame, &buf);
+    bool fine = !buf.failed && busi_frame_take(&pending->frame, &buf, NULL);
     busi_buf_fini(&buf);
     return fine;
 }

@@ -13,6 +13,7 @@ enum {
     HEARTBEAT_TIMEOUT_MS = 1500, /* a frozen peer is found after about 2 s */
     HANDSHAKE_MS = 2000,
     CONNECT_MS = 2000,
+    UNREAD_MS = 5000, /* heartbeats wait behind what a peer does not read; TCP itself must notice */
     RECONNECT_MS = 100,
     RECONNECT_MAX_MS = 500, /* a restarted worker is back at once */
     CURVE_OVERHEAD = 64,    /* MAXMSGSIZE counts the encrypted frame */
@@ -38,9 +39,19 @@ static void wipe_sent(void *data, void *hint)
     busi_buf_fini(&buf);
 }
 
-bool busi_frame_take(struct busi_frame *frame, struct busi_buf *buf)
+static void wipe_noted(void *data, void *hint)
 {
-    if (!buf->ptr || zmq_msg_init_data(msg(frame), buf->ptr, buf->len, wipe_sent, (void *)buf->len) != 0) {
+    struct busi_frame_note *note = hint;
+    wipe_sent(data, (void *)note->len);
+    note->done(note);
+}
+
+bool busi_frame_take(struct busi_frame *frame, struct busi_buf *buf, struct busi_frame_note *note)
+{
+    if (note)
+        note->len = buf->len;
+    if (!buf->ptr || zmq_msg_init_data(msg(frame), buf->ptr, buf->len, note ? wipe_noted : wipe_sent,
+                                       note ? (void *)note : (void *)buf->len) != 0) {
         if (buf->ptr)
             busi_memory_refused();
         zmq_msg_init(msg(frame));
@@ -86,7 +97,8 @@ static bool set_options(void *link, enum busi_link_kind kind, int most_queued, s
     fine = fine && set_int(link, ZMQ_LINGER, 0) && set_int(link, ZMQ_SNDHWM, most_queued) &&
            set_int(link, ZMQ_RCVHWM, most_queued) && set_int(link, ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS) &&
            set_int(link, ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS) &&
-           set_int(link, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) && set_int(link, ZMQ_TCP_KEEPALIVE, 1);
+           set_int(link, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) && set_int(link, ZMQ_TCP_KEEPALIVE, 1) &&
+           set_int(link, ZMQ_TCP_MAXRT, UNREAD_MS);
     /* a ZAP domain makes libzmq 4.3.4 refuse ZMTP 1 and 2, whose peers can abort the process (errno_assert in
      * zmtp_engine.cpp:446) by leaving early; also without CURVE */
     if (kind == BUSI_LINK_SERVER)

@@ -10,9 +10,16 @@ struct busi_frame {
     alignas(void *) unsigned char opaque[64]; /* zmq_msg_t */
 };
 void busi_frame_init(struct busi_frame *frame);
-/* Takes buf's memory (buf is then empty); it is wiped when libzmq is done with it. False: out of memory,
- * buf is unchanged. */
-[[nodiscard]] bool busi_frame_take(struct busi_frame *frame, struct busi_buf *buf);
+/* Who wants to know when libzmq is done with a frame's bytes: has copied them into a socket, or dropped them.
+ */
+struct busi_frame_note {
+    size_t len;                                 /* of them */
+    void (*done)(struct busi_frame_note *note); /* any thread */
+};
+/* Takes buf's memory (buf is then empty); it is wiped when libzmq is done with it, and note, which may be
+ * NULL, is told. False: out of memory, buf is unchanged and nobody is told. */
+[[nodiscard]] bool busi_frame_take(struct busi_frame *frame, struct busi_buf *buf,
+                                   struct busi_frame_note *note);
 struct busi_str busi_frame_bytes(struct busi_frame *frame);
 /* The name of the certificate whose owner sent it; absent without CURVE. Lives as long as the frame. */
 struct busi_str busi_frame_sender(struct busi_frame *frame);

@@ -3,17 +3,19 @@
 #include "base/metrics.h"
 #include "rpc/about.h"
 #include "rpc/server_call.h"
+#include "rpc/unread.h"
 #include <pthread.h>
 #include <stdlib.h>
 
 enum {
     PER_TURN = 256,     /* requests read before others get their turn */
-    MOST_QUEUED = 4096, /* per client and direction */
+    MOST_QUEUED = 1024, /* per client and direction: a gateway's calls, and as many cancelled */
     MOST_METHODS = 256,
     LOOK_MS = 100,      /* how often the loop proves that it runs */
     MOST_DEAF = 40,     /* looks without a turn of the thread that lets clients in */
     STALL_MS = 300,     /* it did not run for so long: what waits may be old */
     GIVEN_UP_MS = 1400, /* and for so long: its callers may have turned to others */
+    RETRY_MS = 1000,    /* for who has asked for too much */
     COMPLAIN_MS = 1000, /* least pause between log lines a stranger can cause */
     STALE_MS = 100      /* how long what comes in after a stall may be from before */
 };
@@ -73,10 +75,27 @@ static void begin(void *arg, struct busi_served *served)
     busi_served_start(served, server->options.fibers, server->options.state);
 }
 
+/* NULL: it may be begun. What is small and answered at once always is. */
+static const char *too_much(struct busi_served *served)
+{
+    if (!served->method->handler && served->method->id != BUSI_METHOD_rpc_describe)
+        return NULL;
+    if (!busi_calls_is_read(served))
+        return "read the answers that are on their way first";
+    return busi_calls_has_room(served) ? NULL : "too many large requests at once";
+}
+
+static void shed(struct busi_served *served, const char *why)
+{
+    busi_metric_add(BUSI_METRIC_rpc_shed, 1);
+    busi_served_refuse(served, BUSI_RESOURCE_EXHAUSTED, why, RETRY_MS);
+}
+
 static void take_call(struct busi_rpc_server *server, struct busi_served *served, int64_t now_us)
 {
     static const struct busi_served_method none = {.wire = {"unknown", 7}};
     int64_t now_ms = now_us / 1000;
+    const char *why;
     served->began_us = now_us;
     served->method = find_method(server, served->head.method);
     served->until_ms = budget_end(server, served, now_ms);
@@ -90,6 +109,8 @@ static void take_call(struct busi_rpc_server *server, struct busi_served *served
         busi_metric_add(BUSI_METRIC_rpc_denied, 1);
         busi_served_refuse(served, BUSI_PERMISSION_DENIED,
                            "this client's certificate does not name the method", 0);
+    } else if ((why = too_much(served)) != NULL) {
+        shed(served, why);
     } else if (served->method->handler && server->holds) {
         busi_calls_hold(served);
     } else if (served->method->handler) {
@@ -318,7 +339,8 @@ struct busi_rpc_server *busi_rpc_server_new(struct busi_loop *loop,
     server->options = *options;
     server->calls.on_last = destroy;
     server->calls.arg = server;
-    if (add_methods(server))
+    server->calls.unread = busi_unread_new();
+    if (server->calls.unread && add_methods(server))
         *error = start(server);
     if (*error)
         busi_rpc_server_free(&server);

@@ -48,7 +48,7 @@ static enum busi_code reply(struct busi_served *served, struct busi_call *call, 
         busi_buf_init(&buf, BUSI_RPC_MAX_REPLY);
         busi_reply_encode(&buf, served->head.id, code, &bare, NULL, NULL);
     }
-    busi_calls_send(served->calls, &served->peer, &buf);
+    busi_calls_send(served->calls, &served->peer, busi_frame_sender(&served->frame), &buf);
     busi_buf_fini(&buf);
     return code;
 }

@@ -77,7 +77,7 @@ static void send_note(struct busi_worker *worker, uint64_t id, enum busi_method_
     busi_request_encode(
         &buf, &(struct busi_request_head){.method = busi_str_of(row->wire), .id = id, .budget_ms = budget_ms},
         row->request(), in);
-    if (!buf.failed && busi_frame_take(&frame, &buf)) {
+    if (!buf.failed && busi_frame_take(&frame, &buf, NULL)) {
         (void)busi_link_send(worker->link, &frame); /* not sent is not answered */
         busi_frame_wipe(&frame);
     }
