@@ -206,7 +206,7 @@ class House:
         conf = self.folder / "haproxy.cfg"
         conf.write_text(
             "global\n  nbthread 1\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 500ms\n  timeout client 60s\n  timeout server 15s\n"
-            "  timeout http-keep-alive 60s\n  retries 3\n  option redispatch 1\n  retry-on conn-failure\n  http-reuse never\n  option http-server-close\n"
+            "  timeout http-keep-alive 60s\n  retries 6\n  option redispatch 1\n  retry-on conn-failure\n  http-reuse never\n  option http-server-close\n"
             f"frontend web\n  bind {self.lb.address}:80\n  default_backend busi\nbackend busi\n  balance roundrobin\n"
             "  option httpchk GET /readyz\n  default-server check port 9090 inter 200ms fall 2 rise 1\n" +
             "".join(f"  server {host.name} {host.address}:{HTTP}\n" for host in gateways))

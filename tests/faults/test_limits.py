@@ -200,8 +200,9 @@ def test_one_name_in_many_spellings_is_one_account(email):
 def test_a_client_is_its_network(first, other, is_free):
     begin = time.monotonic()
     answers = [sign_in(f"nobody-{next(numbers)}@example.com", "guess", first.format(i))[0] for i in range(50)]
-    assert answers.count(401) <= NETWORK + (time.monotonic() - begin) * 2 + 1 and answers[-1] == 429
-    assert (sign_in("nobody@example.com", "guess", other)[0] == 401) == is_free
+    assert answers.count(401) <= NETWORK + (time.monotonic() - begin) * 2 + 1 and 429 in answers
+    # a try may have come back meanwhile, but not four
+    assert ([sign_in("nobody@example.com", "guess", other)[0] for _ in range(4)] == [401] * 4) == is_free
 
 
 def test_strangers_do_not_lock_the_owner_out(email):
