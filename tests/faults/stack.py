@@ -55,7 +55,18 @@ def lives(number):
 
 
 def send(name, sig):
-    os.kill(pid(name), sig)
+    """Killed is who has closed what it had: not before its last thread is gone."""
+    number = pid(name)
+    os.kill(number, sig)
+    if sig == signal.SIGKILL:
+        wait_until(lambda: not lives(number) and len(threads(number)) <= 1, 10, f"{name} is dead")
+
+
+def threads(number):
+    try:
+        return os.listdir(f"/proc/{number}/task")
+    except FileNotFoundError:
+        return []
 
 
 def metrics(name):
