@@ -1,7 +1,7 @@
 #include "service/side_port.h"
 #include "base/log.h"
+#include "service/accept.h"
 #include "service/process_metrics.h"
-#include "service/web_accept.h"
 #include "service/web_stop.h"
 #include <arpa/inet.h>
 #include <civetweb.h>
@@ -181,7 +181,7 @@ struct busi_side_port *busi_side_port_open(const struct busi_side_port_options *
     port->options = *options;
     memcpy(port->bind, options->bind.ptr, options->bind.len); /* shorter than bind: just checked */
     mg_init_library(0);
-    busi_web_accept_init();
+    busi_accept_init();
     *error = "cannot listen there: the port is taken, or the address is not of this host";
     port->server = start_server(port);
     if (port->server && mg_get_server_ports(port->server, 1, &bound) == 1)

@@ -4,8 +4,8 @@
 #include "base/metrics.h"
 #include "http/front_state.h"
 #include "http/front_view.h"
+#include "service/accept.h"
 #include "service/settings.h"
-#include "service/web_accept.h"
 #include "service/web_stop.h"
 #include <arpa/inet.h>
 #include <civetweb.h>
@@ -188,7 +188,7 @@ struct http_front *front_start(const struct front_options *options, const char *
     front->waits_since_ms = calloc(front->n_workers, sizeof(*front->waits_since_ms));
     if (!front->workers || !front->waits_since_ms)
         return fail(front, error, "out of memory");
-    busi_web_accept_init();
+    busi_accept_init();
     front->server = start_server(front, options);
     if (front->server && !has_its_threads(front))
         return fail(front, error, "cannot make BUSI_HTTP_THREADS threads");

@@ -1,5 +1,5 @@
-#define _GNU_SOURCE /* accept4 */
-#include "service/web_accept.h"
+#define _GNU_SOURCE /* syscall */
+#include "service/accept.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,11 +25,17 @@ static void keep_spare(void)
         door.spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-void busi_web_accept_init(void)
+void busi_accept_init(void)
 {
     pthread_mutex_lock(&door.lock);
     keep_spare();
     pthread_mutex_unlock(&door.lock);
+}
+
+/* Not accept4(): that is the one below. */
+static int take(int listener, struct sockaddr *address, socklen_t *len, int flags)
+{
+    return (int)syscall(SYS_accept4, listener, address, len, flags);
 }
 
 /* False: there was nobody, or somebody else has taken the descriptor. */
@@ -37,7 +44,7 @@ static bool show_out(int listener)
     if (door.spare >= 0)
         close(door.spare);
     door.spare = -1;
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    int fd = take(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0)
         close(fd);
     keep_spare();
@@ -62,16 +69,22 @@ static void without_descriptor(int listener)
         nanosleep(&pause, NULL);
 }
 
-/* Found before libc's by libcivetweb.so, for the linker exports what a shared library wants. The name is
- * given here: the headers' declaration is another with each set of extensions. */
-int busi_web_accept(int listener, struct sockaddr *address, socklen_t *len) __asm__("accept");
+/* Found before libc's by libcivetweb.so and libzmq.so, for the linker exports what a shared library wants.
+ * The names are given here: the headers' declarations are others with each set of extensions. */
+int busi_accept(int listener, struct sockaddr *address, socklen_t *len) __asm__("accept");
+int busi_accept4(int listener, struct sockaddr *address, socklen_t *len, int flags) __asm__("accept4");
 
-int busi_web_accept(int listener, struct sockaddr *address, socklen_t *len)
+int busi_accept4(int listener, struct sockaddr *address, socklen_t *len, int flags)
 {
-    int fd = accept4(listener, address, len, SOCK_CLOEXEC);
+    int fd = take(listener, address, len, flags);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
         without_descriptor(listener);
         errno = EMFILE;
     }
     return fd;
+}
+
+int busi_accept(int listener, struct sockaddr *address, socklen_t *len)
+{
+    return busi_accept4(listener, address, len, SOCK_CLOEXEC);
 }
