@@ -154,7 +154,8 @@ static bool set_relay(CURL *curl, const struct smtp_options *options)
 
 static bool set_bounds(CURL *curl, const struct smtp_options *options)
 {
-    return set_number(curl, CURLOPT_NOSIGNAL, 1) && /* we are not the only thread */
+    return set_number(curl, CURLOPT_NOSIGNAL, 1) &&   /* we are not the only thread */
+           set_number(curl, CURLOPT_QUICK_EXIT, 1) && /* a name server may be silent for half a minute */
            set_number(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms) &&
            set_number(curl, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms) &&
            set_number(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)((options->timeout_ms + 999) / 1000)) &&

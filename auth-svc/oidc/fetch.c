@@ -93,7 +93,8 @@ static bool set_bounds(CURL *curl, const struct auth_oidc_web *web, int64_t left
 {
     const char *protocols = web->anywhere ? "https,http" : "https";
     int64_t connect_ms = left_ms < CONNECT_MOST_MS ? left_ms : CONNECT_MOST_MS;
-    return set_number(curl, CURLOPT_NOSIGNAL, 1) && /* we are not the only thread */
+    return set_number(curl, CURLOPT_NOSIGNAL, 1) &&   /* we are not the only thread */
+           set_number(curl, CURLOPT_QUICK_EXIT, 1) && /* a name server may be silent for half a minute */
            set_number(curl, CURLOPT_TIMEOUT_MS, (long)left_ms) &&
            set_number(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) &&
            set_number(curl, CURLOPT_FOLLOWLOCATION, 0) &&
