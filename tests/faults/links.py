@@ -62,8 +62,9 @@ class Proxy:
         assert verdict == "ok", (words, verdict, rest)
         return rest
 
-    def link(self, name, target_port, port=0):
-        self.links[name] = Link(self, name, int(self.tell("open", name, port, f"127.0.0.1:{target_port}")))
+    def link(self, name, target_port, here=0):
+        """here: [ADDRESS:]PORT at which it is found."""
+        self.links[name] = Link(self, name, int(self.tell("open", name, here, f"127.0.0.1:{target_port}")))
         return self.links[name]
 
     def clear(self):

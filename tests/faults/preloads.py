@@ -9,7 +9,7 @@ BIN = pathlib.Path(os.environ["BUSI_TEST_BIN"])
 # Libraries that end the process when they get no memory or no random bytes, and what they say: (library, its last words, why that is so).
 ENDS = [
     ("libzmq", r"FATAL ERROR: OUT OF MEMORY \(src/|Cannot allocate memory \(src/", "alloc_assert() and errno_assert(), in every socket and each CURVE frame"),
-    ("libstdc++", r"terminate called (after throwing an instance of 'std::bad_alloc'|without an active exception)", "operator new throws, and nobody in C catches"),
+    ("libstdc++", r"terminate called (after throwing an instance of '(std::|St9)bad_alloc'|without an active exception)", "operator new throws, and nobody in C catches"),
     ("jansson", r'"event":"no_memory"', "it would misread; we end it (crypto/jwt_claims.c)"),
     ("libsodium", r'"event":"no_random_bytes"', "sodium_misuse(); we say why (crypto/secret.c)"),
     ("ld.so", r"cannot allocate memory for thread-local data: ABORT|cannot create TLS data structures", "a library's thread-local data, at its first use in a thread"),
@@ -106,6 +106,13 @@ def unruly(status, words):
     if status == 0 or any(re.search(last, words) for _, last, _ in ENDS) and status in (1, 127, 128 + 6):
         return None
     return f"ended with status {status}, and its last words were {words.strip().splitlines()[-3:]}"
+
+
+def why_ended(page, status, words):
+    """What is wrong about an end for want of memory; None: nothing. A library that is spared cannot be why."""
+    why = unruly(status, words)
+    spared = not page.unsparing and not re.search(dict((name, last) for name, last, _ in ENDS)["jansson"], words)
+    return why or ("ended, though only our own calls were refused any" if spared else None)
 
 
 CHEAP = {"BUSI_PASSWORD_MEMORY": "8M", "BUSI_PASSWORD_PASSES": "1"}

@@ -25,8 +25,9 @@ static const char help[] =
     "ends when standard\n"
     "input does, so that no proxy outlives who started it.\n"
     "\n"
-    "  open NAME PORT ADDRESS:PORT  listen on PORT of 127.0.0.1 (0: any, the answer says which) and carry on "
-    "to the other\n"
+    "  open NAME [ADDRESS:]PORT ADDRESS:PORT  listen on PORT (0: any, the answer says which) of 127.0.0.1 or "
+    "another address,\n"
+    "      and carry on to the other\n"
     "  set NAME up|down|both FAULT=VALUE...  up is from who connects. All connections, those that are there "
     "from now on:\n"
     "      delay=MS jitter=MS       later, by up to so much more; nothing overtakes\n"
@@ -90,23 +91,32 @@ static const char *whole_number(const char *word, long long most, long long *num
     return end == word || *end || *number < 0 || *number > most ? "not a number that may be" : NULL;
 }
 
+/* [ADDRESS:]PORT; without an address it stays what it was. False: it is none. */
+static bool place_of(char *word, struct sockaddr_in *place)
+{
+    long long port;
+    char *colon = strchr(word, ':');
+    if (colon)
+        *colon = 0;
+    if (whole_number(colon ? colon + 1 : word, 65535, &port) ||
+        (colon && inet_pton(AF_INET, word, &place->sin_addr) != 1))
+        return false;
+    place->sin_port = htons((uint16_t)port);
+    return true;
+}
+
 static const char *open_link(char **words, size_t n, struct answer *answer)
 {
-    long long port, to;
     const char *error = NULL;
     if (n != 4 || strlen(words[1]) > NAME_MAX_LEN || !strchr(words[3], ':'))
-        return "open NAME PORT ADDRESS:PORT";
+        return "open NAME [ADDRESS:]PORT ADDRESS:PORT";
     if (link_find(words[1]))
         return "there is one of this name";
-    struct sockaddr_in target = {.sin_family = AF_INET};
-    char *colon = strchr(words[3], ':');
-    *colon = 0;
-    if (whole_number(words[2], 65535, &port) || whole_number(colon + 1, 65535, &to) || to == 0)
-        return "not a port";
-    if (inet_pton(AF_INET, words[3], &target.sin_addr) != 1)
-        return "not an address";
-    target.sin_port = htons((uint16_t)to);
-    const struct link *link = link_open(words[1], (uint16_t)port, &target, &error);
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+                       target = {.sin_family = AF_INET};
+    if (!place_of(words[2], &here) || !place_of(words[3], &target) || target.sin_port == 0)
+        return "not an address or a port";
+    const struct link *link = link_open(words[1], &here, &target, &error);
     if (link)
         snprintf(answer->text, sizeof(answer->text), " %d", ntohs(link->here.sin_port));
     return error;

@@ -382,15 +382,15 @@ static const char *listen_on(struct link *link)
 
 static const struct faults none = {.after = {NEVER, NEVER, NEVER, NEVER}};
 
-struct link *link_open(const char *name, uint16_t port, const struct sockaddr_in *target, const char **error)
+struct link *link_open(const char *name, const struct sockaddr_in *here, const struct sockaddr_in *target,
+                       const char **error)
 {
     struct link *link = calloc(1, sizeof(*link));
     if (!link)
         abort();
     strncpy(link->name, name, NAME_MAX_LEN);
     link->target = *target;
-    link->here = (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    link->here = *here;
     link->faults[UP] = link->faults[DOWN] = none;
     if ((*error = listen_on(link))) {
         free(link);

@@ -1,4 +1,4 @@
-/* A link: a port of 127.0.0.1 whose connections are carried on to a target, and what befalls them.
+/* A link: a port of this machine whose connections are carried on to a target, and what befalls them.
  *
  * One thread. Time is CLOCK_MONOTONIC in us. A connection holds at most MOST_HELD bytes for each direction,
  * then the sender waits. Nothing here blocks. */
@@ -54,9 +54,9 @@ void watch_for(struct watch *watch, uint32_t events);
 
 /* ---- of proxy_link.c ---- */
 
-/* NULL: `error` says why (a text that stays). `port` 0: one is chosen. */
-[[nodiscard]] struct link *link_open(const char *name, uint16_t port, const struct sockaddr_in *target,
-                                     const char **error);
+/* NULL: `error` says why (a text that stays). A port 0 of `here`: one is chosen. */
+[[nodiscard]] struct link *link_open(const char *name, const struct sockaddr_in *here,
+                                     const struct sockaddr_in *target, const char **error);
 [[nodiscard]] struct link *link_find(const char *name);
 void links_close(void);
 

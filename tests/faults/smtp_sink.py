@@ -30,11 +30,12 @@ warnings.simplefilter("ignore")
 from aiosmtpd.smtp import SMTP, AuthResult
 
 USER, PASSWORD = b"busi", b"s3cret pass"
+NAME = "mailer-relay.test"
 
 
 # ---- certificates ----
 def make_certificates(folder):
-    """A CA; good.pem for 127.0.0.1 and localhost, wrong.pem for another host, expired.pem; client.pem of a client."""
+    """A CA; good.pem for 127.0.0.1, localhost and NAME, wrong.pem for another host, expired.pem; client.pem of a client."""
     def openssl(*arguments):
         subprocess.run(["openssl", *map(str, arguments)], cwd=folder, check=True, capture_output=True)
 
@@ -42,7 +43,7 @@ def make_certificates(folder):
     openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-days", 2, "-subj", "/CN=test CA",
             "-addext", "basicConstraints=critical,CA:TRUE")
     (folder / "index").write_text("")
-    rows = [("good", "IP:127.0.0.1,DNS:localhost", "20200101000000Z", "20991231000000Z"),
+    rows = [("good", f"IP:127.0.0.1,DNS:localhost,DNS:{NAME}", "20200101000000Z", "20991231000000Z"),
             ("wrong", "DNS:mail.example.org", "20200101000000Z", "20991231000000Z"),
             ("expired", "IP:127.0.0.1,DNS:localhost", "20200101000000Z", "20200102000000Z"),
             ("client", "DNS:mailer.example.org", "20200101000000Z", "20991231000000Z")]

@@ -18,12 +18,12 @@ def local(command, *names, **settings):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-LAUNCH = 'setsid bash -c \'log=$1 pid=$2 end=$3; shift 3; "$@" >>"$log" 2>&1 & echo $! >"$pid"; wait $!; echo $? >"$end"\' - "$@" ' \
-         '</dev/null >/dev/null 2>&1 9>&- &'
+LAUNCH = 'setsid bash -c \'log=$1 pid=$2 end=$3; shift 3; { [ -z "$CGROUP" ] || echo $BASHPID >"$CGROUP"; exec "$@"; } >>"$log" 2>&1 & ' \
+         'echo $! >"$pid"; wait $!; echo $! $? >"$end"\' - "$@" </dev/null >/dev/null 2>&1 9>&- &'
 
 
 def launch(command, pid_file, log, env, beside={}):
-    """As deploy/local starts a process, but at once. beside: more of its environment."""
+    """As deploy/local starts a process, but at once. beside: more of its environment; CGROUP is not for it but where it is put."""
     end = pid_file.with_suffix(".end")
     for file in (pid_file, end):
         file.unlink(missing_ok=True)
@@ -36,7 +36,8 @@ def launch(command, pid_file, log, env, beside={}):
 def end_of(pid_file):
     """The exit status of what launch() started, as the shell tells it (128 and the number of a signal); None: it has not ended."""
     end = pid_file.with_suffix(".end")
-    return int(end.read_text()) if end.exists() and end.read_text().strip() else None
+    words = end.read_text().split() if end.exists() else []
+    return int(words[1]) if words[:1] == pid_file.read_text().split() else None  # else that of one before it
 
 
 def port(name):
@@ -50,7 +51,7 @@ def pid(name):
 def lives(number):
     try:
         return pathlib.Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second: it went while it was looked at
         return False
 
 

@@ -4,7 +4,7 @@ too (half an hour)."""
 import collections, contextlib, http.client, json, os, re, sys, time
 import pytest
 import stack
-from preloads import ENDS, Loaded, Memory, unruly
+from preloads import Loaded, Memory, why_ended
 
 sys.path.append(str(stack.ROOT / "tests/wire"))
 from client import Client, RpcError  # noqa: E402
@@ -344,14 +344,6 @@ def allocations(flow, loaded):
     return sorted(counts)[2] + 2
 
 
-def why_ended(loaded):
-    """A library that is spared cannot be why."""
-    status, words = loaded.end()
-    why = unruly(status, words)
-    spared = not loaded.page.unsparing and not why and not re.search(dict((name, last) for name, last, _ in ENDS)["jansson"], words)
-    return [f"it {why}"] if why else ["it ended"] if spared else []
-
-
 def refuse(flow, loaded, number):
     """What is wrong about the answer to a request whose allocation of this number is refused, or about what follows; and whether one was."""
     state = flow.begin()
@@ -360,7 +352,8 @@ def refuse(flow, loaded, number):
     refused = loaded.page.calm()
     wrong = [f"it was answered {code}"] if code not in OURS else []
     if not loaded.lives():
-        wrong += why_ended(loaded)
+        why = why_ended(loaded.page, *loaded.end())
+        wrong += [f"it {why}"] if why else []
         loaded.start()
     try:
         flow.verify(state, code, reply)

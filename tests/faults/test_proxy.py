@@ -269,9 +269,22 @@ def test_nothing_is_left_of_connections(proxy, pair):
         time.sleep(0.02)
 
 
+def test_another_address(proxy):
+    """Of this machine; the same port of the first is somebody else's."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        link = proxy.link("elsewhere", listener.getsockname()[1], f"127.0.0.2:{taken.getsockname()[1]}")
+        assert link.port == taken.getsockname()[1]
+        with socket.create_connection(("127.0.0.2", link.port), timeout=5) as near, listener.accept()[0] as far:
+            near.sendall(b"here")
+            assert receive(far, 4) == b"here"
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", link.port), timeout=5)
+
+
 @pytest.mark.parametrize("line", [
     "", "nonsense", "nonsense x", "open", "open a 0", "open a 0 nowhere", "open a 0 127.0.0.1:0", "open a 0 127.0.0.1:70000",
-    "open a -1 127.0.0.1:80", "open a 0 localhost:80", "open pair-1 0 127.0.0.1:80", f"open {'n' * 40} 0 127.0.0.1:80", "set", "set pair-1 up",
+    "open a -1 127.0.0.1:80", "open a localhost:0 127.0.0.1:80", "open a 127.0.0.1: 127.0.0.1:80", "open a 0 localhost:80", "open pair-1 0 127.0.0.1:80", f"open {'n' * 40} 0 127.0.0.1:80", "set", "set pair-1 up",
     "set nothing up delay=1", "set pair-1 sideways delay=1", "set pair-1 up delay", "set pair-1 up delay=", "set pair-1 up delay=x",
     "set pair-1 up delay=-1", "set pair-1 up delay=99999999999999999999", "set pair-1 up corrupt=0", "set pair-1 up drop=2", "set pair-1 up love=1",
     "refuse pair-1", "refuse pair-1 maybe", "clear", "clear pair-1 now", "clear nothing", "a " * 200])

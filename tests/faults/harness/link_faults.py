@@ -1,5 +1,6 @@
 """What befalls the relay, and the links between all."""
 import threading, time
+from scene import ELSEWHERE, HOME
 
 
 # ---- the relay ----
@@ -45,6 +46,7 @@ def stops_large(size):
 
 
 def links_of(scene, name):
+    """Those at home."""
     return [link for other, link in scene.links.links.items() if other == name or other.rsplit("-", 1)[0] == name]
 
 
@@ -85,7 +87,7 @@ def flapping(scene, name, random):
 def all_flapping(scene, name, random):
     """Every link within the house, each half a second there and half a second gone."""
     over = threading.Event()
-    links = [link for other, link in scene.links.links.items() if not other.startswith("client-")]
+    links = [link for other, link in scene.links.links.items() if not other.startswith(("client-", "other:"))]
 
     def flap():
         while not over.is_set():
@@ -102,3 +104,40 @@ def all_flapping(scene, name, random):
     thread.join()
     for link in links:
         link.refuse(False)
+
+
+# ---- names ----
+def name_says(*answers):
+    """What is said of the name is one of these, and every connection ends, so that somebody asks."""
+    def fault(scene, name, random):
+        scene.names.say(scene.name_of(name), *random.choice(answers))
+        for link in links_of(scene, name):
+            link.reset()
+        yield
+        scene.names.say(scene.name_of(name), HOME)
+    return fault
+
+
+def moves(scene, name, random):
+    """It is elsewhere from one moment to the next, and then at home again; where it was nobody answers, or everything is swallowed."""
+    home = links_of(scene, name)
+    there = [scene.links.links[scene.elsewhere(link.name)] for link in home]
+    before = [link.stats()["accepted"] for link in there]
+    swallowed = random.random() < 0.5
+    go(scene, name, home, there, ELSEWHERE, swallowed)
+    yield
+    assert all(link.stats()["accepted"] > n for link, n in zip(there, before)), f"nobody has come to where {name} is now"
+    go(scene, name, there, home, HOME, swallowed)
+
+
+def go(scene, name, old, new, address, swallowed):
+    for link in new:
+        link.clear()
+        link.refuse(False)
+    scene.names.say(scene.name_of(name), address)
+    for link in old:
+        link.refuse()
+        if swallowed:
+            link.set("both", drop=1)
+        else:
+            link.reset()

@@ -3,11 +3,12 @@
 A fault is a generator: what stands before its yield breaks something, what stands behind mends it. It gets the scene, its name and the
 row's own random numbers. process_faults.py, store_faults.py and link_faults.py have them."""
 import dataclasses
-from link_faults import all_flapping, at_some_byte, both_ways, flapping, relay_gone, relay_says, stops_large
+from link_faults import all_flapping, at_some_byte, both_ways, flapping, moves, name_says, relay_gone, relay_says, stops_large
 from meddling import may_not_meddle
 from process_faults import both, freeze, kill, kill_often, restart, wrong_clock
-from scarcity import (a_fifth_of_a_processor, little_memory, log_disk_full, log_nobody_reads, no_cgroups, no_descriptors, no_memory,
-                      nobody_may_look)
+from scarcity import (a_fifth_of_a_processor, for_a_moment, little_memory, log_disk_full, log_nobody_reads, no_cgroups, no_descriptors, no_memory,
+                      nobody_may_look, now_and_then, refused_memory)
+from scene import HOME
 from store_faults import (clock_of_postgres, clock_of_redis, crowd_postgres, crowd_redis, cut_postgres, cut_redis, demote_redis, empty_redis, flush_redis,
                           freeze_postgres, full_disk_of_postgres, full_disk_of_redis, kill_backend, kill_postgres, kill_redis, lock_table, old_redis,
                           old_redis_beside_a_clock, password_changes, password_is_another, pause_redis, read_only, restart_postgres, set_redis,
@@ -42,7 +43,10 @@ def gateway(name, what, fault, lengths, bound):
 def scarce_rows(name):
     """A process that lacks something. Whoever has no memory may end, and fails at once what needs some: for a moment it is even liked for it."""
     own = {"target": name} if name.startswith("gateway") else {}
-    return [Row(f"{name} lacks descriptors", name, no_descriptors, (4, 8), 1, (), own | {"prompt": True}, nobody_may_look),
+    refused = [("is refused memory now and then", refused_memory(now_and_then)), ("is refused memory for a moment", refused_memory(for_a_moment)),
+               ("is refused memory everywhere", refused_memory(for_a_moment, unsparing=True))]
+    return [*[Row(f"{name} {what}", name, fault, LONG, 3, (name.split("-")[0],), own | {"restarts": [name] * 2}) for what, fault in refused],
+            Row(f"{name} lacks descriptors", name, no_descriptors, (4, 8), 1, (), own | {"prompt": True}, nobody_may_look),
             Row(f"{name} lacks a processor", name, a_fifth_of_a_processor, LONG, 2),
             Row(f"{name} lacks memory", name, no_memory, LONG, 3, (name.split("-")[0],), own | {"restarts": [name] * 2}),
             Row(f"{name} has little memory", name, little_memory(128), (6, 10), 2, (), {"restarts": [name] * 2}, no_cgroups),
@@ -95,6 +99,20 @@ def link_rows(name, breaks, bound=3, sealed=False, silent={}, big=600, **excuses
     return rows + ([Row(f"{name} flips bits", name, at_some_byte("corrupt"), SHORT, bound, breaks, excuses)] if sealed else [])
 
 
+def name_rows(name, breaks, silent={}, **excuses):
+    """What is said of where it is. Workers that were found are kept when there is no answer: nobody may notice for long."""
+    kept, lasting = name in ("gateway-auth", "gateway-directory", "auth-mailer"), (5, 8)
+    lost, unsaid = ((), {}) if kept else (breaks, silent)
+    return [Row(f"{name} has no name", name, name_says(["none"], ["fails"]), lasting, 5, lost, excuses | unsaid),
+            Row(f"{name} has an empty name", name, name_says(["empty"]), lasting, 5, lost, excuses | unsaid),
+            Row(f"{name} has a slow name", name, name_says(["after=5000", HOME]), (2, 8), 10, lost, excuses),
+            Row(f"{name} moves", name, moves, (8, 10), 5, breaks, excuses)]
+
+
+def links_within(name, breaks, bound=3, sealed=False, silent={}, **excuses):
+    return link_rows(name, breaks, bound, sealed, silent, **excuses) + name_rows(name, breaks, silent, **excuses)
+
+
 ALL = 10**9  # seconds: sessions of any age
 BLIND = 2.0  # seconds for which a gateway may go on by what it remembers: a lease of 1.4, and a grace
 ROWS = [
@@ -145,14 +163,14 @@ ROWS = [
     relay("refuses TLS", relay_says(tls="refuse")),
     relay("is somebody else", relay_says(tls="wrong")),
     relay("drops after its 250", relay_says(after="drop"), repeats=ALL),
-    *link_rows("gateway-auth", ("auth",), sealed=True, silent={"blind": BLIND}),
-    *link_rows("gateway-directory", ("directory",), sealed=True),
-    *link_rows("auth-mailer", (), sealed=True),
-    *link_rows("auth-redis", ("redis",), silent={"blind": BLIND}),
-    *link_rows("auth-postgres", ("auth-postgres",), 5),
-    *link_rows("directory-postgres", ("directory-postgres",), 5),
-    *link_rows("mailer-postgres", ("mailer-postgres",), 5, repeats=ALL),
-    *link_rows("mailer-relay", ("relay",), sealed=True, repeats=ALL),
+    *links_within("gateway-auth", ("auth",), sealed=True, silent={"blind": BLIND}),
+    *links_within("gateway-directory", ("directory",), sealed=True),
+    *links_within("auth-mailer", (), sealed=True),
+    *links_within("auth-redis", ("redis",), silent={"blind": BLIND}),
+    *links_within("auth-postgres", ("auth-postgres",), 5),
+    *links_within("directory-postgres", ("directory-postgres",), 5),
+    *links_within("mailer-postgres", ("mailer-postgres",), 5, repeats=ALL),
+    *links_within("mailer-relay", ("relay",), sealed=True, repeats=ALL),
     *[row for name in ("gateway-1", "gateway-2") for row in link_rows("client-" + name, (), target=name)],
     Row("all links flap for long", "all", all_flapping, (20, 30), 5, ("auth", "directory", "mailer", "redis", "postgres", "relay"),
         {"flat": True, "repeats": ALL}),

@@ -1,6 +1,7 @@
 """What a process may lack: descriptors, the processor, memory, somewhere to write its log. Faults are as rows.py says."""
 import concurrent.futures, contextlib, fcntl, functools, http.client, itertools, json, os, pathlib, resource, subprocess
 import stack
+from preloads import Memory, why_ended
 from scene import READY_S
 
 # Ends, and lets it run, when its standard input does.
@@ -50,7 +51,7 @@ def rush(port, random, people=60):
 
     def ask(method, path, body=None, token=None):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError), contextlib.closing(connection):
             connection.request(method, path, body and json.dumps(body), {"content-type": "application/json", "authorization": f"Bearer {token}"})
             return json.loads(connection.getresponse().read())
     said = ask("POST", "/api/users/signup", {"user": {"email": email, "password": stack.PASSWORD}})
@@ -72,6 +73,36 @@ def no_memory(scene, name, random):
         resource.prlimit(pid, resource.RLIMIT_DATA, (unlimited, unlimited))
     else:
         scene.start(name)
+
+
+# ---- malloc ----
+def now_and_then(random):
+    return {"one_in": random.randrange(5, 300), "seed": random.getrandbits(60)}
+
+
+def for_a_moment(random):
+    """From the N-th call on, so many."""
+    first = random.randrange(1, 500)
+    return {"first": first, "last": first + random.choice([0, 3, 30, 300])}
+
+
+def refused_memory(which, unsparing=False):
+    """Some calls get none, wherever they stand in its code; unsparing: nor do libraries that end the process then, with a line that says why."""
+    def fault(scene, name, random):
+        page = Memory(scene.folder / f"{name}.memory", unsparing)
+        again(scene, name, **page.environment())
+        said, pid = scene.log(name).stat().st_size, scene.pid(name)
+        page.refuse(**which(random))
+        rush(scene.port if name == "gateway-2" else int(stack.PORT), random, people=12)
+        stack.wait_until(lambda: page["refused"], READY_S, f"{name} was refused some")
+        yield
+        page.calm()
+        if not stack.lives(pid):
+            stack.wait_until(lambda: stack.end_of(scene.pid_file(name)) is not None, READY_S, f"it is known how {name} ended")
+            why = why_ended(page, stack.end_of(scene.pid_file(name)), scene.log(name).read_text(errors="replace")[said:])
+            assert not why, f"{name} {why}"
+            scene.start(name)
+    return fault
 
 
 CGROUPS = pathlib.Path("/sys/fs/cgroup/memory")  # the first version's

@@ -1,9 +1,11 @@
-"""The house a run plays in: two gateways, two of each worker, Redis, Postgres and a relay, and how each of them is broken."""
+"""The house a run plays in: two gateways, two of each worker, Redis, Postgres and a relay, which find each other by names, and how each of
+them is broken."""
 import contextlib, json, logging, os, pathlib, re, shutil, signal, socket, subprocess, sys, threading, time, urllib.request
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import stack
 from links import StackLinks
+from preloads import Names
 from smtp_sink import SmtpSink
 from clients import ACCESS_S
 
@@ -14,7 +16,11 @@ READY_S = 20  # the longest that a process or a store may need to be there again
 CONNECTIONS = 2  # of a mailer to the relay: what it may have in hand
 CHEAP = {"BUSI_PASSWORD_MEMORY": "8M", "BUSI_PASSWORD_PASSES": "1", "BUSI_ACCESSPASS_ACCESS_LIFETIME": f"{ACCESS_S}s",
          "BUSI_SMTP_TIMEOUT": "1s", "BUSI_SMTP_CONNECT_TIMEOUT": "500ms", "BUSI_SMTP_CONNECTIONS": str(CONNECTIONS)}
-LAUNCH = 'setsid bash -c \'echo $$ >"$1"; shift; [ -z "$CGROUP" ] || echo $$ >"$CGROUP"; exec "$@"\' - "$@" </dev/null >>"$LOG" 2>&1 9>&- &'
+# Which settings say where others are, and by which link: each is found by the link's name in .test.
+FOUND_BY = {"auth_endpoints": "gateway-auth", "directory_endpoints": "gateway-directory", "mailer_endpoints": "auth-mailer", "redis": "auth-redis",
+            "auth_database": "auth-postgres", "directory_database": "directory-postgres", "mailer_database": "mailer-postgres",
+            "smtp_url": "mailer-relay"}
+HOME, ELSEWHERE = "127.0.0.1", "127.0.0.2"
 AS_POSTGRES = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 
@@ -29,10 +35,12 @@ class Scene:
         self.folder = pathlib.Path(folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
+        self.names = Names(self.folder / "names")
         self.sink, self.port, self.side, self.conf = SmtpSink(self.folder / "sink"), free_port(), free_port(), self.folder / "gateway-2.conf"
 
     def __enter__(self):
-        """All links go through the proxy: those within the stack, the mailers' to the relay, the clients' to the gateways."""
+        """All links go through the proxy: those within the stack, the mailers' to the relay, the clients' to the gateways. Those of them that are
+        found by a name are elsewhere, too, but refused there."""
         self.sink.start()
         stack.local("up")  # the ports are chosen at the first
         self.redis_password = (stack.VAR / "secrets/redis").read_text().strip()
@@ -44,9 +52,32 @@ class Scene:
         conf = re.sub(r"^http_port.*", f"http_port = {self.port}", (stack.VAR / "config/gateway.conf").read_text(), flags=re.M)
         self.conf.touch(mode=0o600)
         self.conf.write_text(re.sub(r"^health_bind.*", f"health_bind = 127.0.0.1:{self.side}", conf, flags=re.M))
-        self.start("gateway-2")
-        stack.wait_until(lambda: self.is_ready("gateway-2"), 10, "the second gateway is ready")
+        self.find_all_by_name(ports=dict(line.split("=") for line in (stack.VAR / "ports").read_text().splitlines()))
         return self
+
+    def find_all_by_name(self, ports):
+        for name, link in list(self.links.links.items()):
+            if self.name_of(name):
+                self.names.say(self.name_of(name), HOME)
+                there = self.links.link(self.elsewhere(name), self.sink.port if name == "mailer-relay" else ports[name.split("-", 1)[1]],
+                                        f"{ELSEWHERE}:{link.port}")
+                there.refuse()
+        for name in ["gateway-1", *WORKERS]:
+            self.stop(name)
+        for name in [*WORKERS, *GATEWAYS]:
+            self.start(name)
+        for name in [*WORKERS, *GATEWAYS]:
+            stack.wait_until(lambda: self.is_ready(name), READY_S, f"{name} is ready")
+
+    @staticmethod
+    def name_of(link):
+        """By which it is found; None: by its address."""
+        name = link if link in FOUND_BY.values() else link.rsplit("-", 1)[0]
+        return f"{name}.test" if name in FOUND_BY.values() else None
+
+    @staticmethod
+    def elsewhere(link):
+        return f"other:{link}"
 
     def __exit__(self, *unused):
         with contextlib.suppress(ProcessLookupError):
@@ -82,18 +113,25 @@ class Scene:
         stack.wait_until(lambda: not stack.lives(number), READY_S, f"{name} has drained")
 
     def start(self, name, **beside):
-        """As deploy/local does, but at once. beside: more of its environment."""
+        """As deploy/local does, but at once. beside: more of its environment, or another LOG."""
         if name == "redis":
             command = ["redis-server", stack.VAR / "config/redis.conf"]
         else:
-            conf = self.conf if name == "gateway-2" else stack.VAR / f"config/{self.file(name)}.conf"
             program = "gateway" if name in GATEWAYS else name.split("-")[0] + "-svc"
-            command = [f"{os.environ['BUSI_TEST_BIN']}/{program}", "--config", conf]
+            command = [f"{os.environ['BUSI_TEST_BIN']}/{program}", "--config", self.configuration(name)]
+            libraries = [self.names.environment()["LD_PRELOAD"], *filter(None, [beside.get("LD_PRELOAD")])]
+            beside = self.settings | self.names.environment() | self.by_names(name) | beside | {"LD_PRELOAD": ":".join(libraries)}
         env = {key: value for key, value in os.environ.items() if not key.startswith("BUSI_")}
-        env |= {} if name == "redis" else self.settings
-        self.pid_file(name).unlink(missing_ok=True)
-        subprocess.run(["bash", "-c", LAUNCH, "-", self.pid_file(name), *command], env=env | {"LOG": str(self.log(name))} | beside, check=True)
-        stack.wait_until(lambda: self.pid_file(name).exists() and self.pid_file(name).read_text().strip(), 5, f"{name} has begun")
+        stack.launch(command, self.pid_file(name), beside.pop("LOG", self.log(name)), env, beside)
+
+    def configuration(self, name):
+        return self.conf if name == "gateway-2" else stack.VAR / f"config/{self.file(name)}.conf"
+
+    def by_names(self, name):
+        """The settings by which it finds others, as deploy/local made them but for the address."""
+        lines = [line.split(" = ", 1) for line in self.configuration(name).read_text().splitlines() if " = " in line]
+        settings = dict(lines) | {"smtp_url": self.settings["BUSI_SMTP_URL"]}
+        return {f"BUSI_{setting.upper()}": settings[setting].replace(HOME, f"{link}.test") for setting, link in FOUND_BY.items() if setting in settings}
 
     def log(self, name):
         return self.folder / "gateway-2.log" if name == "gateway-2" else stack.VAR / f"logs/{self.file(name)}.log"
@@ -139,6 +177,8 @@ class Scene:
         stack.local("up", **self.settings)
         if not stack.lives(self.pid("gateway-2")):
             self.start("gateway-2")
+        for link in filter(None, map(self.name_of, self.links.links)):
+            self.names.say(link, HOME)
         self.sink.set()
         if not self.sink.listens():
             self.sink.start(self.sink.port)

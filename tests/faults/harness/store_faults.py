@@ -123,7 +123,7 @@ def let_in_by(scene, password, *others):
 def password_changes(scene, name, random):
     """One replica has the new one already, the other the old one, and both are good."""
     old, new = scene.redis_password, secrets.token_hex(16)
-    url = re.search(r"^redis = (.*)", (stack.VAR / "config/auth-1.conf").read_text(), re.M).group(1)
+    url = scene.by_names("auth-1")["BUSI_REDIS"]
     let_in_by(scene, old, new)
     scene.stop("auth-1")
     scene.start("auth-1", BUSI_REDIS=url.replace(old, new))
