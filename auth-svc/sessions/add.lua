@@ -1,6 +1,7 @@
 -- Names a session of a user, and says which others are too many beside it.
 -- KEYS  those with an end, by their expiry; those without, by their beginning
--- ARGV  id, created, expires (0: never), most at once (0: any number), most to end now
+-- ARGV  id, created, expires (0: never), most at once (0: any number), most to end now, in how many seconds the first
+--       set may go (0: not by this one)
 local ending, endless = KEYS[1], KEYS[2]
 redis.call('ZREMRANGEBYSCORE', ending, '-inf', ARGV[2])
 local surplus, most = {}, tonumber(ARGV[4])
@@ -18,7 +19,7 @@ if ARGV[3] == '0' then
     redis.call('ZADD', endless, ARGV[2], ARGV[1])
 else
     redis.call('ZADD', ending, ARGV[3], ARGV[1])
-    redis.call('EXPIREAT', ending, ARGV[3], 'NX') -- a first expiry
-    redis.call('EXPIREAT', ending, ARGV[3], 'GT') -- only ever extended
+    redis.call('EXPIRE', ending, ARGV[6], 'NX') -- a first expiry
+    redis.call('EXPIRE', ending, ARGV[6], 'GT') -- only ever extended
 end
 return surplus

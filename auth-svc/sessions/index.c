@@ -1,4 +1,5 @@
 #include "sessions/index.h"
+#include "base/clock.h"
 #include "base/embed.h"
 #include "core/answers.h"
 #include "core/session_store.h"
@@ -6,7 +7,11 @@
 BUSI_EMBED(auth_session_add_script, "sessions/add.lua");
 BUSI_EMBED(auth_session_move_script, "sessions/move.lua");
 
-enum { SURPLUS_MOST = 1000, PART_BYTES = 1 << 20 };
+enum {
+    SURPLUS_MOST = 1000,
+    PART_BYTES = 1 << 20,
+    LONGER_S = 86400, /* at most */
+};
 
 /* The braces make the user's id the part that Redis Cluster hashes: a script may use both keys. */
 static struct busi_str ending_key(struct busi_call *call, int64_t user_id)
@@ -19,6 +24,14 @@ static struct busi_str endless_key(struct busi_call *call, int64_t user_id)
     return busi_arena_printf(&call->arena, "busi:n:{%lld}", (long long)user_id);
 }
 
+/* Longer than the session: Redis' clock may be set after it was stored and before it is named. */
+static struct busi_str lifetime(struct busi_call *call, const struct auth_session *session)
+{
+    const int64_t left_s = session->expires_s - busi_wall_us() / 1000000;
+    return busi_arena_int(&call->arena,
+                          session->expires_s ? left_s + (left_s < LONGER_S ? left_s : LONGER_S) : 0);
+}
+
 enum busi_code auth_index_add(struct auth *self, struct busi_call *call, const struct auth_session *session,
                               struct busi_redis_reply *surplus)
 {
@@ -28,7 +41,8 @@ enum busi_code auth_index_add(struct auth *self, struct busi_call *call, const s
                                     busi_arena_int(&call->arena, session->created_s),
                                     busi_arena_int(&call->arena, session->expires_s),
                                     busi_arena_int(&call->arena, self->settings->sessions_most),
-                                    busi_arena_int(&call->arena, SURPLUS_MOST)};
+                                    busi_arena_int(&call->arena, SURPLUS_MOST),
+                                    lifetime(call, session)};
     enum { WORDS = sizeof(argv) / sizeof(argv[0]) };
     for (int i = 0; i < WORDS; i++)
         if (!argv[i].ptr)
@@ -40,10 +54,11 @@ enum busi_code auth_index_move(struct auth *self, struct busi_call *call, const 
 {
     struct busi_redis_reply reply;
     const struct busi_str argv[] = {ending_key(call, session->user_id), session->id,
-                                    busi_arena_int(&call->arena, session->expires_s)};
-    if (!argv[0].ptr || !argv[2].ptr)
+                                    busi_arena_int(&call->arena, session->expires_s),
+                                    lifetime(call, session)};
+    if (!argv[0].ptr || !argv[2].ptr || !argv[3].ptr)
         return auth_no_memory(call);
-    return auth_store_script(self, call, auth_session_move_script, 1, 3, argv, &reply);
+    return auth_store_script(self, call, auth_session_move_script, 1, 4, argv, &reply);
 }
 
 enum busi_code auth_index_remove(struct auth *self, struct busi_call *call, int64_t user_id,

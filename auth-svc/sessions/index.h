@@ -1,6 +1,7 @@
 /* Which sessions a user has: two sorted sets in one slot of Redis, of those with an end by their expiry and
  * of those without by their beginning. It may name sessions that are gone, never miss one whose token was
- * handed out. The first set expires with the last session it names, the second is gone with it. */
+ * handed out. The first set expires when the last session it names has ended for as long as it lived, at most
+ * a day; the second is gone with it. */
 #pragma once
 #include "sessions/sessions.h"
 

@@ -1,5 +1,6 @@
 #include "sessions/record.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "crypto/secret.h"
 
@@ -239,6 +240,16 @@ bool auth_record_read(const struct auth *self, struct busi_str record, struct au
     if (good)
         *session = read;
     return good;
+}
+
+bool auth_record_read_living(const struct auth *self, struct busi_str record, struct auth_session *session)
+{
+    struct auth_session read = *session;
+    if (!auth_record_read(self, record, &read) ||
+        (read.expires_s && read.expires_s <= busi_wall_us() / 1000000))
+        return false;
+    *session = read;
+    return true;
 }
 
 /* ---- binding ---- */

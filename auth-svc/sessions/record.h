@@ -13,7 +13,7 @@
  *
  *     version 1 | user id | created | expires | door | tag (32 bytes, of session id, token id and all before)
  *
- * Pure. */
+ * Pure but for the clock where it says so. */
 #pragma once
 #include "sessions/sessions.h"
 
@@ -26,6 +26,10 @@
  * be bound to it; without, a record of version 1 is taken at its word. False: no record of this session. */
 [[nodiscard]] bool auth_record_read(const struct auth *self, struct busi_str record,
                                     struct auth_session *session);
+/* The same; but one whose session has ended by our clock is none either: Redis drops it by a clock of its
+ * own. */
+[[nodiscard]] bool auth_record_read_living(const struct auth *self, struct busi_str record,
+                                           struct auth_session *session);
 /* A token with the new id joins those the session is good for, and the one with the used id leaves or, if
  * kept, is the last to be given up of those before it. room holds session->bond then. Whether one of those
  * before is good no more; of sessions whose tokens have no ids, nothing changes. */

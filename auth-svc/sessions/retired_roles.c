@@ -101,7 +101,7 @@ enum busi_code auth_retired_roles_strip(struct auth *self, struct busi_call *cal
         if (code != BUSI_OK)
             return code;
         if (commands[1].reply.type != BUSI_REDIS_TEXT ||
-            !auth_record_read(self, commands[1].reply.text, session))
+            !auth_record_read_living(self, commands[1].reply.text, session))
             return busi_call_fail(call, BUSI_UNAUTHENTICATED, "invalid_token");
         if (!busi_str_eq(session->roles, roles))
             continue;

@@ -1,5 +1,6 @@
 #include "sessions/sessions.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "core/answers.h"
 #include "core/session_store.h"
 #include "hooks/hooks.h"
@@ -20,18 +21,19 @@ static int64_t now_s(void)
 /* ---- opening ---- */
 
 /* One without an end is stored for a moment only, until it is complete: should we fail in between, nothing
- * is left behind. *stored is false when there is one of this name. */
+ * is left behind. How long, not until when: Redis' clock may be another. *stored is false when there is one
+ * of this name. */
 static enum busi_code store(struct auth *self, struct busi_call *call, const struct auth_session *session,
                             bool *stored)
 {
     struct busi_redis_reply reply;
-    int64_t until_s = session->expires_s ? session->expires_s : session->created_s + STANDS_BY_S;
-    struct busi_str key = auth_session_key(call, session->id), until = busi_arena_int(&call->arena, until_s),
+    int64_t life_s = session->expires_s ? session->expires_s - session->created_s : STANDS_BY_S;
+    struct busi_str key = auth_session_key(call, session->id), life = busi_arena_int(&call->arena, life_s),
                     record = auth_record_write(&call->arena, session, self->token_hash_key);
-    if (!key.ptr || !until.ptr || !record.ptr)
+    if (!key.ptr || !life.ptr || !record.ptr)
         return auth_no_memory(call);
     enum busi_code code = AUTH_STORE_RUN(self, call, &reply, BUSI_STR("SET"), key, record, BUSI_STR("NX"),
-                                         BUSI_STR("EXAT"), until);
+                                         BUSI_STR("EX"), life);
     *stored = reply.type == BUSI_REDIS_TEXT;
     return code == BUSI_OK ? auth_store_text(call, &reply) : code;
 }
@@ -71,10 +73,45 @@ static enum busi_code still_welcome(struct auth *self, struct busi_call *call,
     return code == BUSI_OK ? auth_session_raise_roles(self, call, session, roles, version) : code;
 }
 
+/* Its record is gone. Whoever ends a session writes so to Postgres first; where nothing is written, Redis has
+ * dropped it, as when its clock is set on by more than STANDS_BY_S. OK: it was ended, which its owner will
+ * find; UNAVAILABLE: it never was. */
+static enum busi_code ended_or_dropped(struct auth *self, struct busi_call *call,
+                                       const struct auth_account *account, struct auth_session *session)
+{
+    struct busi_pg_result result;
+    enum busi_code code = busi_pg_run(self->pg, AUTH_FIND_REVOCATION, &session->id, call->until_ms, &result);
+    bool ended = result.rows > 0;
+    busi_pg_clear(&result);
+    if (code != BUSI_OK || ended)
+        return code;
+    code = still_welcome(self, call, account, session);
+    if (code != BUSI_OK)
+        return code;
+    busi_metric_add(BUSI_METRIC_sessions_dropped, 1);
+    busi_log(BUSI_ERR, "session_dropped", BUSI_I("user_id", session->user_id),
+             BUSI_S("request_id", call->request_id));
+    return auth_store_away(call);
+}
+
+static enum busi_code keep(struct auth *self, struct busi_call *call, const struct auth_account *account,
+                           struct auth_session *session)
+{
+    struct busi_redis_reply reply;
+    struct busi_str key = auth_session_key(call, session->id);
+    if (!key.ptr)
+        return auth_no_memory(call);
+    enum busi_code code = AUTH_STORE_RUN(self, call, &reply, BUSI_STR("PERSIST"), key);
+    if (code != BUSI_OK || (reply.type == BUSI_REDIS_INT && reply.number == 1))
+        return code;
+    return ended_or_dropped(self, call, account, session);
+}
+
 /* Whoever ends all sessions of the account, or changes its roles, writes so to Postgres first, then walks
- * through the index: either it finds this one there, or this one sees what was written. */
+ * through the index: either it finds this one there, or this one sees what was written. generation: of the
+ * Redis it is stored in, which must hold all of it. */
 static enum busi_code complete(struct auth *self, struct busi_call *call, const struct auth_account *account,
-                               struct auth_session *session)
+                               struct auth_session *session, uint64_t generation)
 {
     struct busi_redis_reply reply;
     enum busi_code code = auth_index_add(self, call, session, &reply);
@@ -82,10 +119,11 @@ static enum busi_code complete(struct auth *self, struct busi_call *call, const 
         code = auth_session_end_surplus(self, call, session->user_id, &reply);
     if (code == BUSI_OK)
         code = still_welcome(self, call, account, session);
-    if (code != BUSI_OK || session->expires_s)
-        return code;
-    struct busi_str key = auth_session_key(call, session->id);
-    return key.ptr ? AUTH_STORE_RUN(self, call, &reply, BUSI_STR("PERSIST"), key) : auth_no_memory(call);
+    if (code == BUSI_OK && !session->expires_s)
+        code = keep(self, call, account, session);
+    if (code == BUSI_OK && (!auth_store_knows(self) || generation != busi_redis_generation(self->redis)))
+        return auth_store_away(call);
+    return code;
 }
 
 void auth_session_say(const struct auth_session *session, struct busi_session_reply *out)
@@ -145,10 +183,11 @@ enum busi_code auth_session_open_for(struct auth *self, struct busi_call *call,
                                    .remote_addr = call->origin.remote_addr,
                                    .user_agent = call->origin.user_agent};
     session.expires_s = end_of(&session, lifetime_s);
+    const uint64_t generation = busi_redis_generation(self->redis);
     enum busi_code code = store_new(self, call, &session);
     if (code != BUSI_OK)
         return code; /* nobody has a token of what may have been stored; it expires */
-    code = complete(self, call, account, &session);
+    code = complete(self, call, account, &session, generation);
     if (code == BUSI_OK)
         return auth_session_hand_out(self, call, &session, out);
     struct busi_str why = call->message;
@@ -193,7 +232,7 @@ static enum busi_code load_missing(struct auth *self, struct busi_call *call, st
     *missing = 0;
     for (size_t i = 0; i < many && code == BUSI_OK; i++)
         if (commands[i].reply.type != BUSI_REDIS_TEXT ||
-            !auth_record_read(self, commands[i].reply.text, asked[i]))
+            !auth_record_read_living(self, commands[i].reply.text, asked[i]))
             ++*missing;
     return code;
 }
@@ -268,7 +307,7 @@ enum busi_code auth_session_judge(struct auth *self, struct busi_call *call, con
     enum busi_code code = were_answered(commands) ? auth_store_text(call, record) : auth_store_away(call);
     if (code != BUSI_OK)
         return code;
-    if (record->type != BUSI_REDIS_TEXT || !auth_record_read(self, record->text, session))
+    if (record->type != BUSI_REDIS_TEXT || !auth_record_read_living(self, record->text, session))
         code = look_again(self, call, session);
     else if (commands[RETIRED].reply.number > 0)
         code = auth_retired_roles_strip(self, call, session);

@@ -80,6 +80,14 @@ class Entropy(Page):
         return self["asked"]
 
 
+class Clock(Page):
+    """A wall clock that is set while the process runs."""
+    variable, library, names = "FAULT_CLOCK_PAGE", "fault-clock", ("seconds",)
+
+    def set(self, seconds):
+        self["seconds"] = seconds % 2**64
+
+
 class Names:
     """What names mean to a process: say("auth-1.test", "127.0.0.2")."""
 

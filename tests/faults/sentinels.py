@@ -15,8 +15,9 @@ def free_port():
 class Server:
     """One redis-server or redis-sentinel in a folder of its own."""
 
-    def __init__(self, name, settings, password=PASSWORD, program="redis-server"):
+    def __init__(self, name, settings, password=PASSWORD, program="redis-server", environment={}):
         self.name, self.password, self.program, self.port, self.process = name, password, program, free_port(), None
+        self.environment = environment
         self.folder = stack.VAR / "failover" / name
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
@@ -25,7 +26,7 @@ class Server:
 
     def start(self):
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([self.program, self.conf], stdout=log, stderr=log)
+            self.process = subprocess.Popen([self.program, self.conf], stdout=log, stderr=log, env=os.environ | self.environment)
         stack.wait_until(lambda: self.ask("PING").endswith("PONG"), 10, f"{self.name} answers")
         return self
 

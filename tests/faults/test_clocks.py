@@ -1,13 +1,16 @@
 """D-09: the wall clock of a machine jumps back or forward. What has ended stays ended, nobody is locked out for longer than the jump, and nothing
-that waits notices: waits go by a clock that cannot be set. More than half a minute away from Redis', auth-svc judges no token at all."""
+that waits notices: waits go by a clock that cannot be set. More than half a minute away from Redis', auth-svc judges no token at all, unless it is
+Redis' clock that was set."""
 import email.utils, glob, pathlib, sys, time
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import accesspass
+import preloads
 from house import *
 from second import second
+from sentinels import SAFE, Server
 
 
 class Clock:
@@ -122,3 +125,57 @@ def test_d09_waits_do_not_notice(house):
         assert time.monotonic() - asked < 30
     finally:
         come_back(house, token)
+
+
+# ---- Redis' own ----
+@pytest.fixture(scope="module")
+def astray(tmp_path_factory):
+    """(the clock of a Redis, that Redis, port of a gateway whose only auth-svc keeps its sessions there)."""
+    folder = tmp_path_factory.mktemp("astray")
+    clock = preloads.Clock(folder / "clock")
+    server = Server("astray", SAFE, environment=clock.environment()).start()
+    try:
+        with second("auth-1", folder, redis=server.url()) as auth, second("gateway", folder, auth_endpoints=auth.endpoint) as gateway:
+            yield clock, server, gateway.port
+            clock.set(0)
+    finally:
+        server.stop()
+
+
+def test_d09_a_redis_whose_clock_is_set_signs_in_and_out(astray):
+    clock, server, at = astray
+    address, token = make(at)
+    name = accesspass.registration(accesspass.Nobody())
+    expect_status(patiently(lambda: post_json("/register", name, at=at)), 200)
+    log_in = lambda: expect_status(patiently(lambda: post_json("/login", {"username": name["username"], "password": name["password"]}, at=at)), 200).json["ok"]
+    first = log_in()["refresh_token"]
+    try:
+        for jump in (3600, -3600, 0, 86400, 0):
+            clock.set(jump)
+            assert abs(int(server.ask("TIME").split()[0]) - time.time() - jump) < 5
+            for _ in range(3):  # before and after anybody has noticed
+                answer = patiently(lambda: post_json("/api/users/signin", {"email": address, "password": PASSWORD}, at=at))
+                access = log_in()["access_token"]
+                assert patiently(lambda: ask("GET", "/api/businesses?limit=1", token=expect_status(answer, 201).json["token"], at=at)).status == 200, jump
+                assert patiently(lambda: ask("GET", "/check", headers={"access-token": access}, at=at)).status == 200, jump
+                assert patiently(lambda: ask("POST", "/logout", headers={"access-token": access}, at=at)).status == 200, jump
+                assert patiently(lambda: ask("GET", "/check", headers={"access-token": access}, at=at)).status == 401, jump
+                assert patiently(lambda: ask("GET", "/api/businesses?limit=1", token=token, at=at)).status == 200, jump
+                assert patiently(lambda: ask("GET", "/refresh", headers={"refresh-token": first}, at=at)).status == 200, jump
+                time.sleep(1)
+    finally:
+        clock.set(0)
+
+
+def test_d09_who_never_saw_it_right_does_not_go_by_it(astray, tmp_path):
+    clock, server, _ = astray
+    clock.set(3600)
+    try:
+        with second("auth-1", tmp_path, wait=False, redis=server.url()) as late:
+            late.wait(lambda: "redis_unsafe" in late.log.read_text())
+            time.sleep(2)
+            assert not late.ready()
+            clock.set(0)
+            late.wait()
+    finally:
+        clock.set(0)

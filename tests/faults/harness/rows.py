@@ -139,7 +139,8 @@ ROWS = [
     redis("lacks disk", full_disk_of_redis, LONG, needs=may_not_meddle),
     redis("has another password", password_is_another, LONG, 2, blind=BLIND),
     redis("gets another password", password_changes, (4, 8), 3, (), restarts=["auth-1"] * 2),
-    *[redis(f"20 s {what}", clock_of_redis(seconds), (6, 10), 3, ()) for what, seconds in (("ahead", 20), ("behind", -20))],
+    *[redis(f"{by} {what}", clock_of_redis(sign * seconds), (6, 10), 3, ())
+      for by, seconds in (("20 s", 20), ("an hour", 3600)) for what, sign in (("ahead", 1), ("behind", -1))],
     redis("old, Postgres an hour behind", old_redis_beside_a_clock(-3600), SHORT, 5, ("redis", "postgres"), loses=4, repeats=4),
     postgres("killed", kill_postgres, SHORT),
     postgres("restarted", restart_postgres, SHORT),
