@@ -179,15 +179,17 @@ enum busi_code auth_end_session(struct auth *self, struct busi_call *call,
         &(struct auth_deed){.event = AUTH_AUDIT_end_session, .door = busi_str_of(session.door->name)});
 }
 
-/* All of a user but the spared one (absent: none), in this epoch of the account (absent: any). The new epoch
- * keeps out those that are being opened right now. NOT_FOUND: no such user, or in another epoch. */
+/* All of a user but the spared one (absent: none), in this epoch of the account (absent: any); or, with
+ * patience at its end, in a later one if the spared one was spared so far. The new epoch keeps out those that
+ * are being opened right now. NOT_FOUND: no such user, or in another epoch. */
 static enum busi_code end_sessions(struct auth *self, struct busi_call *call, int64_t user_id,
-                                   struct busi_str spared, struct busi_str epoch_so_far,
+                                   struct busi_str spared, struct busi_str epoch_so_far, bool patient,
                                    const struct auth_deed *deed, int64_t *ended)
 {
     struct busi_pg_result result;
     const struct busi_str params[] = {busi_arena_int(&call->arena, user_id), spared,
-                                      auth_audit_row(self, call, deed), epoch_so_far};
+                                      auth_audit_row(self, call, deed), epoch_so_far,
+                                      patient ? BUSI_STR("false") : BUSI_STR("true")};
     if (!params[0].ptr || !params[2].ptr)
         return auth_no_memory(call);
     enum busi_code code = busi_pg_run(self->pg, AUTH_END_OTHER_SESSIONS, params, call->until_ms, &result);
@@ -206,32 +208,30 @@ enum busi_code auth_end_sessions(struct auth *self, struct busi_call *call,
 {
     const struct auth_deed deed = {.event = AUTH_AUDIT_end_sessions};
     const struct busi_str none = {0};
-    return end_sessions(self, call, in->user_id, none, none, &deed, &out->count);
+    return end_sessions(self, call, in->user_id, none, none, true, &deed, &out->count);
 }
 
-/* eager: whatever the account's epoch. */
-static enum busi_code end_others(struct auth *self, struct busi_call *call, struct busi_str text, bool eager,
-                                 int64_t *ended)
+static enum busi_code end_others(struct auth *self, struct busi_call *call, struct busi_str text,
+                                 bool patient, int64_t *ended)
 {
     struct auth_token token = {0};
     struct auth_session session = {0};
     enum busi_code code = admit(self, call, text, AUTH_TOKEN_ACCESS, &token, &session);
     if (code != BUSI_OK)
         return code;
-    struct busi_str epoch = {0};
-    if (!eager)
-        epoch = busi_arena_int(&call->arena, session.epoch);
-    if (!eager && !epoch.ptr)
+    struct busi_str epoch = busi_arena_int(&call->arena, session.epoch);
+    if (!epoch.ptr)
         return auth_no_memory(call);
     const struct auth_deed deed = {.event = AUTH_AUDIT_end_sessions,
                                    .actor_id = session.user_id,
                                    .door = busi_str_of(session.door->name)};
-    return end_sessions(self, call, session.user_id, session.id, epoch, &deed, ended);
+    return end_sessions(self, call, session.user_id, session.id, epoch, patient, &deed, ended);
 }
 
 /* All but the one of this token. Of two sessions that end each other at once the first stays: the other finds
- * the account in a later epoch than its own, and itself ended when it looks again. One that was spared by a
- * version that did not take it into the new epoch never is in it, and is served all the same, at last. */
+ * the account in a later epoch than its own, and itself ended when it looks again, however late. One that was
+ * spared by somebody who died before it was in the new epoch never is in it, and is served all the same, at
+ * last: the journal says that it was spared. */
 enum busi_code auth_end_other_sessions(struct auth *self, struct busi_call *call,
                                        const struct busi_check_token_request *in,
                                        struct busi_count_reply *out)
@@ -241,7 +241,7 @@ enum busi_code auth_end_other_sessions(struct auth *self, struct busi_call *call
     for (int i = 0; i <= TRIES && code == BUSI_NOT_FOUND; i++) {
         if (i > 0)
             busi_fiber_sleep(PAUSE_MS);
-        code = end_others(self, call, in->token, i == TRIES, &out->count);
+        code = end_others(self, call, in->token, i < TRIES, &out->count);
     }
     return code == BUSI_NOT_FOUND ? auth_unauthorized(call) : code;
 }

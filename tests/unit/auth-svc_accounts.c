@@ -262,3 +262,37 @@ Test(accounts, of_many_who_end_all_others_one_stays)
 {
     run(one_stays);
 }
+
+static enum busi_code end_others(struct busi_str token)
+{
+    struct busi_count_reply count = {0};
+    begin(&world.call);
+    return auth_end_other_sessions(world.auth, &world.call,
+                                   &(struct busi_check_token_request){.token = token}, &count);
+}
+
+/* The worker of whoever was first died when it had written so to Postgres, and nobody has read the journal
+ * yet. */
+static void the_first_died(void)
+{
+    struct busi_str first = bob(), second = signed_in("bob", PASSWORD);
+    struct busi_principal who;
+    cr_assert_eq(check(first, &who), BUSI_OK);
+    admin(busi_arena_printf(&world.arena,
+                            "WITH raised AS (UPDATE auth.users SET epoch = epoch + 1 RETURNING id, epoch)"
+                            " INSERT INTO auth.revocations(user_id, epoch, spared_session_id, expires_at)"
+                            " SELECT id, epoch, '%.*s', now() + interval '1 day' FROM raised",
+                            BUSI_ARG(who.session_id))
+              .ptr);
+    cr_assert_eq(end_others(second), BUSI_UNAUTHENTICATED);
+    cr_assert(lives(first), "it was first");
+    cr_assert_eq(end_others(first), BUSI_OK);
+    cr_assert(lives(first));
+    cr_assert_not(lives(second));
+    cr_assert_eq(end_others(first), BUSI_OK, "and is in the account's epoch again");
+}
+
+Test(accounts, who_was_first_to_end_all_others_stays_though_its_worker_died)
+{
+    run(the_first_died);
+}
