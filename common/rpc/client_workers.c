@@ -99,7 +99,8 @@ static struct busi_worker *open_worker(struct busi_client_workers *all, const st
                                                        .port = port},
                          &error);
     if (!worker)
-        busi_log(BUSI_ERR, "worker_not_opened", BUSI_C("callee", target->service), BUSI_C("why", error));
+        busi_log(BUSI_ERR, "worker_not_opened", BUSI_C("callee", target->service), BUSI_C("why", error),
+                 BUSI_S("certificate", target->key_file));
     return worker;
 }
 

@@ -180,6 +180,7 @@ struct walk {
     uint32_t left;   /* pairs not yet begun */
     uint32_t seen;   /* BIT(key) of the known keys met */
     const char *bad; /* static; the first fault */
+    bool foreign;    /* of a version not spoken here */
 };
 
 static bool fault(struct walk *walk, const char *bad)
@@ -231,6 +232,8 @@ static bool walk_end(struct walk *walk, uint32_t required)
         return fault(walk, walk->reader.error);
     if (!busi_reader_done(&walk->reader))
         return fault(walk, "envelope: trailing bytes");
+    if (walk->foreign)
+        return fault(walk, "version: only 1 is spoken here");
     if ((walk->seen & required) != required)
         return fault(walk, "envelope: a required key is missing");
     return true;
@@ -238,8 +241,7 @@ static bool walk_end(struct walk *walk, uint32_t required)
 
 static void read_version(struct walk *walk)
 {
-    if (busi_read_int(&walk->reader) != BUSI_RPC_VERSION)
-        fault(walk, "version: not spoken here");
+    walk->foreign = busi_read_int(&walk->reader) != BUSI_RPC_VERSION;
 }
 
 static uint64_t read_id(struct walk *walk)
@@ -247,7 +249,7 @@ static uint64_t read_id(struct walk *walk)
     int64_t id = busi_read_int(&walk->reader);
     if (id < 0)
         fault(walk, "id: negative");
-    return (uint64_t)id;
+    return id > 0 && busi_reader_ok(&walk->reader) ? (uint64_t)id : 0;
 }
 
 static bool map_ahead(uint8_t byte)
@@ -377,7 +379,7 @@ bool busi_request_decode(struct busi_str frame, struct busi_request_head *head, 
     if (fine && head->id == 0)
         fine = fault(&walk, "id: zero");
     if (!fine)
-        *head = (struct busi_request_head){0};
+        *head = (struct busi_request_head){.id = head->id};
     *bad = walk.bad;
     return fine;
 }

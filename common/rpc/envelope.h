@@ -29,6 +29,7 @@ struct busi_reply_head {
 /* Packs head (body ignored) and then the message as body. */
 void busi_request_encode(struct busi_buf *out, const struct busi_request_head *head,
                          const struct busi_desc *desc, const void *message);
+/* False: *bad says why, and head is empty but for the id, if that came before what is wrong. */
 [[nodiscard]] bool busi_request_decode(struct busi_str frame, struct busi_request_head *head,
                                        const char **bad);
 /* code OK packs the message, any other code packs the call's message, hint, quota and violations. */

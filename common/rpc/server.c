@@ -104,7 +104,8 @@ static void take_call(struct busi_rpc_server *server, struct busi_served *served
         busi_calls_give(served);
     } else if (!served->method) {
         served->method = &none;
-        busi_served_refuse(served, BUSI_UNIMPLEMENTED, "no such method", 0);
+        busi_served_refuse(served, BUSI_UNIMPLEMENTED,
+                           "no such method here; rpc.Describe has those there are", 0);
     } else if (!may_call(server, served)) {
         busi_metric_add(BUSI_METRIC_rpc_denied, 1);
         busi_served_refuse(served, BUSI_PERMISSION_DENIED,
@@ -120,20 +121,31 @@ static void take_call(struct busi_rpc_server *server, struct busi_served *served
     }
 }
 
-/* The metrics count all; the log says it now and then. */
-static void complain(struct busi_rpc_server *server, const char *event, const char *why)
+/* The metrics count all; the log says it now and then. caller may be absent. */
+static void complain(struct busi_rpc_server *server, const char *event, const char *why,
+                     struct busi_str caller)
 {
     int64_t now_ms = busi_now_ms();
     if (now_ms - server->complained_ms < COMPLAIN_MS)
         return;
     server->complained_ms = now_ms;
-    busi_log(BUSI_WARN, event, BUSI_C("why", why));
+    busi_log(BUSI_WARN, event, BUSI_C("why", why), BUSI_S("caller", caller));
 }
 
-static void note_malformed(struct busi_rpc_server *server, const char *why)
+static void note_malformed(struct busi_rpc_server *server, const char *why, struct busi_str caller)
 {
     busi_metric_add(BUSI_METRIC_rpc_malformed, 1);
-    complain(server, "rpc_malformed", why);
+    complain(server, "rpc_malformed", why, caller);
+}
+
+/* Who wrote it is told what is wrong, if it can be told for which call. */
+static void take_malformed(struct busi_rpc_server *server, struct busi_served *served, const char *why)
+{
+    note_malformed(server, why, busi_frame_sender(&served->frame));
+    if (served->head.id != 0)
+        busi_served_reject(served, why);
+    else
+        busi_calls_give(served);
 }
 
 /* False: nothing more is there. */
@@ -144,15 +156,15 @@ static bool receive(struct busi_rpc_server *server)
     if (!served)
         return false;
     enum busi_received received = busi_link_receive_from(server->calls.link, &served->peer, &served->frame);
-    if (received == BUSI_RECEIVED &&
-        busi_request_decode(busi_frame_bytes(&served->frame), &served->head, &bad)) {
-        take_call(server, served, busi_now_us());
+    if (received == BUSI_RECEIVED) {
+        if (busi_request_decode(busi_frame_bytes(&served->frame), &served->head, &bad))
+            take_call(server, served, busi_now_us());
+        else
+            take_malformed(server, served, bad);
         return true;
     }
-    if (received == BUSI_RECEIVED)
-        note_malformed(server, bad);
     if (received == BUSI_RECEIVED_GARBAGE)
-        note_malformed(server, "envelope: not one frame");
+        note_malformed(server, "envelope: not one frame", (struct busi_str){0});
     busi_calls_give(served);
     return received != BUSI_RECEIVED_NOTHING;
 }
@@ -232,7 +244,7 @@ static void on_event(void *arg, unsigned events)
     for (enum busi_link_event event = busi_link_event(server->monitor); event != BUSI_LINK_QUIET;
          event = busi_link_event(server->monitor)) {
         if (event == BUSI_LINK_REFUSED)
-            complain(server, "peer_refused", "failed the handshake");
+            complain(server, "peer_refused", "failed the handshake", (struct busi_str){0});
         server->somebody_left |= event == BUSI_LINK_DOWN;
     }
 }

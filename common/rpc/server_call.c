@@ -150,3 +150,14 @@ void busi_served_refuse(struct busi_served *served, enum busi_code code, const c
     observe(served, reply(served, &call, code, NULL));
     busi_calls_give(served);
 }
+
+void busi_served_reject(struct busi_served *served, const char *why)
+{
+    struct busi_buf buf;
+    const struct busi_call call = {.message = busi_str_of(why)};
+    busi_buf_init(&buf, BUSI_RPC_MAX_REPLY);
+    busi_reply_encode(&buf, served->head.id, BUSI_INVALID_ARGUMENT, &call, NULL, NULL);
+    busi_calls_send(served->calls, &served->peer, busi_frame_sender(&served->frame), &buf);
+    busi_buf_fini(&buf);
+    busi_calls_give(served);
+}

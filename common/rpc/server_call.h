@@ -11,3 +11,5 @@ void busi_served_at_once(struct busi_served *served, void *state);
 /* Answers without a handler. */
 void busi_served_refuse(struct busi_served *served, enum busi_code code, const char *message,
                         int64_t retry_after_ms);
+/* The same for an envelope that is none; of it only the id is known. */
+void busi_served_reject(struct busi_served *served, const char *why);

@@ -407,7 +407,8 @@ static void on_event(void *arg, unsigned events)
             tell(worker, BUSI_WORKER_GONE);
         } else if (event == BUSI_LINK_REFUSED && !worker->refused) {
             worker->refused = true;
-            busi_log(BUSI_WARN, "worker_refused_us", BUSI_C("worker", worker->endpoint));
+            busi_log(BUSI_WARN, "worker_refused_us", BUSI_C("worker", worker->endpoint),
+                     BUSI_C("why", "our key is not in its allow folder, or the certificate is not its own"));
         }
     }
 }

@@ -110,7 +110,7 @@ def test_who_watches_hears_of_each_change(compiled, key):
 
 def test_the_example_in_python(installed, key):
     token = stack.sign_up(f"python{os.getpid()}@example.org")
-    done = subprocess.run(["/usr/bin/python3", installed / "share/busi/examples/check_token.py", f"tcp://127.0.0.1:{stack.port('auth-1')}", key,
+    done = subprocess.run([installed / "share/busi/examples/check_token.py", f"tcp://127.0.0.1:{stack.port('auth-1')}", key,
                            stack.VAR / "keys/servers/auth-svc.pub"], input=token + "\n", text=True, capture_output=True, timeout=30)
     assert done.returncode == 0 and f"python{os.getpid()}@example.org" in done.stdout, done
 

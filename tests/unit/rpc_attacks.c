@@ -170,6 +170,61 @@ Test(rpc_attacks, requests_nobody_can_serve_are_answered_so) /* M-08 M-15 */
     stop_server(&server);
 }
 
+/* Who can be told what is wrong with his envelope is told. */
+Test(rpc_attacks, an_envelope_that_is_none_is_answered_if_its_id_is_known)
+{
+    static const struct {
+        const char *what, *bytes;
+        size_t n;
+        uint64_t id;
+        const char *why;
+    } rows[] = {
+#define ENVELOPE(what, id, why, literal) {what, literal, sizeof(literal) - 1, id, why}
+        ENVELOPE("version 2", 7, "version: only 1 is spoken here",
+                 "\x85\1\2\2\xa3"
+                 "a.B\3\7\4\x64\x9\x80"),
+        ENVELOPE("no version", 7, "envelope: a required key is missing",
+                 "\x84\2\xa3"
+                 "a.B\3\7\4\x64\x9\x80"),
+        ENVELOPE("a request id with a blank", 7, "request_id: other than [A-Za-z0-9._-]",
+                 "\x86\1\1\2\xa3"
+                 "a.B\3\7\4\x64\5\xa3"
+                 "a b\x9\x80"),
+        ENVELOPE("a request id before the id", 0, "",
+                 "\x86\1\1\2\xa3"
+                 "a.B\5\xa3"
+                 "a b\3\7\4\x64\x9\x80"),
+        ENVELOPE("a text for an id", 0, "",
+                 "\x85\1\1\2\xa3"
+                 "a.B\3\xa1"
+                 "7\4\x64\x9\x80"),
+        ENVELOPE("id 0", 0, "",
+                 "\x85\1\1\2\xa3"
+                 "a.B\3\0\4\x64\x9\x80"),
+        ENVELOPE("no map", 0, "", "hello"),
+    };
+    struct server *server = start_server("one", "*", NULL, 8);
+    void *peer = connect_peer(server);
+    char reply[4096];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct busi_reply_head head = {0};
+        const char *bad;
+        send_frames(peer, 1, rows[i].bytes, rows[i].n);
+        cr_expect(within(2000, malformed, &(int){(int)i + 1}), "%s: not counted", rows[i].what);
+        int n = receive(peer, reply, sizeof reply, rows[i].id ? 1000 : 100);
+        cr_expect_eq(n > 0, rows[i].id > 0, "%s", rows[i].what);
+        if (n <= 0)
+            continue;
+        cr_assert(busi_reply_decode((struct busi_str){reply, (size_t)n}, &head, &bad), "%s", bad);
+        cr_expect(head.id == rows[i].id && head.code == BUSI_INVALID_ARGUMENT, "%s", rows[i].what);
+        cr_expect(busi_str_eq(head.message, busi_str_of(rows[i].why)), "%s: %.*s", rows[i].what,
+                  BUSI_ARG(head.message));
+    }
+    cr_expect_eq(server->calls, 0);
+    zmq_close(peer);
+    stop_server(&server);
+}
+
 static bool expired(void *unused)
 {
     (void)unused;

@@ -16,6 +16,7 @@ CODES = dict(enumerate("OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED 
 VERSION, METHOD, ID, BUDGET_MS, REQUEST_ID, TRACEPARENT, USER_ID, IDEMPOTENCY_KEY, BODY = range(1, 10)
 CODE, MESSAGE, VIOLATIONS, RETRY_AFTER_MS, DRAINING = range(10, 15)
 REMOTE_ADDR, USER_AGENT, LANGUAGE, QUOTA = range(15, 19)
+MOST_BYTES = 2 * 1024 * 1024  # of a request
 
 
 class RpcError(Exception):
@@ -50,7 +51,10 @@ class Client:
         left_ms = max(1, round((until - time.monotonic()) * 1000))  # the worker is told what is left
         request = {VERSION: 1, METHOD: method, ID: number, BUDGET_MS: left_ms, REQUEST_ID: request_id,
                    USER_ID: user_id or None, IDEMPOTENCY_KEY: idempotency_key, REMOTE_ADDR: remote_addr, BODY: body or {}}
-        self.socket.send(msgpack.packb({key: value for key, value in request.items() if value is not None}))
+        frame = msgpack.packb({key: value for key, value in request.items() if value is not None})
+        if len(frame) > MOST_BYTES:
+            raise RpcError(3, "the request is too large")  # sent, it would end the connection
+        self.socket.send(frame)
         return number, until
 
     def answers(self, number, until):
