@@ -1,9 +1,9 @@
 #include "delivery.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "parcel.h"
 #include "slow_domains.h"
 #include "store/backoff.h"
-#include "wire/codec.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -48,10 +48,9 @@ struct delivery {
 struct batch {
     struct delivery *delivery;
     int lane;
-    struct busi_arena arena;      /* of the decoded requests */
-    struct busi_pg_result result; /* of the claim */
-    bool may_be_slow;             /* has delivery.slow_served */
-    int64_t claimed_ms;           /* just before the claim; busi_now_ms() scale */
+    struct mail_claim claim;
+    bool may_be_slow;   /* has delivery.slow_served */
+    int64_t claimed_ms; /* just before the claim; busi_now_ms() scale */
     struct mail_parcel parcels[MAIL_BATCH];
     size_t n;
     struct mail_parcel *fine[MAIL_BATCH]; /* those that could be rendered */
@@ -76,19 +75,7 @@ static int64_t longest_wait_ms(const struct delivery *delivery)
 static void open_parcel(struct batch *batch, int row)
 {
     struct mail_parcel *parcel = &batch->parcels[batch->n++];
-    struct busi_str bytes = busi_pg_value(&batch->result, row, 3);
-    struct busi_reader reader;
-    const char *bad = NULL;
-    parcel->mail.id = busi_pg_int(&batch->result, row, 0);
-    parcel->attempts = busi_pg_int(&batch->result, row, 1);
-    parcel->mail.created_us = busi_pg_int(&batch->result, row, 2);
-    parcel->mail.request = &parcel->request;
-    busi_buf_init(&parcel->text, MAIL_MAX_BYTES);
-    busi_reader_init(&reader, bytes.ptr, bytes.len);
-    if (!busi_decode(&reader, busi_desc_enqueue_mail_request(), &parcel->request, &batch->arena, &bad))
-        parcel->broken = "what was stored cannot be read";
-    else
-        parcel->broken = mail_render(&parcel->text, &parcel->mail, &batch->delivery->options.setup);
+    mail_parcel_open(parcel, &batch->claim, row, &batch->delivery->options.setup);
     if (!parcel->broken)
         batch->fine[batch->n_fine++] = parcel;
 }
@@ -108,14 +95,16 @@ static void claim(struct batch *batch)
     char array[SLOW_DOMAINS_ARRAY_BYTES];
     struct busi_str but_for = BUSI_STR("{}");
     batch->claimed_ms = busi_now_ms();
+    batch->claim.began_ms = busi_lease_ms();
+    batch->claim.until_ms = batch->claim.began_ms + route->begin_ms + route->take_ms;
     delivery->stored = false;
     if (route->lanes > 1 && delivery->slow_served)
         but_for = slow_domains_array(&delivery->slow, batch->claimed_ms, array);
     else
         batch->may_be_slow = delivery->slow_served = true;
     if (mail_queue_claim(&delivery->options.queue, route->batch, lease_ms(delivery), but_for,
-                         &batch->result) == BUSI_OK)
-        for (int row = 0; row < batch->result.rows && batch->n < MAIL_BATCH; row++)
+                         &batch->claim.result) == BUSI_OK)
+        for (int row = 0; row < batch->claim.result.rows && batch->n < MAIL_BATCH; row++)
             open_parcel(batch, row);
     if (batch->may_be_slow && !has_slow(batch))
         batch->may_be_slow = delivery->slow_served = false;
@@ -131,16 +120,35 @@ static void hold_all(struct batch *batch, const char *reason)
     }
 }
 
+static bool was_tried(const struct mail_parcel *parcel)
+{
+    return parcel->fate != MAIL_HELD && parcel->fate != MAIL_EXPIRED;
+}
+
+/* Those that are still of use; says of the others that they are not. */
+static size_t take_useful(struct batch *batch, struct mail_parcel *useful[MAIL_BATCH])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < batch->n_fine; i++)
+        if (busi_lease_ms() < batch->fine[i]->expires_ms)
+            useful[n++] = batch->fine[i];
+        else
+            batch->fine[i]->fate = MAIL_EXPIRED;
+    return n;
+}
+
 static void deliver_on_thread(void *arg, void *state)
 {
     struct batch *batch = arg;
     struct mail_route *route = batch->delivery->options.route;
+    struct mail_parcel *useful[MAIL_BATCH];
+    size_t n = take_useful(batch, useful);
     (void)state;
     /* a process that was stopped for longer than its lease must not act on it */
     if (busi_now_ms() > batch->claimed_ms + route->begin_ms)
         hold_all(batch, "the lease was over");
-    else
-        route->deliver(route, batch->lane, batch->fine, batch->n_fine);
+    else if (n > 0)
+        route->deliver(route, batch->lane, useful, n);
 }
 
 /* A quarter of the longest patience with one mail is slow; while the route fails, it says nothing about
@@ -150,7 +158,7 @@ static void note_slow(struct batch *batch, int64_t took_ms)
     struct delivery *delivery = batch->delivery;
     bool slow = took_ms >= delivery->options.route->take_ms / 8;
     for (size_t i = 0; i < batch->n_fine; i++)
-        if (batch->fine[i]->fate != MAIL_HELD)
+        if (was_tried(batch->fine[i]))
             slow_domains_note(&delivery->slow, batch->fine[i]->request.recipient, slow, busi_now_ms());
 }
 
@@ -203,27 +211,19 @@ static void route_fails(struct delivery *delivery, const char *why)
 static void judge_route(struct batch *batch)
 {
     const char *why = NULL;
-    for (size_t i = 0; i < batch->n_fine; i++)
+    bool tried = false;
+    for (size_t i = 0; i < batch->n_fine; i++) {
+        tried |= was_tried(batch->fine[i]);
         if (batch->fine[i]->fate == MAIL_HELD)
             why = batch->fine[i]->reason;
+    }
     if (why)
         route_fails(batch->delivery, why);
-    else if (batch->n_fine > 0)
+    else if (tried)
         route_works(batch->delivery);
 }
 
 /* ---- settle ---- */
-
-static void put_back(const struct delivery *delivery, const struct mail_parcel *parcel,
-                     const struct mail_setback *setback)
-{
-    bool dead = false;
-    mail_queue_put_back(&delivery->options.queue, parcel, setback, &dead);
-    busi_metric_add(dead ? BUSI_METRIC_mails_dead : BUSI_METRIC_mails_put_back, 1);
-    busi_log(dead ? BUSI_ERR : BUSI_WARN, dead ? "mail_dead_letter" : "mail_not_delivered",
-             BUSI_I("mail_id", parcel->mail.id), BUSI_S("kind", parcel->request.kind),
-             BUSI_I("attempts", parcel->attempts), BUSI_C("why", setback->error));
-}
 
 static void mark_delivered(struct batch *batch, struct mail_parcel *const *done, size_t n)
 {
@@ -254,12 +254,14 @@ static void settle(struct batch *batch)
         if (!parcel->broken && parcel->fate == MAIL_DELIVERED)
             continue;
         bool held = !parcel->broken && parcel->fate == MAIL_HELD;
-        put_back(batch->delivery, parcel,
-                 &(struct mail_setback){.error = parcel->broken ? parcel->broken : parcel->reason,
-                                        .for_good = !parcel->broken && parcel->fate == MAIL_NEVER,
-                                        .most_attempts = parcel->broken ? POISON_ATTEMPTS : INT64_MAX,
-                                        .longest_wait_s = held ? HELD_WAIT_S : LATER_WAIT_S,
-                                        .keep_trying_ms = batch->delivery->options.route->keep_trying_ms});
+        mail_queue_put_back(
+            &batch->delivery->options.queue, parcel,
+            &(struct mail_setback){.error = parcel->broken ? parcel->broken : parcel->reason,
+                                   .for_good = !parcel->broken && parcel->fate == MAIL_NEVER,
+                                   .expired = !parcel->broken && parcel->fate == MAIL_EXPIRED,
+                                   .most_attempts = parcel->broken ? POISON_ATTEMPTS : INT64_MAX,
+                                   .longest_wait_s = held ? HELD_WAIT_S : LATER_WAIT_S,
+                                   .keep_trying_ms = batch->delivery->options.route->keep_trying_ms});
     }
 }
 
@@ -287,7 +289,7 @@ static bool deliver(struct lane *lane)
         return false;
     batch->delivery = delivery;
     batch->lane = lane->number;
-    busi_arena_init(&batch->arena, ARENA_BYTES);
+    busi_arena_init(&batch->claim.arena, ARENA_BYTES);
     claim(batch);
     bool full = batch->n == delivery->options.route->batch;
     if (full && delivery->route_ready)
@@ -301,8 +303,8 @@ static bool deliver(struct lane *lane)
     settle(batch);
     for (size_t i = 0; i < batch->n; i++)
         busi_buf_fini(&batch->parcels[i].text);
-    busi_pg_clear(&batch->result);
-    busi_arena_fini(&batch->arena);
+    busi_pg_clear(&batch->claim.result);
+    busi_arena_fini(&batch->claim.arena);
     free(batch);
     return full || delivery->stored;
 }
@@ -416,6 +418,8 @@ static void run_keeper(void *arg)
         check_route(delivery, false);
         check_ms = busi_now_ms() + CHECK_MS;
         if (!busi_pg_ready(queue->pg))
+            continue;
+        while (mail_queue_expire(queue) && !delivery->stopping)
             continue;
         mail_queue_look(queue);
         if (busi_now_ms() >= sweep_ms && !mail_queue_sweep(queue, longest_wait_ms(delivery)))

@@ -22,6 +22,8 @@ enum {
         3600000, /* lanes never wait for each other: no prediction is to keep one from its thread */
 };
 
+static const int64_t last_us = 253402300799000000; /* of the year 9999: Postgres knows more, but not all */
+
 #define METHOD_MAILER(name, wire, request, reply, retry, timeout)                                            \
     BUSI_HANDLER(struct mailer, mailer, name, request, reply)
 #include "proto/methods.def"
@@ -45,15 +47,19 @@ static enum busi_code try_to_render(const struct mailer *self, struct busi_call 
     return error ? busi_call_fail(call, BUSI_INVALID_ARGUMENT, error) : BUSI_OK;
 }
 
-/* The request as a bytea parameter in text form; ptr NULL when out of memory. */
+/* The request as a bytea parameter in text form; ptr NULL when out of memory. Without its end, which is a
+ * column and no part of the digest: releases on either side do not know it, and a repetition must still be
+ * one. */
 static struct busi_str request_parameter(struct busi_call *call, const struct busi_enqueue_mail_request *in)
 {
+    struct busi_enqueue_mail_request kept = *in;
+    kept.expires_at = 0;
     struct busi_str parameter = {0};
     msgpack_packer packer;
     struct busi_buf bytes;
     busi_buf_init(&bytes, REQUEST_MAX_BYTES);
     busi_packer_init(&packer, &bytes);
-    busi_encode(&packer, &bytes, busi_desc_enqueue_mail_request(), in);
+    busi_encode(&packer, &bytes, busi_desc_enqueue_mail_request(), &kept);
     char *hex = bytes.failed ? NULL : busi_arena_alloc(&call->arena, 2 * bytes.len + 2);
     if (hex) {
         memcpy(hex, "\\x", 2);
@@ -69,9 +75,10 @@ static enum busi_code store(struct mailer *self, struct busi_call *call,
 {
     struct busi_pg_result result = {0};
     struct busi_str caller = call->caller.ptr ? call->caller : BUSI_STR("");
-    struct busi_str params[] = {caller, call->idempotency_key, in->kind, in->recipient,
-                                request_parameter(call, in)};
-    if (!params[4].ptr)
+    struct busi_str params[] = {
+        caller,        call->idempotency_key,       in->kind,
+        in->recipient, request_parameter(call, in), busi_arena_int(&call->arena, in->expires_at)};
+    if (!params[4].ptr || !params[5].ptr)
         return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "out of memory");
     enum busi_code code = busi_pg_run(self->pg, MAIL_SQL_store, params, call->until_ms, &result);
     out->mail_id = busi_pg_int(&result, 0, 0);
@@ -91,6 +98,8 @@ enum busi_code mailer_enqueue(struct mailer *self, struct busi_call *call,
 {
     if (call->idempotency_key.len == 0)
         return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "an idempotency key is required");
+    if (in->expires_at < 0 || in->expires_at > last_us)
+        return busi_call_fail(call, BUSI_INVALID_ARGUMENT, "expires_at is no time");
     enum busi_code code = try_to_render(self, call, in);
     if (code == BUSI_OK)
         code = store(self, call, in, out);

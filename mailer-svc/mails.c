@@ -147,12 +147,13 @@ static void add_lines(struct busi_buf *out, const struct busi_pg_result *result)
 
 /* ---- changes ---- */
 
-static bool is_among(const struct busi_pg_result *result, int64_t id)
+static const char *become(const struct errand *errand, const struct busi_pg_result *result, int64_t id)
 {
+    enum { ID, EXPIRED };
     for (int row = 0; row < result->rows; row++)
-        if (busi_pg_int(result, row, 0) == id)
-            return true;
-    return false;
+        if (busi_pg_int(result, row, ID) == id)
+            return busi_pg_int(result, row, EXPIRED) ? "its link has expired" : errand->done;
+    return "is no dead letter";
 }
 
 static bool add_changes(struct busi_buf *out, const struct errand *errand,
@@ -161,9 +162,10 @@ static bool add_changes(struct busi_buf *out, const struct errand *errand,
     bool all = true;
     for (int i = 0; i < errand->n_ids; i++) {
         int64_t id = 0;
-        bool done = busi_str_int(busi_str_of(errand->ids[i]), &id) && is_among(result, id);
-        busi_buf_printf(out, "%s: %s\n", errand->ids[i], done ? errand->done : "is no dead letter");
-        all &= done;
+        (void)busi_str_int(busi_str_of(errand->ids[i]), &id); /* parse() has read it */
+        const char *what = become(errand, result, id);
+        busi_buf_printf(out, "%s: %s\n", errand->ids[i], what);
+        all &= what == errand->done;
     }
     return all;
 }

@@ -1,4 +1,5 @@
 #include "queue.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "statements.h"
 #include <inttypes.h>
@@ -10,6 +11,8 @@ enum {
     MARK_AGAIN_MS = 250,
     SWEEP_ROWS = 500, /* at once: a sweep must not hold up the queue */
 };
+
+static const char expired_why[] = "its link has expired";
 
 static struct busi_str number(char text[NUMBER_BYTES], int64_t n)
 {
@@ -57,21 +60,54 @@ enum busi_code mail_queue_mark_delivered(const struct mail_queue *queue, struct 
     }
 }
 
+static void tell_dead(int64_t id, struct busi_str kind, int64_t attempts, const char *why)
+{
+    busi_metric_add(BUSI_METRIC_mails_dead, 1);
+    busi_log(BUSI_ERR, "mail_dead_letter", BUSI_I("mail_id", id), BUSI_S("kind", kind),
+             BUSI_I("attempts", attempts), BUSI_C("why", why));
+}
+
 void mail_queue_put_back(const struct mail_queue *queue, const struct mail_parcel *parcel,
-                         const struct mail_setback *setback, bool *dead)
+                         const struct mail_setback *setback)
 {
     char texts[5][NUMBER_BYTES];
     struct busi_pg_result result = {0};
+    const char *error = setback->expired ? expired_why : setback->error;
     struct busi_str params[] = {number(texts[0], parcel->mail.id),
                                 number(texts[1], parcel->attempts),
-                                busi_str_of(setback->error),
-                                setback->for_good ? BUSI_STR("t") : BUSI_STR("f"),
+                                busi_str_of(error),
+                                setback->for_good || setback->expired ? BUSI_STR("t") : BUSI_STR("f"),
                                 number(texts[2], setback->most_attempts),
                                 number(texts[3], setback->longest_wait_s),
                                 number(texts[4], setback->keep_trying_ms)};
     enum busi_code code = run(queue, MAIL_SQL_put_back, params, &result);
-    *dead = code == BUSI_OK && busi_str_eq(busi_pg_value(&result, 0, 0), BUSI_STR("failed"));
+    bool dead = code == BUSI_OK && busi_str_eq(busi_pg_value(&result, 0, 0), BUSI_STR("failed"));
     busi_pg_clear(&result);
+    if (dead) {
+        tell_dead(parcel->mail.id, parcel->request.kind, parcel->attempts, error);
+        busi_metric_add(BUSI_METRIC_mails_expired, setback->expired);
+        return;
+    }
+    busi_metric_add(BUSI_METRIC_mails_put_back, 1);
+    busi_log(BUSI_WARN, "mail_not_delivered", BUSI_I("mail_id", parcel->mail.id),
+             BUSI_S("kind", parcel->request.kind), BUSI_I("attempts", parcel->attempts),
+             BUSI_C("why", error));
+}
+
+bool mail_queue_expire(const struct mail_queue *queue)
+{
+    enum { ID, ATTEMPTS, KIND };
+    char most[NUMBER_BYTES];
+    struct busi_pg_result result = {0};
+    struct busi_str params[] = {number(most, SWEEP_ROWS), busi_str_of(expired_why)};
+    enum busi_code code = run(queue, MAIL_SQL_expire, params, &result);
+    for (int row = 0; code == BUSI_OK && row < result.rows; row++)
+        tell_dead(busi_pg_int(&result, row, ID), busi_pg_value(&result, row, KIND),
+                  busi_pg_int(&result, row, ATTEMPTS), expired_why);
+    bool full = code == BUSI_OK && result.rows >= SWEEP_ROWS;
+    busi_metric_add(BUSI_METRIC_mails_expired, code == BUSI_OK ? result.rows : 0);
+    busi_pg_clear(&result);
+    return full;
 }
 
 void mail_queue_look(const struct mail_queue *queue)

@@ -21,13 +21,16 @@ enum busi_code mail_queue_mark_delivered(const struct mail_queue *queue, struct 
 struct mail_setback {
     const char *error;
     bool for_good;
+    bool expired; /* error is not asked */
     int64_t most_attempts;
     int64_t longest_wait_s;
     int64_t keep_trying_ms; /* since the first attempt */
 };
-/* *dead: it is a dead letter now. When this fails, the end of the lease puts it back. */
+/* Logged, and counted. When this fails, the end of the lease puts it back. */
 void mail_queue_put_back(const struct mail_queue *queue, const struct mail_parcel *parcel,
-                         const struct mail_setback *setback, bool *dead);
+                         const struct mail_setback *setback);
+/* Makes dead letters of some that nobody could use any more; true: there may be more. */
+bool mail_queue_expire(const struct mail_queue *queue);
 /* Sets the gauges. */
 void mail_queue_look(const struct mail_queue *queue);
 /* Deletes some rows that were kept long enough, and makes those due that wait for longer than any does; true:

@@ -7,9 +7,10 @@ enum { MAIL_BATCH = 16, MAIL_REASON_BYTES = 200 };
 
 enum mail_fate {
     MAIL_DELIVERED,
-    MAIL_LATER, /* not now: it waits longer each time, and others go on */
-    MAIL_NEVER, /* a dead letter at once */
-    MAIL_HELD   /* the route itself does not work: all wait for it */
+    MAIL_LATER,   /* not now: it waits longer each time, and others go on */
+    MAIL_NEVER,   /* a dead letter at once */
+    MAIL_EXPIRED, /* likewise: nobody could use it any more */
+    MAIL_HELD     /* the route itself does not work: all wait for it */
 };
 
 /* A claimed mail on its way. */
@@ -17,9 +18,12 @@ struct mail_parcel {
     struct mail mail;
     struct busi_enqueue_mail_request request; /* decoded; points into the claim's result */
     int64_t attempts;                         /* the fencing token */
-    const char *broken;             /* why it cannot be rendered (static): it goes nowhere. NULL: fine */
-    struct busi_buf text;           /* rendered */
-    enum mail_fate fate;            /* the rest is the route's to fill */
+    const char *broken;   /* why it cannot be rendered (static): it goes nowhere. NULL: fine */
+    struct busi_buf text; /* rendered */
+    int64_t expires_ms;   /* by Postgres' clock, told on busi_lease_ms() scale; INT64_MAX: never */
+    int64_t until_ms;     /* its text begins to leave before this or not at all: its own end, or the lease's;
+                             busi_lease_ms() scale */
+    enum mail_fate fate;  /* the rest is the route's to fill */
     char reason[MAIL_REASON_BYTES]; /* printable; "" when delivered */
 };
 

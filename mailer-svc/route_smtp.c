@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "route.h"
 #include "smtp.h"
 #include <stdio.h>
@@ -24,8 +25,10 @@ static void deliver(struct mail_route *route, int lane, struct mail_parcel **par
     struct smtp_report report;
     for (size_t i = 0; i < n; i++) {
         smtp_send(self->sessions[lane], parcels[i]->request.recipient,
-                  (struct busi_str){parcels[i]->text.ptr, parcels[i]->text.len}, &report);
-        parcels[i]->fate = fates[report.outcome];
+                  (struct busi_str){parcels[i]->text.ptr, parcels[i]->text.len}, parcels[i]->until_ms,
+                  &report);
+        bool expired = report.outcome == SMTP_GIVEN_UP && busi_lease_ms() >= parcels[i]->expires_ms;
+        parcels[i]->fate = expired ? MAIL_EXPIRED : fates[report.outcome];
         snprintf(parcels[i]->reason, sizeof(parcels[i]->reason), "%s", report.reason);
     }
 }

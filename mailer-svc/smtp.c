@@ -1,4 +1,5 @@
 #include "smtp.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include <curl/curl.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct smtp_session {
     /* of the mail in hand */
     struct busi_str rest; /* of the text, not yet read by libcurl */
     struct busi_str text;
+    int64_t until_ms; /* it begins to leave before this; busi_lease_ms() scale */
     enum stage stage;
     size_t replied;                /* bytes of replies */
     char reply[SMTP_REASON_BYTES]; /* last line of a reply */
@@ -31,10 +33,18 @@ struct smtp_session {
 
 /* ---- what libcurl calls ---- */
 
+static bool must_not_begin(const struct smtp_session *session)
+{
+    return session->stage != TEXT && (atomic_load(session->leaving) || busi_lease_ms() >= session->until_ms);
+}
+
+/* First when the relay has said that it waits for the text. */
 static size_t read_text(char *to, size_t size, size_t n, void *arg)
 {
     struct smtp_session *session = arg;
     size_t take = size * n < session->rest.len ? size * n : session->rest.len;
+    if (must_not_begin(session))
+        return CURL_READFUNC_ABORT;
     session->stage = TEXT;
     if (take > 0)
         memcpy(to, session->rest.ptr, take);
@@ -84,7 +94,7 @@ static int must_end(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_of
 {
     const struct smtp_session *session = arg;
     (void)a, (void)b, (void)c, (void)d;
-    return atomic_load(session->leaving) && session->stage != TEXT;
+    return must_not_begin(session);
 }
 
 /* ---- a session ---- */
@@ -321,7 +331,7 @@ static CURLcode send_mail(struct smtp_session *session, const struct curl_slist 
 }
 
 void smtp_send(struct smtp_session *session, struct busi_str recipient, struct busi_str text,
-               struct smtp_report *report)
+               int64_t until_ms, struct smtp_report *report)
 {
     char address[ADDRESS_BYTES];
     snprintf(address, sizeof(address), "<%.*s>", BUSI_ARG(recipient));
@@ -332,6 +342,7 @@ void smtp_send(struct smtp_session *session, struct busi_str recipient, struct b
         return;
     }
     session->text = text;
+    session->until_ms = until_ms;
     CURLcode result = send_mail(session, list);
     describe(session, result, report);
     if (result != CURLE_OK)

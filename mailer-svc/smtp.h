@@ -36,7 +36,7 @@ enum smtp_outcome {
     SMTP_DEFERRED, /* 4xx, or the connection was lost over this mail: another time */
     SMTP_NO_RELAY, /* it never came to this mail: no connection, TLS, AUTH, greeting; others would fare no
                       better */
-    SMTP_GIVEN_UP  /* leaving */
+    SMTP_GIVEN_UP  /* leaving, or until_ms */
 };
 enum { SMTP_REASON_BYTES = 200 };
 struct smtp_report {
@@ -44,6 +44,7 @@ struct smtp_report {
     char reason[SMTP_REASON_BYTES]; /* the relay's words, or libcurl's; printable. "" when sent */
 };
 /* To exactly one recipient, a valid address. text is as mail_render() makes it: CRLF, at most 998 bytes a
- * line. Takes at most twice timeout_ms: a connection that was kept and found dead is made anew once. */
+ * line, and begins to leave before until_ms (busi_lease_ms() scale) or not at all. Takes at most twice
+ * timeout_ms: a connection that was kept and found dead is made anew once. */
 void smtp_send(struct smtp_session *session, struct busi_str recipient, struct busi_str text,
-               struct smtp_report *report);
+               int64_t until_ms, struct smtp_report *report);

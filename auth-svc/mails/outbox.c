@@ -13,7 +13,7 @@ enum {
     LANGUAGE_MOST_BYTES = 16, /* of enqueue_mail_request */
 };
 /* Columns of TAKE_MAILS. */
-enum { ID, KEY, KIND, RECIPIENT, LANGUAGE, ATTEMPTS, NAME, VALUE };
+enum { ID, KEY, KIND, RECIPIENT, LANGUAGE, ATTEMPTS, EXPIRES_AT, NAME, VALUE };
 
 struct auth_outbox {
     struct busi_pg *pg;             /* borrowed */
@@ -36,6 +36,7 @@ static void read_mail(const struct busi_pg_result *result, int row, struct busi_
     mail->request.kind = busi_pg_value(result, row, KIND);
     mail->request.recipient = busi_pg_value(result, row, RECIPIENT);
     mail->request.language = busi_pg_value(result, row, LANGUAGE);
+    mail->request.expires_at = busi_pg_int(result, row, EXPIRES_AT);
     mail->request.arguments.items = arguments;
     for (; row < result->rows && busi_pg_int(result, row, ID) == mail->id; row++, mail->rows++) {
         struct busi_mail_argument argument = {.name = busi_pg_value(result, row, NAME),

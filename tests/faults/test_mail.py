@@ -1,5 +1,5 @@
 """Mailers are killed at random while the SMTP server refuses, stalls and returns: every mail arrives, hardly one twice."""
-import collections, concurrent.futures, contextlib, email, email.policy, json, os, pathlib, random, signal, statistics, subprocess
+import collections, concurrent.futures, contextlib, email, email.policy, json, os, pathlib, random, re, signal, statistics, subprocess
 import sys, threading, time
 import pytest
 import stack
@@ -18,10 +18,10 @@ TROUBLES = [{"rcpt": "451 4.3.0 later"}, {"end": "450 4.2.1 greylisted"}, {"bann
 class Relay(SmtpSink):
     """The server, and the mailers that are told of it."""
 
-    def mailers_up(self):
+    def mailers_up(self, **settings):
         stack.local("up", BUSI_SMTP_URL=f"smtp://127.0.0.1:{self.port}", BUSI_SMTP_CA_FILE=str(self.ca),
                     BUSI_SMTP_TIMEOUT="1s", BUSI_SMTP_CONNECT_TIMEOUT="500ms",
-                    BUSI_SMTP_CONNECTIONS=str(CONNECTIONS))
+                    BUSI_SMTP_CONNECTIONS=str(CONNECTIONS), **settings)
 
 
 @pytest.fixture
@@ -32,12 +32,21 @@ def relay(tmp_path):
         relay.set()
 
 
-def queued():
-    """What the mailers still have to deliver, as their own command tells."""
-    done = subprocess.run([os.environ["BUSI_TEST_BIN"] + "/mailer-svc", "--config", stack.VAR / "config/mailer-1.conf", "mails",
-                           "--state", "queued", "--limit", "10000", "--json"], text=True, capture_output=True, timeout=20)
+def mails_command(*words):
+    return subprocess.run([os.environ["BUSI_TEST_BIN"] + "/mailer-svc", "--config", stack.VAR / "config/mailer-1.conf", "mails", *words],
+                          text=True, capture_output=True, timeout=20)
+
+
+def listed(state):
+    """As the mailers' own command tells."""
+    done = mails_command("--state", state, "--limit", "10000", "--json")
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def queued():
+    """What they still have to deliver."""
+    return listed("queued")
 
 
 def sign_up_many(name, n):
@@ -136,6 +145,41 @@ def test_sign_up_does_not_wait_for_the_relay(relay):
     stack.wait_until(lambda: not queued(), 60, "the queue is empty")
 
 
+# ---- links that expire ----
+def asks_for_a_reset(address):
+    assert stack.request("POST", "/auth/user/password/reset_request", {"user": {"email": address}})[0] == 200
+
+
+def mails_for(relay, address):
+    mails = [email.message_from_bytes(raw, policy=email.policy.default) for raw in relay.mails()]
+    return [mail for mail in mails if mail["To"] == address]
+
+
+def test_a_relay_that_was_away_for_longer_than_a_link_lives(relay):
+    """What would open nothing any more is not sent, and is seen; what is still good comes, and so does a new link."""
+    relay.mailers_up(BUSI_RESET_LIFETIME="3s")
+    address, = sign_up_many("late", 1)[0]
+    stack.wait_until(lambda: len(mails_for(relay, address)) == 1, 20, "the mail of the sign-up has come")
+    relay.set(mail="421 4.3.2 shutting down")  # also to connections that stand
+    relay.refuse()
+    asks_for_a_reset(address)
+    other, = sign_up_many("other", 1)[0]
+    stack.wait_until(lambda: [mail for mail in listed("dead") if mail["recipient"] == address], 30, "it is given up")
+    assert sql(f"SELECT expires_at <= failed_at FROM mailer.mails WHERE recipient = '{address}' AND state = 'failed'") == ["t"]
+    dead, = [mail for mail in listed("dead") if mail["recipient"] == address]
+    assert dead["kind"] == "reset_password" and dead["reason"] == "its link has expired"
+    assert sum(int(re.search(r"^busi_mails_expired_total (\d+)", stack.metrics(name), re.M)[1]) for name in ("mailer-1", "mailer-2")) == 1
+    retried = mails_command("retry", str(dead["id"]))
+    assert retried.returncode != 0 and "its link has expired" in retried.stdout
+    relay.set()
+    relay.start(relay.port)
+    stack.wait_until(lambda: mails_for(relay, other), 30, "what is still good comes")
+    asks_for_a_reset(address)
+    stack.wait_until(lambda: len(mails_for(relay, address)) == 2, 30, "a new link comes")
+    stack.wait_until(lambda: not queued(), 30, "the queue is empty")
+    assert len(mails_for(relay, address)) == 2, [mail["Subject"] for mail in mails_for(relay, address)]
+
+
 # ---- one mailer, at a known point of one mail ----
 @contextlib.contextmanager
 def marks_held_up():
@@ -167,8 +211,7 @@ def held_mail(relay, step):
 
 
 def copies_for(relay, address):
-    mails = [email.message_from_bytes(raw, policy=email.policy.default) for raw in relay.mails()]
-    return [mail["Message-ID"] for mail in mails if mail["To"] == address]
+    return [mail["Message-ID"] for mail in mails_for(relay, address)]
 
 
 @pytest.mark.parametrize("point, copies", [("before DATA", 1), ("before the 250", 1), ("before its own mark", 2)])

@@ -6,6 +6,10 @@
 #define DOOR BUSI_STR("accesspass")
 #define MAILS "SELECT count(*) FROM auth.outbox"
 #define REQUESTS "SELECT count(*) FROM auth.mail_requests"
+/* Mails that are of no use from the moment on from which their secret is. */
+#define EXPIRE_WITH_SECRETS                                                                                  \
+    "SELECT count(*) FROM auth.outbox AS o JOIN auth.one_time_secrets AS s USING (kind, expires_at)"         \
+    " WHERE o.arguments ? 'secret'"
 /* The secret of the newest mail. */
 #define SECRET "SELECT arguments ->> 'secret' FROM auth.outbox ORDER BY id DESC LIMIT 1"
 

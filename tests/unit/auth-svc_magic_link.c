@@ -51,6 +51,7 @@ static void a_link(void)
         admin_int("SELECT count(*) FROM auth.one_time_secrets WHERE kind = 'magic_link'"
                   " AND expires_at BETWEEN now() + interval '9 minutes' AND now() + interval '10 minutes'"),
         1);
+    cr_assert_eq(admin_int(EXPIRE_WITH_SECRETS), 2); /* the one for his address, and this */
     cr_assert_eq(sign_in_by("magic_link", secret, &session), BUSI_OK);
     struct busi_str token = keep(session.access_token);
     cr_assert(lives(token));

@@ -308,6 +308,7 @@ static void moved(void)
     struct busi_str fresh =
         admin_text("SELECT arguments ->> 'secret' FROM auth.outbox WHERE kind = 'confirm_email'");
     cr_assert_eq(admin_int("SELECT count(*) FROM auth.outbox WHERE language = 'de'"), 2);
+    cr_assert_eq(admin_int(EXPIRE_WITH_SECRETS), 1);
     cr_assert(IS(mails(), "confirm_email>new@example.com:Bob email_changed>BOB@example.com:Bob"));
     cr_assert(lives(token));
     cr_assert_eq(finish_reset(reset, NEW, NEW), BUSI_NOT_FOUND); /* mailed to the address that was */

@@ -1,4 +1,4 @@
-#include "auth-svc_kit.h"
+#include "auth-svc_accounts_kit.h"
 #include "rpc/server.h"
 
 /* A mailer of the test: it keeps what it was given. */
@@ -9,6 +9,7 @@ static struct {
     int calls;
     struct busi_str keys[16]; /* idempotency keys, in order */
     struct busi_str kind, recipient, argument, value;
+    int64_t expires_at;
 } mailer;
 
 static enum busi_code enqueue(void *state, struct busi_call *call, const void *in, void *out)
@@ -21,6 +22,7 @@ static enum busi_code enqueue(void *state, struct busi_call *call, const void *i
     mailer.calls++;
     mailer.kind = keep(request->kind);
     mailer.recipient = keep(request->recipient);
+    mailer.expires_at = request->expires_at;
     if (request->arguments.n == 1) {
         mailer.argument = keep(request->arguments.items[0].name);
         mailer.value = keep(request->arguments.items[0].value);
@@ -88,6 +90,27 @@ static void a_mail_is_handed_over(void)
 Test(outbox, a_mail_is_handed_over_once)
 {
     run_with_mailer(a_mail_is_handed_over);
+}
+
+/* The mailer is told when the secret dies, by the clock that will judge it. */
+static void a_mail_with_a_secret(void)
+{
+    struct busi_session_reply session;
+    cr_assert_eq(sign_up_as("Bob", "Bob@Example.com", NULL, &session), BUSI_OK);
+    cr_assert(within(5000, WAITING, 0));
+    cr_assert(busi_str_eq(mailer.kind, BUSI_STR("confirm_email")));
+    cr_assert_eq(mailer.expires_at, admin_int("SELECT (extract(epoch FROM expires_at) * 1000000)::bigint"
+                                              " FROM auth.one_time_secrets WHERE kind = 'confirm_email'"));
+    new_session("Ann@Example.com", NULL);
+    cr_assert(within(5000, WAITING, 0));
+    cr_assert(busi_str_eq(mailer.kind, BUSI_STR("account_created")));
+    cr_assert_eq(mailer.expires_at, 0);
+    busi_rpc_server_free(&mailer.server);
+}
+
+Test(outbox, a_mail_says_when_its_secret_expires)
+{
+    run_with_mailer(a_mail_with_a_secret);
 }
 
 static void many_mails(void)

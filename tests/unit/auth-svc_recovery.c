@@ -18,6 +18,7 @@ static void reset(void)
     struct busi_session_reply session;
     struct busi_str one = bob(), two = signed_in("bob", PASSWORD);
     struct busi_str secret = reset_of("bob"), confirmation = BUSI_STR("x");
+    cr_assert_eq(admin_int(EXPIRE_WITH_SECRETS), 2); /* the one for his address, and this */
     cr_assert_eq(finish_reset(secret, NEW, NEW), BUSI_OK);
     cr_assert_not(lives(one));
     cr_assert_not(lives(two));

@@ -107,6 +107,10 @@ Test(delivery, a_key_is_one_mails_only) /* M-33 */
     cr_expect_eq(text.code, BUSI_INVALID_ARGUMENT, "also after delivery");
     ask_all(&again, 1);
     cr_expect(again.code == BUSI_OK && again.reply.duplicate);
+    again.expires_at =
+        1; /* as a release tells that knows of ends, of what one that did not has told before */
+    ask_all(&again, 1);
+    cr_expect(again.code == BUSI_OK && again.reply.duplicate);
     cr_expect_eq(postgres_number(admin, "SELECT count(*) FROM mailer.mails"), 1);
 }
 
@@ -114,12 +118,16 @@ Test(delivery, what_cannot_be_delivered_is_not_stored) /* X-07 X-08 */
 {
     start_mailers(1);
     WAIT_FOR(all_ready);
-    struct asked asked[4] = {mail_to("ann@example.com", ""), mail_to("ann@example.com", "a"),
-                             mail_to("a@x.org,b@y.org", "b"), mail_to("ann@example.com", "c")};
+    enum { ALL = 6 };
+    struct asked asked[ALL] = {mail_to("ann@example.com", ""),  mail_to("ann@example.com", "a"),
+                               mail_to("a@x.org,b@y.org", "b"), mail_to("ann@example.com", "c"),
+                               mail_to("ann@example.com", "d"), mail_to("ann@example.com", "e")};
     asked[1].kind = "nonsense";
     asked[3].login = "ann\r\nBcc: eve@x.org";
-    ask_all(asked, 4);
-    for (int i = 0; i < 4; i++) {
+    asked[4].expires_at = -1;
+    asked[5].expires_at = INT64_MAX;
+    ask_all(asked, ALL);
+    for (int i = 0; i < ALL; i++) {
         cr_expect_eq(asked[i].code, BUSI_INVALID_ARGUMENT, "%d", i);
         cr_expect_gt(strlen(asked[i].message), 0);
     }
@@ -144,6 +152,52 @@ Test(delivery, several_mailers_share_the_queue)
     cr_expect_eq(postgres_number(
                      admin, "SELECT count(*) FROM mailer.mails WHERE state = 'delivered' AND attempts = 1"),
                  MAILS);
+}
+
+static bool one_expired(void)
+{
+    return busi_metric_get(BUSI_METRIC_mails_expired) == 1;
+}
+
+Test(delivery, what_has_expired_is_given_up)
+{
+    start_mailers(2);
+    WAIT_FOR(all_ready);
+    struct asked asked[3] = {mail_to("ann@example.com", "was"), mail_to("ann@example.com", "is"),
+                             mail_to("ann@example.com", "ever")};
+    asked[0].expires_at = busi_wall_us() - 1;
+    asked[1].expires_at = busi_wall_us() + 3600000000;
+    ask_all(asked, 3);
+    for (int i = 0; i < 3; i++)
+        cr_expect_eq(asked[i].code, BUSI_OK, "%s", asked[i].message);
+    WAIT_FOR(nothing_queued);
+    cr_expect_eq(count_files(folder), 2);
+    cr_expect_eq(postgres_number(
+                     admin,
+                     "SELECT count(*) FROM mailer.mails WHERE idempotency_key = 'was' AND state = 'failed'"
+                     " AND last_error = 'its link has expired' AND failed_at IS NOT NULL AND attempts = 0"),
+                 1);
+    WAIT_FOR(one_expired);
+    cr_expect_eq(busi_metric_get(BUSI_METRIC_mails_dead), 1);
+    cr_expect_eq(postgres_number(admin,
+                                 "SELECT count(*) FROM mailer.mails WHERE idempotency_key = 'is' AND"
+                                 " expires_at BETWEEN now() + interval '59 min' AND now() + interval '1 h'"),
+                 1);
+}
+
+/* Whoever holds a lease settles it: what he has sent is delivered, also where its link has expired meanwhile.
+ */
+Test(delivery, what_somebody_has_in_hand_expires_in_his_hand)
+{
+    postgres_run(admin,
+                 "INSERT INTO mailer.mails (caller, idempotency_key, kind, recipient, request, attempts, "
+                 "due_at, expires_at)"
+                 " VALUES ('x', 'k', 'x', 'x', 'x', 1, now() + interval '5 s', now() - interval '1 s')");
+    start_mailers(1);
+    WAIT_FOR(all_ready);
+    cr_expect_not(within(2500, nothing_queued));
+    WAIT_FOR(nothing_queued);
+    cr_expect_eq(postgres_number(admin, "SELECT attempts FROM mailer.mails WHERE state = 'failed'"), 1);
 }
 
 Test(delivery, the_lease_of_a_dead_mailer_ends)

@@ -107,7 +107,8 @@ static void ask(void *arg)
     struct busi_mail_argument login = {.name = BUSI_STR("login"), .value = busi_str_of(asked->login)};
     struct busi_enqueue_mail_request request = {.kind = busi_str_of(asked->kind),
                                                 .recipient = busi_str_of(asked->recipient),
-                                                .arguments = {&login, 1}};
+                                                .arguments = {&login, 1},
+                                                .expires_at = asked->expires_at};
     busi_call_init(&call, 256 * 1024);
     call.until_ms = busi_now_ms() + 5000;
     call.caller = BUSI_STR("auth-svc");

@@ -24,6 +24,7 @@ struct asked {
     int mailer;
     char key[32], recipient[64];
     const char *kind, *login;
+    int64_t expires_at; /* microseconds since 1970; 0: never */
     enum busi_code code;
     struct busi_enqueue_mail_reply reply;
     char message[64];

@@ -145,6 +145,57 @@ Test(relay, the_queue_waits_for_a_relay_that_is_away) /* D-07 */
     cr_expect_eq(busi_metric_get(BUSI_METRIC_mail_route_ready), 1);
 }
 
+static bool some_expired(void)
+{
+    return busi_metric_get(BUSI_METRIC_mails_expired) == 1;
+}
+
+/* Down for longer than the link lives: nobody gets a link that opens nothing, and whoever operates this sees
+ * it. */
+Test(relay, what_expires_while_the_relay_is_away_is_not_sent)
+{
+    char id[24];
+    start_mailers(2);
+    WAIT_FOR(all_ready);
+    sink_set(&sink, "banner 421 4.3.2 shutting down\n");
+    struct asked asked[2] = {mail_to("ann@ann.example", "short"), mail_to("bob@ann.example", "long")};
+    asked[0].expires_at = busi_wall_us() + 1500000;
+    asked[1].expires_at = busi_wall_us() + 3600000000;
+    ask_all(asked, 2);
+    WAIT_FOR(some_expired);
+    cr_expect_geq(busi_wall_us(), asked[0].expires_at);
+    sink_set(&sink, "");
+    WAIT_FOR(nothing_queued);
+    cr_expect_eq(sink_mails(&sink), 1);
+    cr_expect_eq(
+        rows("state = 'failed' AND recipient = 'ann@ann.example' AND last_error = 'its link has expired'"),
+        1);
+    snprintf(id, sizeof(id), "%lld", (long long)asked[0].reply.mail_id);
+    cr_expect_eq(mailer_mails(&settings, 3, (char *[]){"mails", "retry", id, NULL}), BUSI_EXIT_FAILED);
+    cr_expect_eq(rows("state = 'failed'"), 1, "it is not tried again");
+    cr_expect_eq(mailer_mails(&settings, 3, (char *[]){"mails", "forget", id, NULL}), 0);
+}
+
+/* The relay takes its time: when it waits for the text at last, it is too late for it. */
+Test(relay, what_expires_on_its_way_is_not_sent)
+{
+    settings.smtp_timeout_ms = settings.smtp_connect_timeout_ms = 20000;
+    start_mailers(1);
+    WAIT_FOR(all_ready);
+    sink_set(&sink, "rcpt hold\n");
+    struct asked asked = mail_to("ann@ann.example", "k");
+    asked.expires_at = busi_wall_us() + 1500000;
+    ask_all(&asked, 1);
+    WAIT_FOR(some_expired);
+    sink_set(&sink, "");
+    cr_expect_eq(rows("state = 'failed' AND last_error = 'its link has expired' AND attempts = 1"), 1);
+    cr_expect_eq(busi_metric_get(BUSI_METRIC_mail_route_ready), 1, "that says nothing about the relay");
+    struct asked next = mail_to("bob@ann.example", "next");
+    ask_all(&next, 1);
+    WAIT_FOR(nothing_queued);
+    cr_expect_eq(sink_mails(&sink), 1);
+}
+
 static bool anns_arrived(void)
 {
     return rows("state = 'delivered' AND recipient LIKE 'ann%'") >= 30;

@@ -49,12 +49,14 @@ static void fresh_session(void)
     cr_assert_not_null(session);
 }
 
+static int64_t until_ms = INT64_MAX; /* of smtp_send() */
+
 static enum smtp_outcome send_text(const char *text)
 {
     int64_t began_ms = busi_now_ms();
     if (!session)
         fresh_session();
-    smtp_send(session, BUSI_STR("ann@example.com"), busi_str_of(text), &report);
+    smtp_send(session, BUSI_STR("ann@example.com"), busi_str_of(text), until_ms, &report);
     took_ms = busi_now_ms() - began_ms;
     return report.outcome;
 }
@@ -352,6 +354,31 @@ Test(smtp, leaving_waits_for_no_silent_relay)
     cr_expect_eq(send_one(), SMTP_GIVEN_UP);
     cr_expect_leq(took_ms, 1200 + SLACK_MS);
     pthread_join(thread, NULL);
+}
+
+static void *release_soon(void *arg)
+{
+    (void)arg;
+    usleep(300000);
+    sink_set(&sink, "");
+    return NULL;
+}
+
+/* The relay says that it waits for the text, sooner than the clock is looked at by itself. */
+Test(smtp, a_text_begins_to_leave_in_time_or_not_at_all)
+{
+    pthread_t thread;
+    cr_assert_eq(send_one(), SMTP_SENT); /* the connection stands */
+    until_ms = busi_lease_ms() + 100;
+    sink_set(&sink, "data hold\n");
+    cr_assert_eq(pthread_create(&thread, NULL, release_soon, NULL), 0);
+    cr_expect_eq(send_one(), SMTP_GIVEN_UP);
+    pthread_join(thread, NULL);
+    until_ms = busi_lease_ms();
+    cr_expect_eq(send_one(), SMTP_GIVEN_UP);
+    until_ms = busi_lease_ms() + 60000;
+    cr_expect_eq(send_one(), SMTP_SENT);
+    cr_expect_eq(sink_mails(&sink), 2);
 }
 
 static void begin_smtps(void)
