@@ -2,10 +2,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "crypto/jwt.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum { SECRET_BYTES = 64, SECRET_LEAST_BYTES = 32, SECRET_MOST_BYTES = 512 };
 enum { RANDOM_MOST_BYTES = 1024 };
@@ -16,8 +20,28 @@ static void on_misuse(void)
     busi_log_abort("no_random_bytes", "the system gave none, or libsodium was asked for what cannot be");
 }
 
+/* From where libsodium takes it, too. It waits for a machine that has just started. */
+static bool has_entropy(void)
+{
+    uint8_t byte;
+    ssize_t n;
+    do
+        n = getrandom(&byte, sizeof(byte), 0);
+    while (n < 0 && errno == EINTR);
+    int device = n < 0 ? open("/dev/urandom", O_RDONLY | O_CLOEXEC) : -1;
+    if (device >= 0) {
+        n = read(device, &byte, sizeof(byte));
+        close(device);
+    }
+    return n == sizeof(byte);
+}
+
 bool busi_crypto_init(void)
 {
+    if (!has_entropy()) {
+        fputs("the system gives no random bytes\n", stderr);
+        return false;
+    }
     busi_jwt_init();
     return sodium_set_misuse_handler(on_misuse) == 0 && sodium_init() >= 0;
 }
@@ -118,10 +142,8 @@ int busi_gen_secret(int argc, char **argv)
                 SECRET_LEAST_BYTES, SECRET_MOST_BYTES, SECRET_BYTES, BUSI_JWT_KID_MOST);
         return 2;
     }
-    if (!busi_crypto_init()) {
-        fputs("gen-secret: the system gives no random bytes\n", stderr);
+    if (!busi_crypto_init())
         return 1;
-    }
     uint8_t bytes[SECRET_MOST_BYTES];
     char text[(SECRET_MOST_BYTES * 4 + 2) / 3 + 1];
     randombytes_buf(bytes, (size_t)n);

@@ -2,7 +2,8 @@
 #pragma once
 #include "base/arena.h"
 
-/* Once, before threads. False: no entropy, do not run. */
+/* Before threads, and before libzmq is used: it aborts where there is no entropy. False, and said on stderr:
+ * there is none, do not run. May be asked again. */
 [[nodiscard]] bool busi_crypto_init(void);
 /* Process hardening: no core dumps, not ptraceable by the same user. */
 void busi_crypto_harden(void);

@@ -64,6 +64,8 @@ static int gen_keys(const struct busi_settings *settings, int argc, char **argv)
         fprintf(stderr, "usage: gen-keys FOLDER NAME [METHODS]\n");
         return BUSI_EXIT_USAGE;
     }
+    if (!busi_crypto_init())
+        return BUSI_EXIT_FAILED;
     return busi_curve_generate(argv[1], argv[2], argv[3]);
 }
 
@@ -114,6 +116,8 @@ static const struct busi_command *find_command(const struct busi_service *servic
 
 static int run_serve(struct order *order)
 {
+    if (!busi_crypto_init())
+        return BUSI_EXIT_FAILED;
     return load(order, true) ? busi_serve(order->service, &order->settings) : BUSI_EXIT_CONFIG;
 }
 
@@ -174,6 +178,8 @@ static int run_command(struct order *order)
 
 static int run_check(struct order *order)
 {
+    if (!busi_crypto_init()) /* keys are tried */
+        return BUSI_EXIT_FAILED;
     if (!load(order, true))
         return BUSI_EXIT_CONFIG;
     puts("configuration is fine");
