@@ -6,6 +6,7 @@
 
 /* A process that was stopped for longer between claim and delivery must not act on the claim. */
 enum { BEGIN_MS = 5000, MOST_LANES = 64 };
+enum { CONNECTION_LIFE_MS = 30000 };
 
 struct smtp_route {
     struct mail_route route;
@@ -78,7 +79,8 @@ struct mail_route *mail_route_smtp(const struct busi_settings *settings, const s
                                          .sender = from->address,
                                          .tls_off = busi_str_eq(settings->smtp_tls, BUSI_STR("off")),
                                          .connect_timeout_ms = settings->smtp_connect_timeout_ms,
-                                         .timeout_ms = settings->smtp_timeout_ms};
+                                         .timeout_ms = settings->smtp_timeout_ms,
+                                         .life_ms = CONNECTION_LIFE_MS};
     for (int i = 0; i < route->lanes; i++)
         if (!(self->sessions[i] = smtp_session_new(&options, &self->leaving))) {
             free_route(&route);

@@ -170,6 +170,9 @@ static bool set_bounds(CURL *curl, const struct smtp_options *options)
            set_number(curl, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms) &&
            set_number(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)((options->timeout_ms + 999) / 1000)) &&
            set_number(curl, CURLOPT_MAXAGE_CONN, IDLE_SECONDS) && set_number(curl, CURLOPT_MAXCONNECTS, 1) &&
+           set_number(curl, CURLOPT_MAXLIFETIME_CONN, (long)(options->life_ms / 1000)) &&
+           set_number(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0) && /* connections are rare, and names have a life of
+                                                                their own */
            set_number(curl, CURLOPT_TCP_KEEPALIVE, 1);
 }
 

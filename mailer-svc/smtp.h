@@ -16,6 +16,8 @@ struct smtp_options {
     bool tls_off;                     /* smtp:// stays in the clear; otherwise STARTTLS must succeed */
     int64_t connect_timeout_ms;       /* until the relay takes commands: TCP, TLS, greeting, AUTH */
     int64_t timeout_ms;               /* of one mail, that included */
+    int64_t life_ms; /* of a connection, however busy: the relay's name may mean another host by then. Whole
+                        seconds */
 };
 /* Whether the url is understood. */
 bool smtp_url_valid(struct busi_str url);

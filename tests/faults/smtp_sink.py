@@ -1,7 +1,7 @@
 """An SMTP server (aiosmtpd) that keeps every mail and misbehaves on request.
 
 In a test:      with SmtpSink(folder) as sink: sink.set(rcpt="550 5.1.1 nobody"); ... sink.mails()
-As a program:   smtp_sink.py FOLDER [--smtps]     until its input ends; the port is in FOLDER/port
+As a program:   smtp_sink.py FOLDER [--smtps] [--at HOST:PORT]     until its input ends; the port is in FOLDER/port
 
 What it does wrong is in FOLDER/modes, read anew at each step, "name value" lines:
 
@@ -174,8 +174,8 @@ def authenticate(server, session, envelope, mechanism, data):
 
 # ---- the server ----
 class SmtpSink:
-    def __init__(self, folder, smtps=False):
-        self.folder, self.smtps = pathlib.Path(folder), smtps
+    def __init__(self, folder, smtps=False, host="127.0.0.1"):
+        self.folder, self.smtps, self.host = pathlib.Path(folder), smtps, host
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "ca.pem").exists():
             make_certificates(self.folder)
@@ -223,7 +223,7 @@ class SmtpSink:
     def start(self, port=0):
         async def listen():
             context = self.contexts.get(self.modes().get("tls", "good"), self.contexts["good"]) if self.smtps else None
-            return await self.loop.create_server(self.factory, "127.0.0.1", port, ssl=context, reuse_address=True)
+            return await self.loop.create_server(self.factory, self.host, port, ssl=context, reuse_address=True)
         if not self.thread.is_alive():
             self.thread.start()
         self.server = asyncio.run_coroutine_threadsafe(listen(), self.loop).result(10)
@@ -256,5 +256,8 @@ class SmtpSink:
 
 
 if __name__ == "__main__":
-    with SmtpSink(sys.argv[1], "--smtps" in sys.argv[2:]):
-        sys.stdin.read()
+    host, port = sys.argv[sys.argv.index("--at") + 1].split(":") if "--at" in sys.argv else ("127.0.0.1", "0")
+    sink = SmtpSink(sys.argv[1], "--smtps" in sys.argv[2:], host)
+    sink.start(int(port))
+    sys.stdin.read()
+    sink.stop()

@@ -12,7 +12,7 @@
 
 enum { PATIENCE_MS = 30000 };
 
-static void become(const struct sink *sink, const char *scheme, const int ends[2])
+static void become(const struct sink *sink, const char *scheme, const char *at, const int ends[2])
 {
     char log[96];
     snprintf(log, sizeof(log), "%s/log", sink->folder);
@@ -24,13 +24,19 @@ static void become(const struct sink *sink, const char *scheme, const int ends[2
     /* sanitizers of this process are none of Python's business */
     char *const environment[] = {"PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1", NULL};
     char *const smtps = strcmp(scheme, "smtps") == 0 ? "--smtps" : NULL;
-    char *const arguments[] = {"python3", BUSI_SOURCE "/tests/faults/smtp_sink.py", (char *)sink->folder,
-                               smtps, NULL};
+    char *const arguments[] = {
+        "python3", BUSI_SOURCE "/tests/faults/smtp_sink.py", (char *)sink->folder, "--at", (char *)at, smtps,
+        NULL};
     execve("/usr/bin/python3", arguments, environment);
     _exit(99);
 }
 
 struct sink sink_start(const char *scheme)
+{
+    return sink_start_at(scheme, "127.0.0.1:0");
+}
+
+struct sink sink_start_at(const char *scheme, const char *at)
 {
     struct sink sink = {0};
     int ends[2];
@@ -41,14 +47,14 @@ struct sink sink_start(const char *scheme)
     sink.pid = fork();
     cr_assert_geq(sink.pid, 0);
     if (sink.pid == 0)
-        become(&sink, scheme, ends);
+        become(&sink, scheme, at, ends);
     close(ends[0]);
     sink.input = ends[1];
     for (int64_t until = busi_now_ms() + PATIENCE_MS; !port[0]; usleep(20000)) {
         cr_assert_lt(busi_now_ms(), until, "the SMTP server did not start: %s/log", sink.folder);
         sink_read(&sink, "port", port, sizeof(port));
     }
-    snprintf(sink.url, sizeof(sink.url), "%s://127.0.0.1:%s", scheme, port);
+    snprintf(sink.url, sizeof(sink.url), "%s://%.*s:%s", scheme, (int)strcspn(at, ":"), at, port);
     return sink;
 }
 

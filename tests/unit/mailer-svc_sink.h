@@ -13,6 +13,8 @@ struct sink {
 };
 /* scheme: "smtp" or "smtps". Waits until it listens. */
 struct sink sink_start(const char *scheme);
+/* Likewise, but at "127.0.0.2:2525"; port 0: any. */
+struct sink sink_start_at(const char *scheme, const char *at);
 void sink_stop(struct sink *sink);
 /* "rcpt 550 no\n" lines; "" for a good server. In force at once. */
 void sink_set(const struct sink *sink, const char *modes);

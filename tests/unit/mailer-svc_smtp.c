@@ -26,7 +26,8 @@ static void start(const char *scheme)
                                     .helo = BUSI_STR("busi.test"),
                                     .sender = BUSI_STR("no-reply@busi.test"),
                                     .connect_timeout_ms = CONNECT_MS,
-                                    .timeout_ms = TIMEOUT_MS};
+                                    .timeout_ms = TIMEOUT_MS,
+                                    .life_ms = 30000};
 }
 
 static void begin(void)
