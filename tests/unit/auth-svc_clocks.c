@@ -6,7 +6,7 @@
 /* Sessions while the clock of Redis is another than ours, and records that Redis keeps for too long or drops
  * too soon. Ours is what can be set here (CMakeLists.txt, --wrap): that of Redis and Postgres is as far off
  * then. */
-static int64_t set_on_s;
+static int64_t set_on_s, booted_before_s;
 
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
@@ -16,6 +16,8 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
     int failed = __real_clock_gettime(clock, now);
     if (!failed && clock == CLOCK_REALTIME)
         now->tv_sec += set_on_s;
+    if (!failed && clock == CLOCK_BOOTTIME)
+        now->tv_sec += booted_before_s;
     return failed;
 }
 
@@ -148,6 +150,59 @@ static void looked_at(void)
 Test(clocks, nothing_is_judged_by_a_clock_of_ours_that_was_set)
 {
     run(looked_at);
+}
+
+/* ---- whose clock is wrong ---- */
+
+/* As if Postgres' clock were another: a function that is found before its own. */
+static void set_postgres(const char *on)
+{
+    admin(busi_arena_printf(&world.arena,
+                            "CREATE OR REPLACE FUNCTION auth.clock_timestamp() RETURNS timestamptz VOLATILE"
+                            " LANGUAGE sql AS $$ SELECT pg_catalog.clock_timestamp() + interval '%s' $$",
+                            on)
+              .ptr);
+}
+
+static bool stays_ready(void)
+{
+    for (int64_t until_ms = busi_now_ms() + 2500; busi_now_ms() < until_ms; busi_fiber_sleep(5))
+        if (!auth_ready(world.auth))
+            return false;
+    return true;
+}
+
+/* An hour between Redis' clock and ours: who was set, by whom it can be told. */
+static void an_hour(void)
+{
+    struct busi_session_reply session;
+    struct busi_principal who;
+    set_on_s = booted_before_s = 3600; /* an hour that Redis did not see, but we did */
+    set_postgres("1 hour");
+    cr_assert(stays_ready(), "it is Redis'");
+    cr_assert_eq(open_for(AUTH_DOOR_accesspass, 600, &session), BUSI_OK);
+    cr_assert_eq(check(session.access_token, &who), BUSI_OK);
+    set_postgres("0");
+    cr_assert(is_ready_by(false), "it may be ours: Postgres' agrees with Redis'");
+    set_postgres("1 hour");
+    cr_assert(is_ready_by(true));
+    booted_before_s = 0;
+    cr_assert(is_ready_by(false), "ours was set, and Postgres' with it");
+    set_on_s = 0;
+    set_postgres("0");
+    cr_assert(is_ready_by(true));
+}
+
+Test(clocks, a_wrong_clock_of_redis_is_borne_if_ours_is_right)
+{
+    set_postgres("0");
+    run_with(an_hour,
+             (const char *const[]){busi_arena_printf(&world.arena,
+                                                     "BUSI_AUTH_DATABASE=%s options='-c role=busi_auth"
+                                                     " -c search_path=auth,pg_catalog'",
+                                                     must_have("BUSI_TEST_POSTGRES"))
+                                       .ptr,
+                                   NULL});
 }
 
 /* ---- kept for too long ---- */
