@@ -71,7 +71,7 @@ static bool ours_is_right(const struct auth_safety *safety, struct auth *auth, s
 {
     struct busi_pg_result result;
     const int64_t before_us = busi_wall_us(), set_us = offset_us() - safety->offset_us;
-    if (!safety->agreed || set_us > WAS_SET_S * 1000000LL || set_us < -WAS_SET_S * 1000000LL)
+    if (set_us > WAS_SET_S * 1000000LL || set_us < -WAS_SET_S * 1000000LL)
         return false;
     enum busi_code code = busi_pg_run(auth->pg, AUTH_CLOCK, NULL, call->until_ms, &result);
     bool right =
@@ -85,7 +85,6 @@ static bool bear_clock(struct auth_safety *safety, struct auth *auth, struct bus
                        struct busi_str server, int64_t before_us)
 {
     if (auth_safety_same_time(server, before_us, busi_wall_us())) {
-        safety->agreed = true;
         safety->offset_us = offset_us();
         return true;
     }

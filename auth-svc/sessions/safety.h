@@ -15,9 +15,8 @@ struct auth_safety {
     int64_t look_ms;                       /* when to look again; busi_now_ms() scale */
     int64_t logged_ms;       /* when a fault was last told; 0: since the last look all is well */
     int64_t clock_logged_ms; /* when it was last told that its clock is wrong, which is borne; 0: never */
-    bool agreed;             /* its clock and ours did at some time */
-    int64_t offset_us;       /* of our wall clock then, from when this machine started */
-    uint64_t looked_at;      /* generation of the connection that was looked at; 0: none */
+    int64_t offset_us; /* of our wall clock from when this machine started, when both last agreed; 0: never */
+    uint64_t looked_at; /* generation of the connection that was looked at; 0: none */
 };
 /* Asks, at most every second and whenever the connection is another one. False: it may not be used, or did
  * not answer. */
