@@ -4,10 +4,10 @@
 #include "dns_server.h"
 #include "smtp.h"
 
-TestSuite(smtp_names, .init = dns_start, .timeout = 60);
+TestSuite(smtp_silent_names, .init = dns_start, .timeout = 60);
 
 /* Silence of the name server lasts four seconds here, and may last half a minute. */
-Test(smtp_names, nobody_waits_for_a_slow_server) /* D-06 */
+Test(smtp_silent_names, nobody_waits_for_a_slow_server) /* D-06 */
 {
     static atomic_bool leaving;
     struct smtp_options options = {.url = BUSI_STR("smtp://silent.test:25"),
