@@ -1,12 +1,15 @@
 #include "base/memory.h"
-#include "base/metrics.h"
+
+#include <stdatomic.h>
+
+static atomic_llong refusals;
 
 void busi_memory_refused(void)
 {
-    busi_metric_add(BUSI_METRIC_memory_refused, 1);
+    atomic_fetch_add_explicit(&refusals, 1, memory_order_relaxed);
 }
 
 int64_t busi_memory_refusals(void)
 {
-    return busi_metric_get(BUSI_METRIC_memory_refused);
+    return atomic_load_explicit(&refusals, memory_order_relaxed);
 }

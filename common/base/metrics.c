@@ -1,4 +1,7 @@
 #include "base/metrics.h"
+
+#include "base/memory.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -165,6 +168,7 @@ static void print_family(struct busi_buf *out, struct busi_histogram *family)
 
 void busi_metrics_print(struct busi_buf *out)
 {
+    busi_metric_set(BUSI_METRIC_memory_refused, busi_memory_refusals());
     print_simple(out);
     for (struct busi_histogram *h = first; h; h = h->next) {
         bool printed = false;
