@@ -1,7 +1,7 @@
 #include "smtp.h"
 #include "base/clock.h"
 #include "base/text.h"
-#include <curl/curl.h>
+#include "web/options.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -122,21 +122,6 @@ bool smtp_url_valid(struct busi_str url)
     return host.len > 0 && host.len <= 253;
 }
 
-static bool set_text(CURL *curl, CURLoption option, struct busi_str text)
-{
-    char *copy = strndup(text.ptr ? text.ptr : "", text.len);
-    bool fine = copy && curl_easy_setopt(curl, option, copy) == CURLE_OK; /* copies it, too */
-    if (copy)
-        explicit_bzero(copy, text.len);
-    free(copy);
-    return fine;
-}
-
-static bool set_number(CURL *curl, CURLoption option, long number)
-{
-    return curl_easy_setopt(curl, option, number) == CURLE_OK;
-}
-
 static bool set_relay(CURL *curl, const struct smtp_options *options)
 {
     char url[URL_BYTES], sender[ADDRESS_BYTES];
@@ -144,51 +129,48 @@ static bool set_relay(CURL *curl, const struct smtp_options *options)
     int n = snprintf(url, sizeof(url), "%.*s%s%.*s", BUSI_ARG(options->url), options->helo.len > 0 ? "/" : "",
                      BUSI_ARG(options->helo));
     snprintf(sender, sizeof(sender), "<%.*s>", BUSI_ARG(options->sender));
-    bool fine = n < (int)sizeof(url) && curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
-                curl_easy_setopt(curl, CURLOPT_MAIL_FROM, sender) == CURLE_OK &&
-                curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps") == CURLE_OK &&
-                curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK && /* whatever the environment says */
-                set_number(curl, CURLOPT_NETRC, CURL_NETRC_IGNORED);
+    bool fine = n < (int)sizeof(url) && busi_web_begin(curl, "smtp,smtps") &&
+                curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
+                curl_easy_setopt(curl, CURLOPT_MAIL_FROM, sender) == CURLE_OK;
     if (options->user.len > 0)
-        fine = fine && set_text(curl, CURLOPT_USERNAME, options->user) &&
-               set_text(curl, CURLOPT_PASSWORD, options->password);
+        fine = fine && busi_web_text(curl, CURLOPT_USERNAME, options->user) &&
+               busi_web_text(curl, CURLOPT_PASSWORD, options->password);
     if (options->ca_file.len > 0)
-        fine = fine && set_text(curl, CURLOPT_CAINFO, options->ca_file);
+        fine = fine && busi_web_text(curl, CURLOPT_CAINFO, options->ca_file);
     if (options->certificate_file.len > 0)
-        fine = fine && set_text(curl, CURLOPT_SSLCERT, options->certificate_file) &&
-               set_text(curl, CURLOPT_SSLKEY, options->key_file);
-    return fine && set_number(curl, CURLOPT_USE_SSL, options->tls_off ? CURLUSESSL_NONE : CURLUSESSL_ALL) &&
-           set_number(curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
-           set_number(curl, CURLOPT_SSL_VERIFYPEER, 1) && set_number(curl, CURLOPT_SSL_VERIFYHOST, 2);
+        fine = fine && busi_web_text(curl, CURLOPT_SSLCERT, options->certificate_file) &&
+               busi_web_text(curl, CURLOPT_SSLKEY, options->key_file);
+    return fine &&
+           busi_web_number(curl, CURLOPT_USE_SSL, options->tls_off ? CURLUSESSL_NONE : CURLUSESSL_ALL);
 }
 
 static bool set_bounds(CURL *curl, const struct smtp_options *options)
 {
-    return set_number(curl, CURLOPT_NOSIGNAL, 1) &&   /* we are not the only thread */
-           set_number(curl, CURLOPT_QUICK_EXIT, 1) && /* a name server may be silent for half a minute */
-           set_number(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms) &&
-           set_number(curl, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms) &&
-           set_number(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)((options->timeout_ms + 999) / 1000)) &&
-           set_number(curl, CURLOPT_MAXAGE_CONN, IDLE_SECONDS) && set_number(curl, CURLOPT_MAXCONNECTS, 1) &&
-           set_number(curl, CURLOPT_MAXLIFETIME_CONN, (long)(options->life_ms / 1000)) &&
-           set_number(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0) && /* connections are rare, and names have a life of
-                                                                their own */
-           set_number(curl, CURLOPT_TCP_KEEPALIVE, 1);
+    return busi_web_number(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms) &&
+           busi_web_number(curl, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms) &&
+           busi_web_number(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT,
+                           (long)((options->timeout_ms + 999) / 1000)) &&
+           busi_web_number(curl, CURLOPT_MAXAGE_CONN, IDLE_SECONDS) &&
+           busi_web_number(curl, CURLOPT_MAXCONNECTS, 1) &&
+           busi_web_number(curl, CURLOPT_MAXLIFETIME_CONN, (long)(options->life_ms / 1000)) &&
+           busi_web_number(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0) && /* connections are rare, and names have a
+                                                                life of their own */
+           busi_web_number(curl, CURLOPT_TCP_KEEPALIVE, 1);
 }
 
 static bool set_callbacks(struct smtp_session *session)
 {
     CURL *curl = session->curl;
     return curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, session->error) == CURLE_OK &&
-           set_number(curl, CURLOPT_UPLOAD, 1) &&
+           busi_web_number(curl, CURLOPT_UPLOAD, 1) &&
            curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_text) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_READDATA, session) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, hear) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_HEADERDATA, session) == CURLE_OK &&
-           set_number(curl, CURLOPT_VERBOSE, 1) && /* for watch(), which prints nothing */
+           busi_web_number(curl, CURLOPT_VERBOSE, 1) && /* for watch(), which prints nothing */
            curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, watch) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_DEBUGDATA, session) == CURLE_OK &&
-           set_number(curl, CURLOPT_NOPROGRESS, 0) &&
+           busi_web_number(curl, CURLOPT_NOPROGRESS, 0) &&
            curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, must_end) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_XFERINFODATA, session) == CURLE_OK;
 }
@@ -234,7 +216,7 @@ void smtp_session_rest(struct smtp_session *session)
     if (!session->curl)
         return;
     /* QUIT has the timeouts of the transfer begun last: one that cannot even begin brings in shorter ones */
-    (void)set_number(session->curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, QUIT_SECONDS);
+    (void)busi_web_number(session->curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, QUIT_SECONDS);
     (void)curl_easy_setopt(session->curl, CURLOPT_URL, "");
     (void)curl_easy_perform(session->curl);
     curl_easy_cleanup(session->curl);
@@ -327,9 +309,9 @@ static CURLcode send_mail(struct smtp_session *session, const struct curl_slist 
     CURLcode result = perform(session);
     if (!was_stale(session, result))
         return result;
-    (void)set_number(session->curl, CURLOPT_FRESH_CONNECT, 1);
+    (void)busi_web_number(session->curl, CURLOPT_FRESH_CONNECT, 1);
     result = perform(session);
-    (void)set_number(session->curl, CURLOPT_FRESH_CONNECT, 0);
+    (void)busi_web_number(session->curl, CURLOPT_FRESH_CONNECT, 0);
     return result;
 }
 

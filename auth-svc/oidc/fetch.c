@@ -1,8 +1,8 @@
 #include "oidc/fetch.h"
 #include "base/address.h"
 #include "base/clock.h"
+#include "web/options.h"
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -72,55 +72,31 @@ static size_t keep(char *bytes, size_t size, size_t n, void *arg)
 
 /* ---- a request ---- */
 
-static bool set_text(CURL *curl, CURLoption option, struct busi_str text)
-{
-    if (!text.ptr)
-        return true;
-    char *copy = strndup(text.ptr, text.len);
-    bool fine = copy && curl_easy_setopt(curl, option, copy) == CURLE_OK; /* copies it, too */
-    if (copy)
-        explicit_bzero(copy, text.len);
-    free(copy);
-    return fine;
-}
-
-static bool set_number(CURL *curl, CURLoption option, long number)
-{
-    return curl_easy_setopt(curl, option, number) == CURLE_OK;
-}
-
 static bool set_bounds(CURL *curl, const struct auth_oidc_web *web, int64_t left_ms)
 {
-    const char *protocols = web->anywhere ? "https,http" : "https";
     int64_t connect_ms = left_ms < CONNECT_MOST_MS ? left_ms : CONNECT_MOST_MS;
-    return set_number(curl, CURLOPT_NOSIGNAL, 1) &&   /* we are not the only thread */
-           set_number(curl, CURLOPT_QUICK_EXIT, 1) && /* a name server may be silent for half a minute */
-           set_number(curl, CURLOPT_TIMEOUT_MS, (long)left_ms) &&
-           set_number(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) &&
-           set_number(curl, CURLOPT_FOLLOWLOCATION, 0) &&
-           set_number(curl, CURLOPT_NETRC, CURL_NETRC_IGNORED) &&
-           set_number(curl, CURLOPT_SSL_VERIFYPEER, 1) && set_number(curl, CURLOPT_SSL_VERIFYHOST, 2) &&
-           set_number(curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) &&
-           curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, protocols) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
+    return busi_web_begin(curl, web->anywhere ? "https,http" : "https") &&
+           busi_web_number(curl, CURLOPT_TIMEOUT_MS, (long)left_ms) &&
+           busi_web_number(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) &&
+           busi_web_number(curl, CURLOPT_FOLLOWLOCATION, 0) &&
            curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, web) == CURLE_OK &&
-           set_text(curl, CURLOPT_CAINFO, web->ca_file.len ? web->ca_file : (struct busi_str){0});
+           busi_web_text(curl, CURLOPT_CAINFO, web->ca_file.len ? web->ca_file : (struct busi_str){0});
 }
 
 static bool set_request(CURL *curl, const struct auth_oidc_request *request)
 {
-    bool fine = set_text(curl, CURLOPT_URL, request->url);
+    bool fine = busi_web_text(curl, CURLOPT_URL, request->url);
     if (request->form.ptr)
-        fine = fine && set_number(curl, CURLOPT_POSTFIELDSIZE, (long)request->form.len) &&
+        fine = fine && busi_web_number(curl, CURLOPT_POSTFIELDSIZE, (long)request->form.len) &&
                curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->form.ptr) == CURLE_OK;
     if (request->user.ptr)
-        fine = fine && set_number(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC) &&
-               set_text(curl, CURLOPT_USERNAME, request->user) &&
-               set_text(curl, CURLOPT_PASSWORD, request->password);
+        fine = fine && busi_web_number(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC) &&
+               busi_web_text(curl, CURLOPT_USERNAME, request->user) &&
+               busi_web_text(curl, CURLOPT_PASSWORD, request->password);
     if (request->bearer.ptr)
-        fine = fine && set_number(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER) &&
-               set_text(curl, CURLOPT_XOAUTH2_BEARER, request->bearer);
+        fine = fine && busi_web_number(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER) &&
+               busi_web_text(curl, CURLOPT_XOAUTH2_BEARER, request->bearer);
     return fine;
 }
 
