@@ -5,6 +5,7 @@
 #include "base/metrics.h"
 #include "rpc/certificate.h"
 #include "rpc/context.h"
+#include "rpc/crowd.h"
 #include "rpc/method_set.h"
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +16,14 @@
 #include <stdlib.h>
 #include <zmq.h>
 
-enum { MOST_KEYS = 1024, RELOAD_MS = 200, REREAD_MS = 1000, MOST_PARTS = 7, PART_ROOM = 256 };
+enum {
+    MOST_KEYS = 1024,
+    RELOAD_MS = 200,
+    REREAD_MS = 1000,
+    MOST_PARTS = 7,
+    PART_ROOM = 256,
+    COMPLAIN_MS = 1000
+};
 
 struct entry {
     uint8_t key[BUSI_KEY_BYTES];
@@ -27,6 +35,9 @@ struct busi_allow {
     char folder[1024];       /* of the certificates */
     pthread_t thread;        /* answers ZAP requests */
     atomic_ullong turns;     /* of the thread */
+    atomic_size_t old, most; /* connections that are there, and may be */
+    struct busi_crowd crowd; /* who comes beside them; the thread's */
+    int64_t complained_ms;   /* that there are too many; the thread's */
     void *handler;           /* REP on the well-known endpoint; the thread's */
     void *stop, *stopped;    /* PAIR ends: the closer's, the thread's */
     pthread_mutex_t reading; /* held while files are read; guards spare, skipped and loaded_ms */
@@ -156,6 +167,12 @@ uint64_t busi_allow_turns(const struct busi_allow *allow)
     return atomic_load_explicit(&allow->turns, memory_order_relaxed);
 }
 
+void busi_allow_crowd(struct busi_allow *allow, size_t connections, size_t most)
+{
+    atomic_store_explicit(&allow->most, most, memory_order_relaxed);
+    atomic_store_explicit(&allow->old, connections, memory_order_relaxed);
+}
+
 bool busi_allow_may(struct busi_allow *allow, struct busi_str name, enum busi_method_id id)
 {
     bool may = false;
@@ -201,9 +218,9 @@ static bool receive(void *handler, struct request *request)
     return true;
 }
 
-static void reply(void *handler, const struct request *request, const char *name)
+/* 300: not now. The client hears nothing, and comes again. */
+static void reply(void *handler, const struct request *request, const char *status, const char *name)
 {
-    const char *status = name ? "200" : "400";
     size_t len = request->n > 1 ? request->part[1].len : 0;
     zmq_send(handler, "1.0", 3, ZMQ_SNDMORE);
     zmq_send(handler, request->part[1].bytes, len, ZMQ_SNDMORE);
@@ -211,6 +228,20 @@ static void reply(void *handler, const struct request *request, const char *name
     zmq_send(handler, "", 0, ZMQ_SNDMORE);
     zmq_send(handler, name ? name : "", name ? strlen(name) : 0, ZMQ_SNDMORE); /* "User-Id" of its messages */
     zmq_send(handler, "", 0, 0);
+}
+
+static bool has_place(struct busi_allow *allow, const char *name)
+{
+    int64_t now_ms = busi_now_ms();
+    size_t old = atomic_load_explicit(&allow->old, memory_order_relaxed);
+    size_t most = atomic_load_explicit(&allow->most, memory_order_relaxed);
+    if (busi_crowd_admits(&allow->crowd, old, most, name, now_ms))
+        return true;
+    if (now_ms - allow->complained_ms >= COMPLAIN_MS) {
+        allow->complained_ms = now_ms;
+        busi_log(BUSI_WARN, "curve_crowded", BUSI_C("caller", name), BUSI_I("connections", (int64_t)old));
+    }
+    return false;
 }
 
 static void answer(struct busi_allow *allow)
@@ -222,9 +253,10 @@ static void answer(struct busi_allow *allow)
                  memcmp(request.part[5].bytes, "CURVE", 5) == 0 && request.part[6].len == BUSI_KEY_BYTES;
     char name[BUSI_NAME_ROOM];
     bool fine = curve && admit(allow, (const uint8_t *)request.part[6].bytes, name);
-    if (!fine)
+    bool fits = fine && has_place(allow, name);
+    if (!fits)
         busi_metric_add(BUSI_METRIC_curve_refused, 1);
-    reply(allow->handler, &request, fine ? name : NULL);
+    reply(allow->handler, &request, fits ? "200" : fine ? "300" : "400", fits ? name : NULL);
 }
 
 static void *run(void *arg)
@@ -298,6 +330,7 @@ struct busi_allow *busi_allow_open(struct busi_str folder, const char **error)
     *error = "out of memory";
     if (!allow || !allow->entries || !allow->spare)
         goto out;
+    atomic_init(&allow->most, BUSI_CROWD_MOST);
     pthread_mutex_init(&allow->lock, NULL);
     pthread_mutex_init(&allow->reading, NULL);
     *error = "the folder of client keys cannot be read";

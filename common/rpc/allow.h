@@ -17,6 +17,9 @@ void busi_allow_close(struct busi_allow **allow);
 bool busi_allow_has(struct busi_allow *allow, const uint8_t *key);
 /* How often the thread that answers has looked for requests, at least once a second. Any thread. */
 uint64_t busi_allow_turns(const struct busi_allow *allow);
+/* So many connections have been let in before and are still there, of so many at most (crowd.h). Any thread.
+ */
+void busi_allow_crowd(struct busi_allow *allow, size_t connections, size_t most);
 /* May its owner, whom a certificate on the list calls name, call this? A certificate that says nothing of
  * methods lets it call all. Any thread. */
 bool busi_allow_may(struct busi_allow *allow, struct busi_str name, enum busi_method_id id);

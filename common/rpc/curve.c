@@ -158,6 +158,11 @@ uint64_t busi_curve_turns(const struct busi_curve *curve)
     return busi_allow_turns(curve->allow);
 }
 
+void busi_curve_crowd(struct busi_curve *curve, size_t connections, size_t most)
+{
+    busi_allow_crowd(curve->allow, connections, most);
+}
+
 /* ---- self-test ---- */
 
 enum { TRY_MS = 2000 };
@@ -173,7 +178,7 @@ static bool gets_in(const char *endpoint, const struct busi_certificate *own, co
     void *monitor = link ? busi_link_monitor(link) : NULL;
     if (monitor && (!own || join(own, link, server_key)) && busi_link_connect(link, endpoint) &&
         busi_link_wait(monitor, TRY_MS)) {
-        enum busi_link_event event = busi_link_event(monitor);
+        enum busi_link_event event = busi_link_event(monitor, NULL);
         in = event == BUSI_LINK_UP;
         *known = in || event == BUSI_LINK_DOWN || event == BUSI_LINK_REFUSED;
     }

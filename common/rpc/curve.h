@@ -26,6 +26,8 @@ uint64_t busi_curve_renew(struct busi_curve *curve);
 bool busi_curve_may(struct busi_curve *curve, struct busi_str name, enum busi_method_id id);
 /* A number that grows at least once a second as long as clients can be let in. Any thread. */
 uint64_t busi_curve_turns(const struct busi_curve *curve);
+/* So many connections are there of so many at most: newcomers are let in by it (crowd.h). Any thread. */
+void busi_curve_crowd(struct busi_curve *curve, size_t connections, size_t most);
 /* Proves on a loopback socket that our allow-list refuses a random key and a plain client, and admits our
  * own key if it is listed. False: do not serve. A few ms; gives up (false) after 2 s without an answer. */
 [[nodiscard]] bool busi_curve_self_test(struct busi_curve *curve, const char **error);

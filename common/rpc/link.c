@@ -219,7 +219,7 @@ void *busi_link_monitor(void *link)
     static atomic_uint made; /* names of inproc endpoints, nothing more */
     char endpoint[48];
     snprintf(endpoint, sizeof endpoint, "inproc://busi-monitor-%u", atomic_fetch_add(&made, 1));
-    int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+    int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
                  ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                  ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
     if (zmq_socket_monitor(link, endpoint, events) != 0)
@@ -235,6 +235,8 @@ void *busi_link_monitor(void *link)
 static enum busi_link_event event_of(uint16_t number)
 {
     switch (number) {
+    case ZMQ_EVENT_ACCEPTED:
+        return BUSI_LINK_CAME;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         return BUSI_LINK_UP;
     case ZMQ_EVENT_DISCONNECTED:
@@ -248,7 +250,7 @@ static enum busi_link_event event_of(uint16_t number)
     }
 }
 
-enum busi_link_event busi_link_event(void *monitor)
+enum busi_link_event busi_link_event(void *monitor, int *fd)
 {
     struct busi_frame frame;
     busi_frame_init(&frame);
@@ -258,6 +260,8 @@ enum busi_link_event busi_link_event(void *monitor)
         struct busi_str bytes = busi_frame_bytes(&frame);
         if (bytes.len >= sizeof number)
             memcpy(&number, bytes.ptr, sizeof number);
+        if (fd && bytes.len >= sizeof number + sizeof *fd)
+            memcpy(fd, bytes.ptr + sizeof number, sizeof *fd);
         event = event_of(number);
         while (zmq_msg_more(msg(&frame)) && receive_part(monitor, &frame)) /* the address */
             ;

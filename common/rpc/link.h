@@ -62,12 +62,14 @@ enum busi_received busi_link_receive_from(void *link, struct busi_peer *peer, st
  * (busi_link_close) after the link. */
 enum busi_link_event {
     BUSI_LINK_QUIET,   /* nothing more at present */
+    BUSI_LINK_CAME,    /* somebody has been accepted, and has the handshake before him */
     BUSI_LINK_UP,      /* a peer has passed the handshake */
     BUSI_LINK_DOWN,    /* a peer is gone, or went during the handshake */
     BUSI_LINK_REFUSED, /* a peer failed the handshake */
     BUSI_LINK_OTHER
 };
 [[nodiscard]] void *busi_link_monitor(void *link);
-enum busi_link_event busi_link_event(void *monitor);
+/* fd: of CAME and DOWN, the connection's descriptor; may be NULL. */
+enum busi_link_event busi_link_event(void *monitor, int *fd);
 /* Waits at most ms for the monitor (or link) to become readable; for self-tests and tests, not for loops. */
 bool busi_link_wait(void *link, int ms);

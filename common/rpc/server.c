@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "rpc/about.h"
+#include "rpc/crowd.h"
 #include "rpc/server_call.h"
 #include "rpc/unread.h"
 #include <pthread.h>
@@ -28,6 +29,7 @@ struct busi_rpc_server {
     struct busi_about about;                /* answers rpc.* */
     void *monitor;                          /* what happens to the link's connections; owned */
     struct busi_watch *watch, *events;      /* of both */
+    struct busi_connections connections;    /* of the link */
     struct busi_timer *look;                /* every LOOK_MS */
     struct busi_served_method *methods;     /* owned; endpoints and rpc.* */
     size_t n_methods;                       /* of them */
@@ -216,10 +218,19 @@ static void listen_for_curve(struct busi_rpc_server *server)
         busi_metric_add(BUSI_METRIC_curve_silent, deaf ? -1 : 1);
 }
 
+static void tell_crowd(const struct busi_rpc_server *server)
+{
+    size_t most = server->options.most_connections;
+    busi_curve_crowd(server->options.curve, busi_connections_old(&server->connections, busi_now_ms()),
+                     most > 0 ? most : BUSI_CROWD_MOST);
+}
+
 static void on_look(void *arg)
 {
     struct busi_rpc_server *server = arg;
     listen_for_curve(server);
+    if (server->options.curve)
+        tell_crowd(server);
     busi_about_look(&server->about);
     if (server->somebody_left) /* the link knows who, by now */
         busi_calls_cancel_orphans(&server->calls, server->about.draining);
@@ -241,8 +252,13 @@ static void on_event(void *arg, unsigned events)
 {
     struct busi_rpc_server *server = arg;
     (void)events;
-    for (enum busi_link_event event = busi_link_event(server->monitor); event != BUSI_LINK_QUIET;
-         event = busi_link_event(server->monitor)) {
+    int fd = -1;
+    for (enum busi_link_event event = busi_link_event(server->monitor, &fd); event != BUSI_LINK_QUIET;
+         event = busi_link_event(server->monitor, &fd)) {
+        if (event == BUSI_LINK_CAME)
+            busi_connections_came(&server->connections, fd, busi_now_ms());
+        else if (event == BUSI_LINK_DOWN)
+            busi_connections_went(&server->connections, fd);
         if (event == BUSI_LINK_REFUSED)
             complain(server, "peer_refused", "failed the handshake", (struct busi_str){0});
         server->somebody_left |= event == BUSI_LINK_DOWN;
@@ -312,6 +328,7 @@ static void destroy(void *arg)
     struct busi_rpc_server *server = arg;
     busi_calls_fini(&server->calls);
     busi_peers_fini(&server->about.peers);
+    busi_connections_fini(&server->connections);
     free(server->methods);
     free(server);
 }

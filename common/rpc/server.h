@@ -16,6 +16,7 @@ struct busi_rpc_server_options {
     size_t n_endpoints;
     void *state;                /* first argument of the handlers */
     bool (*ready)(void *state); /* what rpc.Health says; may be NULL */
+    size_t most_connections;    /* with CURVE; 0: BUSI_CROWD_MOST */
 };
 [[nodiscard]] struct busi_rpc_server *busi_rpc_server_new(struct busi_loop *loop,
                                                           const struct busi_rpc_server_options *options,

@@ -395,8 +395,8 @@ static void on_event(void *arg, unsigned events)
 {
     struct busi_worker *worker = arg;
     (void)events;
-    for (enum busi_link_event event = busi_link_event(worker->monitor); event != BUSI_LINK_QUIET;
-         event = busi_link_event(worker->monitor)) {
+    for (enum busi_link_event event = busi_link_event(worker->monitor, NULL); event != BUSI_LINK_QUIET;
+         event = busi_link_event(worker->monitor, NULL)) {
         if (event == BUSI_LINK_UP) {
             worker->up = true;
             worker->refused = false;

@@ -94,7 +94,8 @@ static void *run(void *loop)
     return NULL;
 }
 
-struct server *start_server(const char *name, const char *port, struct busi_curve *curve, size_t fibers)
+static struct server *start(const char *name, const char *port, struct busi_curve *curve, size_t fibers,
+                            size_t connections)
 {
     static const struct busi_endpoint endpoints[] = {{BUSI_METHOD_directory_get_business, get},
                                                      {BUSI_METHOD_directory_create_business, create},
@@ -115,7 +116,8 @@ struct server *start_server(const char *name, const char *port, struct busi_curv
                                                                         .endpoints = endpoints,
                                                                         .n_endpoints = 4,
                                                                         .state = server,
-                                                                        .ready = server_ready},
+                                                                        .ready = server_ready,
+                                                                        .most_connections = connections},
                                       &error);
     if (!server->rpc) {
         fprintf(stderr, "server %s: %s\n", name, error);
@@ -124,6 +126,16 @@ struct server *start_server(const char *name, const char *port, struct busi_curv
     snprintf(server->endpoint, sizeof server->endpoint, "%s", busi_rpc_server_endpoint(server->rpc).ptr + 6);
     pthread_create(&server->thread, NULL, run, server->loop);
     return server;
+}
+
+struct server *start_server(const char *name, const char *port, struct busi_curve *curve, size_t fibers)
+{
+    return start(name, port, curve, fibers, 0);
+}
+
+struct server *start_server_for(size_t connections, struct busi_curve *curve)
+{
+    return start("one", "*", curve, 8, connections);
 }
 
 static void close_rpc(void *arg)

@@ -21,6 +21,8 @@ struct server {
 /* Serves directory.GetBusiness, CreateBusiness, auth.CheckToken and SignUp on a free port (or the one given);
  * at most `fibers` calls at once. */
 struct server *start_server(const char *name, const char *port, struct busi_curve *curve, size_t fibers);
+/* The same, for so many connections. */
+struct server *start_server_for(size_t connections, struct busi_curve *curve);
 /* Its socket closes at once, also in the middle of calls. */
 void stop_server(struct server **server);
 void drain_server(struct server *server);
