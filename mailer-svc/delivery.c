@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "parcel.h"
+#include "place.h"
 #include "slow_domains.h"
 #include "store/backoff.h"
 #include <stdio.h>
@@ -40,6 +41,7 @@ struct delivery {
     bool trying;                 /* a lane finds out whether the route works again */
     int64_t try_ms;              /* not before; busi_now_ms() scale */
     struct busi_backoff backoff; /* of try_ms */
+    struct mail_place place;     /* claims of all lanes */
     struct slow_domains slow;    /* what only one lane at a time may serve */
     bool slow_served;            /* a lane does, or may after its claim */
 };
@@ -93,21 +95,28 @@ static void claim(struct batch *batch)
     struct delivery *delivery = batch->delivery;
     const struct mail_route *route = delivery->options.route;
     char array[SLOW_DOMAINS_ARRAY_BYTES];
-    struct busi_str but_for = BUSI_STR("{}");
+    struct mail_wish wish = {route->batch, lease_ms(delivery), BUSI_STR("{}"), 0};
     batch->claimed_ms = busi_now_ms();
     batch->claim.began_ms = busi_lease_ms();
     batch->claim.until_ms = batch->claim.began_ms + route->begin_ms + route->take_ms;
     delivery->stored = false;
-    if (route->lanes > 1 && delivery->slow_served)
-        but_for = slow_domains_array(&delivery->slow, batch->claimed_ms, array);
-    else
+    wish.but_for = slow_domains_array(&delivery->slow, batch->claimed_ms, array);
+    bool some_slow = wish.but_for.len > strlen("{}");
+    if (route->lanes == 1 || !delivery->slow_served) {
         batch->may_be_slow = delivery->slow_served = true;
-    if (mail_queue_claim(&delivery->options.queue, route->batch, lease_ms(delivery), but_for,
-                         &batch->claim.result) == BUSI_OK)
+        wish.but_for = BUSI_STR("{}");
+    }
+    /* mails of slow domains were passed by: who may take them looks at everything */
+    if (!batch->may_be_slow || !some_slow)
+        wish.from_us = mail_place_begin(&delivery->place, batch->claimed_ms);
+    if (mail_queue_claim(&delivery->options.queue, &wish, &batch->claim.result) == BUSI_OK)
         for (int row = 0; row < batch->claim.result.rows && batch->n < MAIL_BATCH; row++)
             open_parcel(batch, row);
     if (batch->may_be_slow && !has_slow(batch))
         batch->may_be_slow = delivery->slow_served = false;
+    if (!batch->may_be_slow)
+        mail_place_end(&delivery->place, wish.from_us, batch->claim.last_us, batch->claimed_ms,
+                       busi_now_ms());
 }
 
 /* ---- deliver ---- */
@@ -120,29 +129,12 @@ static void hold_all(struct batch *batch, const char *reason)
     }
 }
 
-static bool was_tried(const struct mail_parcel *parcel)
-{
-    return parcel->fate != MAIL_HELD && parcel->fate != MAIL_EXPIRED;
-}
-
-/* Those that are still of use; says of the others that they are not. */
-static size_t take_useful(struct batch *batch, struct mail_parcel *useful[MAIL_BATCH])
-{
-    size_t n = 0;
-    for (size_t i = 0; i < batch->n_fine; i++)
-        if (busi_lease_ms() < batch->fine[i]->expires_ms)
-            useful[n++] = batch->fine[i];
-        else
-            batch->fine[i]->fate = MAIL_EXPIRED;
-    return n;
-}
-
 static void deliver_on_thread(void *arg, void *state)
 {
     struct batch *batch = arg;
     struct mail_route *route = batch->delivery->options.route;
     struct mail_parcel *useful[MAIL_BATCH];
-    size_t n = take_useful(batch, useful);
+    size_t n = mail_parcels_useful(batch->fine, batch->n_fine, useful);
     (void)state;
     /* a process that was stopped for longer than its lease must not act on it */
     if (busi_now_ms() > batch->claimed_ms + route->begin_ms)
@@ -158,7 +150,7 @@ static void note_slow(struct batch *batch, int64_t took_ms)
     struct delivery *delivery = batch->delivery;
     bool slow = took_ms >= delivery->options.route->take_ms / 8;
     for (size_t i = 0; i < batch->n_fine; i++)
-        if (was_tried(batch->fine[i]))
+        if (mail_parcel_was_tried(batch->fine[i]))
             slow_domains_note(&delivery->slow, batch->fine[i]->request.recipient, slow, busi_now_ms());
 }
 
@@ -213,7 +205,7 @@ static void judge_route(struct batch *batch)
     const char *why = NULL;
     bool tried = false;
     for (size_t i = 0; i < batch->n_fine; i++) {
-        tried |= was_tried(batch->fine[i]);
+        tried |= mail_parcel_was_tried(batch->fine[i]);
         if (batch->fine[i]->fate == MAIL_HELD)
             why = batch->fine[i]->reason;
     }

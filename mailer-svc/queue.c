@@ -26,12 +26,14 @@ static enum busi_code run(const struct mail_queue *queue, size_t statement, cons
                        result);
 }
 
-enum busi_code mail_queue_claim(const struct mail_queue *queue, size_t most, int64_t lease_ms,
-                                struct busi_str but_for, struct busi_pg_result *result)
+enum busi_code mail_queue_claim(const struct mail_queue *queue, const struct mail_wish *wish,
+                                struct busi_pg_result *result)
 {
-    char a[NUMBER_BYTES], b[NUMBER_BYTES];
+    char a[NUMBER_BYTES], b[NUMBER_BYTES], c[NUMBER_BYTES];
     return run(queue, MAIL_SQL_claim,
-               (struct busi_str[]){number(a, (int64_t)most), number(b, lease_ms), but_for}, result);
+               (struct busi_str[]){number(a, (int64_t)wish->most), number(b, wish->lease_ms), wish->but_for,
+                                   number(c, wish->from_us)},
+               result);
 }
 
 static void append(char array[ARRAY_BYTES], size_t *len, int64_t n)

@@ -10,10 +10,15 @@ struct mail_queue {
     const struct busi_settings *settings;
 };
 
-/* Rows as STATEMENT(claim); OK with none when nothing is due. but_for: domains, as an SQL array. Clear the
- * result in every case. */
-enum busi_code mail_queue_claim(const struct mail_queue *queue, size_t most, int64_t lease_ms,
-                                struct busi_str but_for, struct busi_pg_result *result);
+struct mail_wish {
+    size_t most;
+    int64_t lease_ms;
+    struct busi_str but_for; /* domains, as an SQL array */
+    int64_t from_us;         /* mail_place_begin() */
+};
+/* Rows as STATEMENT(claim); OK with none when nothing is due. Clear the result in every case. */
+enum busi_code mail_queue_claim(const struct mail_queue *queue, const struct mail_wish *wish,
+                                struct busi_pg_result *result);
 /* Until it is done or until_ms: what was delivered and is not marked goes out again. At most MAIL_BATCH. */
 enum busi_code mail_queue_mark_delivered(const struct mail_queue *queue, struct mail_parcel *const *parcels,
                                          size_t n, int64_t until_ms);

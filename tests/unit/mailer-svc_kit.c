@@ -134,8 +134,10 @@ static bool all_answered(void)
 /* All at once, on a fiber each. */
 void ask_all(struct asked *asked, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        asked[i].done = false; /* it may have been asked before */
         cr_assert(busi_fiber_start(process.fibers, ask, &asked[i]));
+    }
     waiting = asked;
     n_waiting = n;
     WAIT_FOR(all_answered);
