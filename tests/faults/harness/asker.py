@@ -85,7 +85,8 @@ class Asker:
             connection.close()
             return Answer(0, b"", begin, self.history.now(), None)
         echo = answer.getheader("x-request-id")
-        if not echo or answer.status != 204 and answer.getheader("content-length") is None:  # a head that was cut looks like one
+        cut = not echo or echo != id and id.startswith(echo) or answer.status != 204 and answer.getheader("content-length") is None
+        if cut:  # a head that ends too early looks like one
             connection.close()
             return Answer(0, b"", begin, end, None)
         if answer.will_close:

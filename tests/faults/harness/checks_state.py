@@ -2,19 +2,29 @@
 from history import NOT_THERE, S, by, of
 
 UNREAD = (400, 408)  # what a request is answered whose head did not come whole, so its id did not
-LATE = 8 * S  # an operation without an answer has its effect by then, or never: the longest deadline and a grace
+LATE = 8 * S   # an operation without an answer has its effect by then, or never; it was asked where nothing holds it back for longer
+GRACE = 1 * S  # it has it by its deadline, and this
 
 
 class Register:
     """What one account's password or one business may be seen to be, given all that was asked of it."""
 
-    def __init__(self, ops):
-        self.writes = [op for op in ops if "writes" in op]
+    def __init__(self, ops, faults):
+        """faults: those that hold back what is on its way, and let it go on afterwards."""
+        self.faults, self.writes = faults, [op for op in ops if "writes" in op]
         self.settled = [op for op in self.writes if op["outcome"] == "ok"]
+
+    def over(self, write):
+        """By then it has had its effect, or never has."""
+        if write["outcome"] == "ok":
+            return write["return"]
+        late = write.get("deadline", 0) * S + GRACE
+        return write["invoke"] + max([late, *(fault["cleared"] - write["invoke"] + late for fault in self.faults
+                                              if write["invoke"] < fault["cleared"] and fault["begin"] < write["invoke"] + late)])
 
     def gone(self, write, when):
         """Something later was acknowledged before `when`, so this write cannot be seen any more."""
-        end = write["return"] if write["outcome"] == "ok" else write["invoke"] + LATE
+        end = self.over(write)
         return any(end < other["invoke"] and other["return"] < when for other in self.settled if other is not write)
 
     def may_be(self, begin, end):
@@ -43,9 +53,9 @@ def looks(ops, found, end):
 def judged(records):
     """(record, register, what may be, what was seen, whether it may be) of every look."""
     all_ops, found = of(records, "op"), by(of(records, "seen"), "about")
-    end = max((op["return"] for op in all_ops), default=0)
+    end, holding = max((op["return"] for op in all_ops), default=0), [fault for fault in of(records, "fault") if fault.get("holds")]
     for about, ops in by(all_ops, "about").items():
-        register = Register(ops)
+        register = Register(ops, holding)
         for record, begin, until, value, was in looks(ops, found.get(about, ()), end):
             may = register.may_be(begin, until)
             there = may - {NOT_THERE} if value == "there" else may & {value}

@@ -4,7 +4,7 @@ import stack
 from asker import NORMAL, PASSWORD, Answer, Asker
 from checks_state import LATE
 from history import NOT_THERE, S
-from people import Account, Business, Dead, Session
+from people import Account, Business, Dead, Session, described
 
 sys.path.append(str(stack.ROOT / "tests/wire"))
 from client import Client as WireClient, RpcError  # noqa: E402
@@ -344,12 +344,12 @@ class Client:
         return (account, business, session) if session else (None, None, None)
 
     def texts(self, name, version):
-        return {"name": name, "description": f"v{version} {name}", "tag": f"v{version}"}
+        return {"name": name, "description": described(f"v{version}", name), "tag": f"v{version}"}
 
     def seen(self, data):
         """(whose, which version) of a business as it was answered."""
         name, tag = data["name"], data["tag"]
-        return {"saw": "biz:" + name, "reads": tag if data["description"] == f"{tag} {name}" else f"{data['description']}|{tag}"}
+        return {"saw": "biz:" + name, "reads": tag if data["description"] == described(tag, name) else f"{data['description']}|{tag}"}
 
     def create(self):
         session = self.a_session()

@@ -1,6 +1,7 @@
 """What befalls the relay, and the links between all."""
 import threading, time
-from scene import ELSEWHERE, HOME
+import stack
+from scene import ELSEWHERE, HOME, READY_S
 
 
 # ---- the relay ----
@@ -35,13 +36,14 @@ def stops_large(size):
     """As where large packets are lost without a word: shaking hands is small."""
     def fault(scene, name, random):
         links = links_of(scene, name)
-        before = sum(link.stats()["hits"] for link in links)
+        hits = lambda: sum(link.stats()["hits"] for link in links)
+        before = hits()
         for link in links:
             link.set("both", big=size)
+        stack.wait_until(lambda: hits() > before, READY_S, f"something on {name} is as large as {size} bytes")
         yield
         for link in links:
             link.clear()
-        assert sum(link.stats()["hits"] for link in links) > before, f"nothing on {name} was as large as {size} bytes"
     return fault
 
 

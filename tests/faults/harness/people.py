@@ -38,6 +38,11 @@ class Business:
     version: int = 0
 
 
+def described(tag, name):
+    """What a business' description says: of each fourth at length."""
+    return f"{tag} {name}" + " and tea" * 100 * (int(name.rsplit("-", 1)[1]) % 4 == 0)
+
+
 class Vault:
     """All that must stand nowhere."""
 

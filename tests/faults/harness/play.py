@@ -8,7 +8,7 @@ from checks_health import calm, quantile, recoveries
 from clients import Client, World
 from history import History, S, of
 from nemesis import CALM_S, Nemesis, plan
-from people import Vault
+from people import Vault, described
 from post import Post
 from seek import leaks
 
@@ -106,7 +106,7 @@ class Run:
         for text, n, tag, description in self.scene.rows(
                 f"SELECT name, count(*), min(tag) AS tag, min(description) AS description FROM directory.businesses WHERE name LIKE '{name}-%' GROUP BY 1"):
             there.add("biz:" + text)
-            value = tag if description == f"{tag} {text}" else f"{description}|{tag}"
+            value = tag if description == described(tag, text) else f"{description}|{tag}"
             self.history.add("seen", what="business", about="biz:" + text, n=n, value=value)
         asked = {op["about"] for op in of(self.history.records, "op") if op["op"] == "create"}
         for about in asked - there:

@@ -83,20 +83,24 @@ def relay(what, fault, lengths=LONG, **excuses):
     return Row(f"relay {what}", "relay", fault, lengths, 2, ("relay",), excuses)
 
 
-def link_rows(name, breaks, bound=3, sealed=False, silent={}, big=600, **excuses):
-    """sealed: bits that flip on the way are noticed. silent: what else a link that carries nothing excuses or asks for. big: bytes that are many
-    for it."""
+def link_rows(name, breaks, silence=3, sealed=False, silent={}, big=600, **excuses):
+    """silence: seconds until all is well again after a link that carries nothing. sealed: bits that flip on the way are noticed. silent: what
+    else such a link excuses or asks for. big: bytes that are many for it; None: nothing on it is large."""
+    held = {"holds": True}  # what is on its way comes when it is over
     rows = [Row(f"{name} far", name, both_ways(delay=100, jitter=50), LONG, 2, breaks, excuses),
-            Row(f"{name} very far", name, both_ways(delay=1000), LONG, bound, breaks, excuses),
-            Row(f"{name} thin", name, both_ways(rate=1000), LONG, bound, breaks, excuses),
-            Row(f"{name} swallows", name, both_ways(drop=1), LONG, bound + 2, breaks, excuses | silent),
-            Row(f"{name} stalls", name, both_ways(stall=1), LONG, bound + 2, breaks, excuses | silent),
-            Row(f"{name} stops what is large", name, stops_large(big), LONG, bound + 2, breaks, excuses),
-            Row(f"{name} is cut", name, at_some_byte("cut"), SHORT, bound, breaks, excuses),
-            Row(f"{name} is reset", name, at_some_byte("rst"), SHORT, bound, breaks, excuses),
-            Row(f"{name} half closes", name, at_some_byte("halfclose"), SHORT, bound + 2, breaks, excuses),
-            Row(f"{name} flaps", name, flapping, SHORT, bound, breaks, excuses)]
-    return rows + ([Row(f"{name} flips bits", name, at_some_byte("corrupt"), SHORT, bound, breaks, excuses)] if sealed else [])
+            Row(f"{name} very far", name, both_ways(delay=1000), LONG, 2, breaks, excuses | held),
+            Row(f"{name} thin", name, both_ways(rate=1000), LONG, 2, breaks, excuses | held),
+            Row(f"{name} swallows", name, both_ways(drop=1), LONG, silence, breaks, excuses | silent),
+            Row(f"{name} stalls", name, both_ways(stall=1), LONG, silence, breaks, excuses | silent | held),
+            Row(f"{name} is cut", name, at_some_byte("cut"), SHORT, 1, breaks, excuses),
+            Row(f"{name} is reset", name, at_some_byte("rst"), SHORT, 1, breaks, excuses),
+            Row(f"{name} half closes", name, at_some_byte("halfclose"), SHORT, 1, breaks, excuses),
+            Row(f"{name} flaps", name, flapping, SHORT, 3, breaks, excuses)]
+    if sealed:
+        rows.append(Row(f"{name} flips bits", name, at_some_byte("corrupt"), SHORT, 2, breaks, excuses))  # of a length: then it is silent
+    if big:
+        rows.append(Row(f"{name} stops what is large", name, stops_large(big), LONG, 5, breaks, excuses | held))
+    return rows
 
 
 def name_rows(name, breaks, silent={}, **excuses):
@@ -109,8 +113,8 @@ def name_rows(name, breaks, silent={}, **excuses):
             Row(f"{name} moves", name, moves, (8, 10), 5, breaks, excuses)]
 
 
-def links_within(name, breaks, bound=3, sealed=False, silent={}, **excuses):
-    return link_rows(name, breaks, bound, sealed, silent, **excuses) + name_rows(name, breaks, silent, **excuses)
+def links_within(name, breaks, silence=3, sealed=False, silent={}, big=600, **excuses):
+    return link_rows(name, breaks, silence, sealed, silent, big, **excuses) + name_rows(name, breaks, silent, **excuses)
 
 
 ALL = 10**9  # seconds: sessions of any age
@@ -145,7 +149,7 @@ ROWS = [
     postgres("killed", kill_postgres, SHORT),
     postgres("restarted", restart_postgres, SHORT),
     postgres("backend killed", kill_backend, (0.1, 1.0)),
-    postgres("frozen", freeze_postgres, LONG, 3),
+    postgres("frozen", freeze_postgres, LONG, 3, holds=True),
     postgres("cut", cut_postgres, (0.1, 0.5), 1),
     postgres("read only", read_only, LONG, 3),
     postgres("crowded", crowd_postgres, SHORT, 1),
@@ -166,14 +170,14 @@ ROWS = [
     relay("drops after its 250", relay_says(after="drop"), repeats=ALL),
     *links_within("gateway-auth", ("auth",), sealed=True, silent={"blind": BLIND}),
     *links_within("gateway-directory", ("directory",), sealed=True),
-    *links_within("auth-mailer", (), sealed=True),
+    *links_within("auth-mailer", (), sealed=True, big=None),
     *links_within("auth-redis", ("redis",), silent={"blind": BLIND}),
-    *links_within("auth-postgres", ("auth-postgres",), 5),
+    *links_within("auth-postgres", ("auth-postgres",), 5, big=300),
     *links_within("directory-postgres", ("directory-postgres",), 5),
-    *links_within("mailer-postgres", ("mailer-postgres",), 5, repeats=ALL),
+    *links_within("mailer-postgres", ("mailer-postgres",), 5, big=300, repeats=ALL),
     *links_within("mailer-relay", ("relay",), sealed=True, repeats=ALL),
     *[row for name in ("gateway-1", "gateway-2") for row in link_rows("client-" + name, (), target=name)],
-    Row("all links flap for long", "all", all_flapping, (20, 30), 5, ("auth", "directory", "mailer", "redis", "postgres", "relay"),
+    Row("all links flap for long", "all", all_flapping, (20, 30), 3, ("auth", "directory", "mailer", "redis", "postgres", "relay"),
         {"flat": True, "repeats": ALL}),
 ]
 
