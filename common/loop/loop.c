@@ -33,6 +33,7 @@ struct busi_loop {
     atomic_bool asleep;                /* a post has to write to wake_fd */
     atomic_bool stopping;              /* leave busi_loop_run() */
     _Atomic(uint64_t) turns;           /* since start */
+    int64_t slept_us;                  /* since start */
     int wake_fd;                       /* eventfd; ends the sleep */
     bool running;                      /* inside busi_loop_run() */
 };
@@ -264,7 +265,10 @@ static void wait_for_work(struct busi_loop *loop)
         if (atomic_load(&loop->posts) || atomic_load(&loop->stopping))
             timeout_ms = 0;
     }
+    int64_t began_us = timeout_ms > 0 ? busi_now_us() : 0;
     busi_watches_poll(&loop->watches, timeout_ms);
+    if (timeout_ms > 0)
+        loop->slept_us += busi_now_us() - began_us;
     atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
 }
 
@@ -296,6 +300,11 @@ void busi_loop_stop(struct busi_loop *loop)
 {
     atomic_store(&loop->stopping, true);
     wake(loop);
+}
+
+int64_t busi_loop_slept_us(const struct busi_loop *loop)
+{
+    return loop->slept_us;
 }
 
 uint64_t busi_loop_turns(const struct busi_loop *loop)

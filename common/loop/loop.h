@@ -60,5 +60,7 @@ void busi_loop_soon(struct busi_loop *loop, struct busi_post *node);
 
 void busi_loop_run(struct busi_loop *loop);  /* until stop */
 void busi_loop_stop(struct busi_loop *loop); /* any thread, not a signal handler */
+/* How long it has waited for something to do, since start: the rest it was busy. Loop thread only. */
+int64_t busi_loop_slept_us(const struct busi_loop *loop);
 /* Turns since start, for whoever wants to know that an idle loop sleeps. Any thread. */
 uint64_t busi_loop_turns(const struct busi_loop *loop);

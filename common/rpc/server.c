@@ -37,6 +37,8 @@ struct busi_rpc_server {
     int deaf_looks;                         /* looks since that has grown */
     int64_t complained_ms;                  /* last log line about a stranger */
     int64_t looked_ms;                      /* when the loop last ran */
+    int64_t turn_us, slept_us;              /* when its turn began, and how long it had slept until then */
+    int64_t busy_us;                        /* how long it was busy with the turn before */
     int64_t stalled_ms;                     /* how long it stood still before stale_until_ms */
     int64_t stale_until_ms;                 /* until then what is read may have waited stalled_ms */
     bool holds;                             /* what is read until then */
@@ -54,14 +56,20 @@ static const struct busi_served_method *find_method(const struct busi_rpc_server
     return NULL;
 }
 
-/* After the loop stood still (stopped, or the machine was) requests may have waited as long: their budget,
- * which says what was left when they were sent, has shrunk by that. Not of what is answered at once: to call
- * something off is not too late before that has begun. */
+/* What is read may have come when the loop had just begun its turn before, and has waited since; and when it
+ * stood still (stopped, or the machine was), for as long. Budgets, which say what was left when they were
+ * sent, have shrunk by that. Not of what is answered at once: to call something off is not too late before
+ * that has begun. */
 static int64_t budget_end(const struct busi_rpc_server *server, const struct busi_served *served,
-                          int64_t now_ms)
+                          int64_t now_us)
 {
-    bool waited = now_ms < server->stale_until_ms && served->method && served->method->handler;
-    return now_ms + served->head.budget_ms - (waited ? server->stalled_ms : 0);
+    int64_t now_ms = now_us / 1000, waited_ms = 0;
+    if (served->method && served->method->handler) {
+        waited_ms = (server->busy_us + now_us - server->turn_us) / 1000;
+        if (now_ms < server->stale_until_ms && server->stalled_ms > waited_ms)
+            waited_ms = server->stalled_ms;
+    }
+    return now_ms + served->head.budget_ms - waited_ms;
 }
 
 /* What every service has is everybody's. Without CURVE nobody is known by name. */
@@ -100,7 +108,7 @@ static void take_call(struct busi_rpc_server *server, struct busi_served *served
     const char *why;
     served->began_us = now_us;
     served->method = find_method(server, served->head.method);
-    served->until_ms = budget_end(server, served, now_ms);
+    served->until_ms = budget_end(server, served, now_us);
     if (served->until_ms <= now_ms) {
         busi_metric_add(BUSI_METRIC_rpc_expired, 1);
         busi_calls_give(served);
@@ -192,7 +200,12 @@ static void look(struct busi_rpc_server *server)
 /* Each turn begins with it: before a fiber goes on that waits for something that has come meanwhile. */
 static void on_turn(void *arg)
 {
-    look(arg);
+    struct busi_rpc_server *server = arg;
+    int64_t now_us = busi_now_us(), slept_us = busi_loop_slept_us(server->loop);
+    server->busy_us = now_us - server->turn_us - (slept_us - server->slept_us);
+    server->turn_us = now_us;
+    server->slept_us = slept_us;
+    look(server);
 }
 
 static void let_go(struct busi_rpc_server *server)
@@ -350,6 +363,8 @@ static const char *start(struct busi_rpc_server *server)
     if (!busi_link_bind(server->calls.link, endpoint, server->endpoint, sizeof server->endpoint))
         return "the endpoint cannot be bound";
     server->looked_ms = busi_now_ms();
+    server->turn_us = busi_now_us();
+    server->slept_us = busi_loop_slept_us(server->loop);
     busi_loop_at_turn_begin(server->loop, on_turn, server);
     server->look = busi_loop_every(server->loop, LOOK_MS, on_look, server);
     server->watch = busi_loop_socket(server->loop, server->calls.link, on_readable, server);

@@ -142,6 +142,38 @@ Test(rpc_stalls, for_a_moment_changes_nothing)
     stop_server(&server);
 }
 
+static void call_within(void *peer, uint64_t id, int64_t budget_ms)
+{
+    char bytes[512];
+    send_frames(peer, 1, bytes,
+                request(bytes, sizeof bytes, "directory.GetBusiness", id, budget_ms, (int64_t)id));
+}
+
+/* A queue of moments is none that the loop would call a stall. */
+Test(rpc_stalls, what_had_less_time_than_it_waited_is_not_begun)
+{
+    struct server *server = start_server("one", "*", NULL, 8);
+    void *peer = connect_peer(server);
+    int code = -1;
+    call_within(peer, 1, 100);
+    cr_assert_eq(answered(peer, 1000, &code), 1, "a short time is enough where nothing waits");
+    int64_t expired = busi_metric_get(BUSI_METRIC_rpc_expired);
+    stall(server, 200);
+    call_within(peer, 2, 60);
+    call_within(peer, 3, 2000);
+    cr_expect_eq(answered(peer, 2000, &code), 3);
+    cr_expect_eq(code, BUSI_OK);
+    cr_expect_eq(answered(peer, 100, &code), 0);
+    cr_expect_eq(server->calls, 2);
+    cr_expect_eq(busi_metric_get(BUSI_METRIC_rpc_expired) - expired, 1);
+    for (uint64_t id = 4; id < 9; id++, sleep_ms(120)) { /* it has slept, not worked */
+        call_within(peer, id, 60);
+        cr_expect_eq(answered(peer, 1000, &code), id);
+    }
+    zmq_close(peer);
+    stop_server(&server);
+}
+
 Test(rpc_stalls, it_may_be_stopped_with_calls_that_wait)
 {
     struct server *server = start_server("one", "*", NULL, 8);
