@@ -196,6 +196,55 @@ Test(rpc_workers, pauses_between_tries_are_random_and_their_bound_doubles)
     stop_client(&client);
 }
 
+static int spend_retries(struct client *client)
+{
+    int n = 0;
+    while (n < 100000 && busi_rpc_client_may_retry(client->rpc))
+        n++;
+    return n;
+}
+
+struct slow_get {
+    struct client *client;
+    enum busi_code code;
+};
+
+static void *get_slowly(void *arg)
+{
+    struct slow_get *get = arg;
+    get->code = get_business(get->client, ID_SLEEP + 400, 3000, NULL);
+    return NULL;
+}
+
+/* What came of a call whose worker went while it worked on it, with another one beside it. */
+static enum busi_code lose_one(int earned)
+{
+    struct server *servers[] = {start_server("a", "*", NULL, 64), start_server("b", "*", NULL, 64)};
+    struct client *client = start_with_both(servers[0], servers[1]);
+    struct slow_get get = {.client = client};
+    pthread_t thread;
+    cr_expect_eq(spend_retries(client), 100, "so many to begin with");
+    for (int i = 0; i < earned; i++)
+        cr_expect_eq(get_business(client, 1, 1000, NULL), BUSI_OK);
+    int calls[] = {servers[0]->calls, servers[1]->calls};
+    pthread_create(&thread, NULL, get_slowly, &get);
+    sleep_ms(150);
+    stop_server(&servers[servers[0]->calls == calls[0]]);
+    pthread_join(thread, NULL);
+    stop_client(&client);
+    for (int i = 0; i < 2; i++)
+        if (servers[i])
+            stop_server(&servers[i]);
+    return get.code;
+}
+
+Test(rpc_workers, when_everything_fails_retries_come_to_an_end)
+{
+    cr_expect_eq(lose_one(0), BUSI_UNAVAILABLE);
+    cr_expect_eq(lose_one(5), BUSI_UNAVAILABLE);
+    cr_expect_eq(lose_one(10), BUSI_OK, "ten that were answered are worth one");
+}
+
 struct create {
     struct client *client;
     enum busi_code code;
