@@ -1,8 +1,12 @@
 #include "rpc/about.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "rpc/describe.h"
 
-enum { RETRY_AFTER_MS = 1000 };
+enum {
+    RETRY_AFTER_MS = 1000,
+    DESCRIBED_MOST = 100 /* a second: kilobytes and a tenth of a millisecond each, and never anything new */
+};
 
 static struct busi_health_reply health(const struct busi_about *about, int64_t in_flight)
 {
@@ -70,8 +74,18 @@ enum busi_code rpc_cancel(struct busi_served *self, struct busi_call *call,
 enum busi_code rpc_describe(struct busi_served *self, struct busi_call *call, const struct busi_empty *in,
                             struct busi_describe_reply *out)
 {
-    const struct busi_about *about = self->state;
+    struct busi_about *about = self->state;
+    const int64_t now_s = busi_now_ms() / 1000;
     (void)in;
+    call->retry_after_ms = RETRY_AFTER_MS;
+    if (about->described_s != now_s)
+        about->described = 0;
+    about->described_s = now_s;
+    if (about->described++ >= DESCRIBED_MOST) {
+        busi_metric_add(BUSI_METRIC_rpc_shed, 1);
+        return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED,
+                              "has been described often enough in this second");
+    }
     if (busi_describe(about->endpoints, about->n_endpoints, &call->arena, out))
         return BUSI_OK;
     return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "out of memory");

@@ -12,6 +12,8 @@ struct busi_about {
     const struct busi_endpoint *endpoints; /* of the service itself */
     size_t n_endpoints;                    /* of them */
     struct busi_peers peers;               /* who is told of changes */
+    int64_t described_s;                   /* in this second it was described */
+    int described;                         /* so often */
     bool draining;                         /* sends clients away */
     bool was_ready;                        /* what they were told last */
 };

@@ -82,8 +82,10 @@ static enum busi_code handle(const struct busi_served *served, struct busi_call 
     const int64_t refusals = busi_memory_refusals();
     void *in = busi_arena_alloc(&call->arena, method->request()->size);
     *out = busi_arena_alloc(&call->arena, method->reply()->size);
-    if (!in || !*out)
+    if (!in || !*out) {
+        call->retry_after_ms = SHED_RETRY_MS;
         return busi_call_fail(call, BUSI_RESOURCE_EXHAUSTED, "out of memory");
+    }
     enum busi_code code = decode(served, call, in);
     return judge(call, code == BUSI_OK ? handler(state, call, in, *out) : code, refusals);
 }
