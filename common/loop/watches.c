@@ -2,7 +2,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 #include <zmq.h>
+
+enum { PAUSE_MS = 5 }; /* of a loop that cannot be woken */
 
 void busi_watches_init(struct busi_watches *watches)
 {
@@ -125,11 +128,29 @@ bool busi_watches_settle(struct busi_watches *watches)
     return some;
 }
 
+/* They are more than the process may have by now (EINVAL), or there is no memory for so many. */
+static void poll_each(struct busi_watches *watches, int timeout_ms)
+{
+    bool some = false;
+    for (size_t i = 0; i < watches->n; i++) {
+        if (poll(&watches->polls[i], 1, 0) < 0)
+            watches->polls[i].revents = 0;
+        some |= watches->polls[i].revents != 0;
+    }
+    int pause_ms = timeout_ms < 0 || timeout_ms > PAUSE_MS ? PAUSE_MS : timeout_ms;
+    if (!some && pause_ms > 0)
+        nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000L}, NULL);
+}
+
 void busi_watches_poll(struct busi_watches *watches, int timeout_ms)
 {
     if (poll(watches->polls, watches->n, timeout_ms) >= 0)
         return;
-    for (size_t i = 0; i < watches->n; i++) /* interrupted: what it left there is not defined */
+    if (errno != EINTR) {
+        poll_each(watches, timeout_ms);
+        return;
+    }
+    for (size_t i = 0; i < watches->n; i++) /* what it left there is not defined */
         watches->polls[i].revents = 0;
 }
 

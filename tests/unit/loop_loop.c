@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -356,5 +357,43 @@ Test(loop, signals_do_not_disturb_it)
     setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
     cr_assert_geq(busi_now_ms() - began_ms, 100);
     cr_assert_gt(alarms, 5);
+    busi_loop_free(&loop);
+}
+
+static double processor_s(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/* poll() refuses more descriptors than a process may have: without them it would turn and never wait. */
+Test(loop, waits_though_fewer_descriptors_are_allowed_than_it_watches)
+{
+    enum { PIPES = 6 };
+    struct busi_loop *loop = kit_loop();
+    struct pipe_ends ends[PIPES];
+    struct rlimit before;
+    for (int i = 0; i < PIPES; i++) {
+        open_pipe(&ends[i], loop);
+        ends[i].watch = busi_loop_fd(loop, ends[i].read_fd, BUSI_READABLE, read_and_stop, &ends[i]);
+    }
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, before.rlim_max}), 0);
+    double busy = processor_s();
+    kit_run_for(loop, 400);
+    cr_expect_lt(processor_s() - busy, 0.1);
+    for (int i = 0; i < PIPES; i++) {
+        cr_assert_eq(write(ends[i].write_fd, "x", 1), 1);
+        busi_loop_run(loop);
+        cr_expect_eq(ends[i].calls, 1);
+    }
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int i = 0; i < PIPES; i++) {
+        busi_watch_free(&ends[i].watch);
+        close(ends[i].read_fd);
+        close(ends[i].write_fd);
+    }
     busi_loop_free(&loop);
 }

@@ -10,7 +10,7 @@ CAPS = {"fds": 1500, "threads": 1200, "rss": 400 * 1024 * 1024}
 GROWTH = {"fds": 100, "threads": 50}  # from a process' beginning to its end
 BEGINNING = 5                          # samples, a second each: until all threads are there
 FLAT = {"fds": 20, "threads": 8}       # from before a fault that says so until the next
-BUSY, BUSY_S = 0.9, 2.5                # of a processor: for so long nobody here has so much to do
+BUSY, BUSY_S = 0.4, 2.5                # of a processor: for so long nobody here has so much to do
 
 # What an operation needs to be done. "accounts" and "businesses" are the tables.
 CHECKED = {"auth", "redis"}
@@ -46,16 +46,16 @@ def bounded(records):
                 begin = max(sample[what] for sample in process[:BEGINNING])
                 if process[-1][what] > begin + most:
                     bad.append(f"{name}: {what} grew from {begin} to {process[-1][what]}")
-            if any(fault.get("prompt") for fault in faults):  # elsewhere a busy machine's processes may well be busy
-                bad += spins(name, process)
+            for fault in faults:
+                if fault.get("prompt"):  # elsewhere a process may well be busy
+                    bad += spins(name, [sample for sample in process if "cpu" in sample and fault["begin"] <= sample["at"] <= fault["cleared"]])
     return bad + [text for fault, until in with_next(faults) if fault.get("flat") for text in grew(records, fault, until)]
 
 
 def spins(name, samples):
     """Whoever has nothing to do but uses a processor up."""
-    timed = [sample for sample in samples if "cpu" in sample]
-    for i, first in enumerate(timed):
-        last = next((sample for sample in timed[i:] if sample["at"] - first["at"] >= BUSY_S * S), None)
+    for i, first in enumerate(samples):
+        last = next((sample for sample in samples[i:] if sample["at"] - first["at"] >= BUSY_S * S), None)
         if last and (share := (last["cpu"] - first["cpu"]) * S / (last["at"] - first["at"])) > BUSY:
             return [f"{name}: {share:.2f} of a processor for {(last['at'] - first['at']) / S:.1f} s, {first['at'] / S:.1f} s after the beginning"]
     return []

@@ -42,6 +42,7 @@ class Scene:
         """All links go through the proxy: those within the stack, the mailers' to the relay, the clients' to the gateways. Those of them that are
         found by a name are elsewhere, too, but refused there."""
         self.sink.start()
+        (stack.VAR / "links").unlink(missing_ok=True)  # of a run that was killed
         stack.local("up")  # the ports are chosen at the first
         self.redis_password = (stack.VAR / "secrets/redis").read_text().strip()
         self.links = StackLinks(stack.VAR)

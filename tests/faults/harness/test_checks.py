@@ -247,9 +247,9 @@ def grown_by_a_fault(story):
 
 
 def spinning(story):
-    story.fault("gateway-1 lacks descriptors", 6, target="gateway-1", prompt=True)
+    fault = story.fault("gateway-1 lacks descriptors", 6, target="gateway-1", prompt=True)
     for n in range(4):
-        sample(story, "auth-1", 5 + n, cpu=1 + 0.97 * n)
+        sample(story, "auth-1", fault["begin"] / S + n, cpu=1 + 0.5 * n)
 
 
 def too_large(story):
