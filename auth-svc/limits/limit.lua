@@ -23,9 +23,10 @@ for i = 1, n do
         local room = count * step
         local at = tonumber(redis.call('GET', KEYS[i]) or '') or now
         if not (at > now) then at = now end -- nor a number that is none
-        -- Not past empty, whatever a lowered rate or another clock left behind; and it fills from now on.
+        -- Not past empty, whatever a lowered rate or another clock left behind; and it fills from now on. It has room
+        -- for one: nobody is refused a first try because Redis' clock was ahead.
         if at > now + room then
-            at = now + room
+            at = now + room - step
             redis.call('SET', KEYS[i], at, 'PXAT', math.ceil(at / 1000))
         end
         local over = at + step - now - room

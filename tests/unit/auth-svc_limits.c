@@ -349,19 +349,23 @@ Test(limits, a_refresh_is_counted_and_judged_together)
 /* What a lowered rate, another server's clock or a stranger's hand left in Redis. */
 static void damaged(void)
 {
-    static const char *const values[] = {"", "nonsense", "-5", "0", "1e308", "9999999999999999999", "nan"};
+    static const struct {
+        const char *value;
+        int passes; /* of four; of one that is full in the future, one */
+    } rows[] = {{"", 4},      {"nonsense", 4},           {"-5", 4}, {"0", 4}, {"nan", 4},
+                {"1e308", 1}, {"9999999999999999999", 1}};
     cr_assert(may("192.0.2.1", NULL));
     struct busi_redis_reply keys = redis("KEYS", "busi:l:*", NULL, NULL);
     cr_assert_eq(keys.n_items, 1);
     const char *key = keep(keys.items[0].text).ptr;
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        redis("SET", key, values[i], NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        redis("SET", key, rows[i].value, NULL);
         int passed = pass(9, "192.0.2.1", NULL);
-        cr_expect(passed == 4 || passed == 0, "'%s': %d", values[i], passed);
-        cr_expect(world.call.retry_after_ms <= 250, "'%s': %ld ms", values[i],
+        cr_expect_eq(passed, rows[i].passes, "'%s': %d", rows[i].value, passed);
+        cr_expect(world.call.retry_after_ms <= 250, "'%s': %ld ms", rows[i].value,
                   (long)world.call.retry_after_ms);
         busi_fiber_sleep(world.call.retry_after_ms + 1);
-        cr_expect(may("192.0.2.1", NULL), "'%s'", values[i]);
+        cr_expect(may("192.0.2.1", NULL), "'%s'", rows[i].value);
     }
 }
 
