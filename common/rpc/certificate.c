@@ -268,13 +268,28 @@ static void destroy(zcert_t **cert)
     zcert_destroy(cert);
 }
 
+/* czmq says nothing of a disk that is full. The keys are the last lines: what has them is whole. */
+static bool saved(zcert_t *cert, const char *draft, bool with_secret)
+{
+    struct busi_certificate read;
+    const char *why;
+    if ((with_secret ? zcert_save_secret(cert, draft) : zcert_save_public(cert, draft)) != 0)
+        return false;
+    bool fine = busi_certificate_read(&read, draft, 0, &why) && read.has_secret == with_secret &&
+                memcmp(read.public_key, zcert_public_key(cert), BUSI_KEY_BYTES) == 0;
+    busi_certificate_wipe(&read);
+    if (!fine)
+        errno = ENOSPC;
+    return fine;
+}
+
 /* Saved beside and linked into place: link() never overwrites. */
 static bool save(zcert_t *cert, const char *path, bool with_secret)
 {
     char draft[PATH_ROOM + 32];
     snprintf(draft, sizeof draft, "%s.%d.new", path, (int)getpid());
-    bool fine = (with_secret ? zcert_save_secret(cert, draft) : zcert_save_public(cert, draft)) == 0 &&
-                chmod(draft, with_secret ? 0600 : 0644) == 0 && link(draft, path) == 0;
+    bool fine = saved(cert, draft, with_secret) && chmod(draft, with_secret ? 0600 : 0644) == 0 &&
+                link(draft, path) == 0;
     int why = errno;
     unlink(draft);
     errno = why;
@@ -309,8 +324,10 @@ int busi_curve_generate(const char *folder, const char *name, const char *method
     zcert_set_meta(cert, "name", "%s", name);
     if (methods)
         zcert_set_meta(cert, "methods", "%s", methods);
-    bool fine = save(cert, key, true) && save(cert, pub, false);
+    bool has_key = save(cert, key, true), fine = has_key && save(cert, pub, false);
     const char *why = fine ? "" : strerror(errno);
+    if (has_key && !fine)
+        unlink(key); /* alone it would only keep the next try from making both */
     destroy(&cert);
-    return fine ? 0 : complain(key, why);
+    return fine ? 0 : complain(has_key ? pub : key, why);
 }

@@ -84,6 +84,22 @@ Test(rpc_curve, keys_are_made_once_and_for_their_owner)
     shell("test $(ls | wc -l) = 7"); /* no drafts left: allow before gateway.pub stranger.* worker.* */
 }
 
+Test(rpc_curve, of_keys_that_are_not_written_whole_none_is_left)
+{
+    struct rlimit whole;
+    char draft[64];
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &whole), 0);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, whole.rlim_max}), 0);
+    cr_expect_eq(busi_curve_generate(folder, "full", NULL), 1, "as on a full disk");
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &whole), 0);
+    snprintf(draft, sizeof draft, "full.pub.%d.new", (int)getpid());
+    shell("test ! -e full.key -a ! -e full.pub && mkdir %s", draft);
+    cr_expect_eq(busi_curve_generate(folder, "full", NULL), 1, "the second one cannot be written");
+    shell("test ! -e full.key -a ! -e full.pub && rmdir %s", draft);
+    cr_expect_eq(busi_curve_generate(folder, "full", NULL), 0);
+}
+
 Test(rpc_curve, a_key_file_others_can_read_is_refused) /* D-08 */
 {
     const char *error = NULL;
