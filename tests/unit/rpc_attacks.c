@@ -171,7 +171,7 @@ Test(rpc_attacks, requests_nobody_can_serve_are_answered_so) /* M-08 M-15 */
 }
 
 /* Who can be told what is wrong with his envelope is told. */
-Test(rpc_attacks, an_envelope_that_is_none_is_answered_if_its_id_is_known)
+Test(rpc_attacks, an_envelope_that_is_none_is_answered_if_its_id_is_known) /* M-26 */
 {
     static const struct {
         const char *what, *bytes;

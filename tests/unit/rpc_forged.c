@@ -101,7 +101,7 @@ static const struct bytes_of claims[] = {
     OF(DEALER "\x08Identity\0\0\0\7gateway"),
 };
 
-Test(rpc_forged, nobody_is_known_by_a_name_that_he_gives_himself)
+Test(rpc_forged, nobody_is_known_by_a_name_that_he_gives_himself) /* M-34 */
 {
     uint8_t plain[2048];
     for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
@@ -121,7 +121,7 @@ Test(rpc_forged, nobody_is_known_by_a_name_that_he_gives_himself)
 }
 
 /* Who vouches for a key that is not his has no connection. */
-Test(rpc_forged, nobody_comes_with_the_key_of_another)
+Test(rpc_forged, nobody_comes_with_the_key_of_another) /* Z-04 */
 {
     struct by_hand hand;
     struct busi_certificate gateway;

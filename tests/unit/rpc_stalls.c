@@ -150,7 +150,7 @@ static void call_within(void *peer, uint64_t id, int64_t budget_ms)
 }
 
 /* A queue of moments is none that the loop would call a stall. */
-Test(rpc_stalls, what_had_less_time_than_it_waited_is_not_begun)
+Test(rpc_stalls, what_had_less_time_than_it_waited_is_not_begun) /* M-27 */
 {
     struct server *server = start_server("one", "*", NULL, 8);
     void *peer = connect_peer(server);
