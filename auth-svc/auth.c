@@ -41,7 +41,8 @@ static bool open_stores(struct auth *auth, struct busi_loop *loop, const struct 
 {
     if (!open_database(auth, loop, settings, error))
         return false;
-    auth->redis = busi_redis_new(loop, settings->redis, settings->redis_timeout_ms, error);
+    auth->redis = busi_redis_new(loop, settings->redis, settings->redis_timeout_ms,
+                                 (size_t)settings->redis_links, error);
     return auth->redis != NULL;
 }
 

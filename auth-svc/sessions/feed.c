@@ -424,8 +424,9 @@ struct auth_feed *auth_feed_new(struct auth *auth, struct busi_loop *loop, const
         return NULL;
     feed->auth = auth;
     feed->lease_ms = options->lease_ms ? options->lease_ms : AUTH_LEASE_MS;
-    feed->redis =
-        busi_redis_new(loop, options->settings->redis, BLOCK_MS + options->settings->redis_timeout_ms, error);
+    /* one link: a question that may wait for news cannot be told from a late one */
+    feed->redis = busi_redis_new(loop, options->settings->redis,
+                                 BLOCK_MS + options->settings->redis_timeout_ms, 1, error);
     if (!feed->redis)
         auth_feed_free(&feed);
     else if (!busi_fiber_start(options->fibers, work, feed)) {

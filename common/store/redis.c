@@ -5,131 +5,82 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static struct redis_request *request_new(struct busi_redis *redis)
+/* What changes nothing, so that it may run more often than once. */
+static bool is_read(struct busi_str word)
 {
-    if (redis->in_flight == REDIS_IN_FLIGHT_MOST)
-        return NULL;
-    struct redis_request *request = redis->free_requests;
-    if (request)
-        redis->free_requests = request->next;
-    else
-        request = malloc(sizeof *request);
-    if (!request)
-        return NULL;
-    *request = (struct redis_request){0};
-    redis->in_flight++;
-    return request;
+    static const char
+        *const reads[] = {"GET",   "MGET", "EXISTS",  "TTL",    "PTTL",  "TYPE",      "HGET",
+                          "HMGET", "HLEN", "HGETALL", "ZRANGE", "ZSCAN", "XREVRANGE", "DBSIZE",
+                          "INFO",  "PING", "ECHO",    "TIME",   "SCRIPT"}; /* LOAD is all we have of it */
+    for (size_t i = 0; i < sizeof reads / sizeof reads[0]; i++)
+        if (busi_str_eq(word, busi_str_of(reads[i])))
+            return true;
+    return false;
 }
 
-static void request_free(struct busi_redis *redis, struct redis_request *request)
+static bool are_reads(const struct busi_redis_command *commands, size_t n)
 {
-    request->next = redis->free_requests;
-    redis->free_requests = request;
-    redis->in_flight--;
-}
-
-static void write_command(struct busi_buf *out, int argc, const struct busi_str *argv)
-{
-    busi_buf_char(out, '*');
-    busi_buf_int(out, argc);
-    busi_buf_str(out, BUSI_STR("\r\n"));
-    for (int i = 0; i < argc; i++) {
-        busi_buf_char(out, '$');
-        busi_buf_int(out, (int64_t)argv[i].len);
-        busi_buf_str(out, BUSI_STR("\r\n"));
-        busi_buf_str(out, argv[i]);
-        busi_buf_str(out, BUSI_STR("\r\n"));
-    }
-}
-
-struct redis_request *busi_redis_send(struct busi_redis *redis, int argc, const struct busi_str *argv)
-{
-    size_t size = 16;
-    for (int i = 0; i < argc; i++)
-        size += argv[i].len + 32;
-    struct redis_request *request = redis->out.len + size <= REDIS_OUT_MOST ? request_new(redis) : NULL;
-    if (!request)
-        return NULL;
-    size_t before = redis->out.len;
-    write_command(&redis->out, argc, argv);
-    if (redis->out.failed) { /* out of memory; half a command must never be sent */
-        redis->out.failed = false;
-        redis->out.len = before;
-        request_free(redis, request);
-        return NULL;
-    }
-    request->sent_ms = busi_now_ms();
-    request->overdue_ms = request->sent_ms + redis->timeout_ms;
-    if (redis->last)
-        redis->last->next = request;
-    else
-        redis->first = request;
-    redis->last = request;
-    return request;
-}
-
-bool busi_redis_ask(struct busi_redis *redis, int argc, const struct busi_str *argv, redis_taker *taker,
-                    void *arg)
-{
-    struct redis_request *request = busi_redis_send(redis, argc, argv);
-    if (!request)
-        return false;
-    request->taker = taker;
-    request->taker_arg = arg;
+    for (size_t i = 0; i < n; i++)
+        if (!is_read(commands[i].argv[0]))
+            return false;
     return true;
 }
 
-const char *busi_redis_finish(struct busi_redis *redis, enum busi_code code, const redisReply *reply)
+/* OK: they may be sent. */
+static enum busi_code admit(const struct busi_redis *redis, size_t n, int64_t until_ms)
 {
-    struct redis_request *request = redis->first;
-    redis->first = request->next;
-    if (!redis->first)
-        redis->last = NULL;
-    if (!request->fiber) {
-        redis_taker *taker = request->taker;
-        void *arg = request->taker_arg;
-        int64_t sent_ms = request->sent_ms;
-        request_free(redis, request);
-        return taker ? taker(arg, reply, sent_ms) : NULL;
-    }
-    request->code = reply ? busi_redis_copy(reply, request->reply, request->arena) : code;
-    request->done = true;
-    busi_fiber_wake(request->fiber);
-    return NULL;
-}
-
-/* NULL and *code: it was not sent. */
-static struct redis_request *start(struct busi_redis *redis, struct busi_arena *arena,
-                                   struct busi_redis_command *command, int64_t until_ms)
-{
-    assert(command->argc > 0 && busi_fiber_self());
-    command->reply = (struct busi_redis_reply){0};
-    command->code = BUSI_UNAVAILABLE;
     if (!busi_redis_ready(redis))
-        return NULL;
-    command->code = BUSI_DEADLINE_EXCEEDED;
+        return BUSI_UNAVAILABLE;
     if (until_ms <= busi_now_ms())
-        return NULL;
-    command->code = BUSI_RESOURCE_EXHAUSTED;
-    struct redis_request *request = busi_redis_send(redis, command->argc, command->argv);
-    if (!request)
-        return NULL;
-    request->fiber = busi_fiber_self();
-    request->arena = arena;
-    request->reply = &command->reply;
-    return request;
+        return BUSI_DEADLINE_EXCEEDED;
+    return redis->waiting + n > REDIS_IN_FLIGHT_MOST ? BUSI_RESOURCE_EXHAUSTED : BUSI_OK;
 }
 
-static enum busi_code finish(struct busi_redis *redis, struct redis_request *request, int64_t until_ms)
+/* As long as Redis is heard, though by other links, and not for ever. */
+static int64_t patience(const struct busi_redis *redis, int64_t began_ms)
 {
-    while (!request->done) {
-        if (busi_fiber_wait(until_ms) == BUSI_TIMED_OUT && !request->done) {
-            request->fiber = NULL;
-            return BUSI_DEADLINE_EXCEEDED;
-        }
+    int64_t most_ms = began_ms + REDIS_PATIENCE * redis->timeout_ms,
+            heard_ms = (redis->heard_ms > began_ms ? redis->heard_ms : began_ms) + redis->timeout_ms;
+    return heard_ms < most_ms ? heard_ms : most_ms;
+}
+
+static void wait_for(struct busi_redis *redis, struct redis_call *call, int64_t until_ms)
+{
+    int64_t began_ms = busi_now_ms();
+    busi_redis_join(redis, call);
+    while (!call->over) {
+        /* a link that is alone is given up before */
+        int64_t limit_ms = busi_redis_alone(redis) ? INT64_MAX : patience(redis, began_ms);
+        limit_ms = limit_ms < until_ms ? limit_ms : until_ms;
+        bool over = busi_now_ms() >= limit_ms;
+        /* timed out before its time: the fiber is cancelled */
+        if (!over && busi_fiber_wait(limit_ms) == BUSI_TIMED_OUT)
+            over = busi_now_ms() < limit_ms;
+        if (over && !call->over)
+            busi_redis_fail(redis, call, BUSI_DEADLINE_EXCEEDED);
     }
-    enum busi_code code = request->code;
-    request_free(redis, request);
+}
+
+enum busi_code busi_redis_run_all(struct busi_redis *redis, struct busi_arena *arena,
+                                  struct busi_redis_command *commands, size_t n, int64_t until_ms)
+{
+    assert(n <= BUSI_REDIS_COMMANDS_MOST && busi_fiber_self());
+    enum busi_code code = n ? admit(redis, n, until_ms) : BUSI_OK;
+    for (size_t i = 0; i < n; i++) {
+        assert(commands[i].argc > 0);
+        commands[i].reply = (struct busi_redis_reply){0};
+        commands[i].code = code;
+    }
+    if (n == 0 || code != BUSI_OK)
+        return code;
+    struct redis_call call = {.fiber = busi_fiber_self(),
+                              .arena = arena,
+                              .commands = commands,
+                              .n = n,
+                              .repeatable = are_reads(commands, n)};
+    wait_for(redis, &call, until_ms);
+    for (size_t i = 0; i < n && code == BUSI_OK; i++)
+        code = commands[i].code;
     return code;
 }
 
@@ -139,27 +90,6 @@ enum busi_code busi_redis_run(struct busi_redis *redis, struct busi_arena *arena
     struct busi_redis_command command = {.argc = argc, .argv = argv};
     enum busi_code code = busi_redis_run_all(redis, arena, &command, 1, until_ms);
     *reply = command.reply;
-    return code;
-}
-
-/* What could not be sent keeps the rest from being sent, too: the order is a promise. */
-enum busi_code busi_redis_run_all(struct busi_redis *redis, struct busi_arena *arena,
-                                  struct busi_redis_command *commands, size_t n, int64_t until_ms)
-{
-    struct redis_request *requests[BUSI_REDIS_COMMANDS_MOST];
-    enum busi_code code = BUSI_OK;
-    size_t sent = 0;
-    assert(n <= BUSI_REDIS_COMMANDS_MOST);
-    while (sent < n && (requests[sent] = start(redis, arena, &commands[sent], until_ms)))
-        sent++;
-    for (size_t i = sent + 1; i < n; i++) {
-        commands[i].reply = (struct busi_redis_reply){0};
-        commands[i].code = commands[sent].code;
-    }
-    for (size_t i = 0; i < sent; i++)
-        commands[i].code = finish(redis, requests[i], until_ms);
-    for (size_t i = 0; i < n && code == BUSI_OK; i++)
-        code = commands[i].code;
     return code;
 }
 
@@ -174,25 +104,47 @@ uint64_t busi_redis_generation(const struct busi_redis *redis)
     return redis->generation;
 }
 
-static void on_tick(void *arg)
+/* End of the turn: one write of each link. */
+static void flush(void *arg)
 {
     struct busi_redis *redis = arg;
-    if (redis->sentinels)
-        busi_redis_follow(redis);
-    int64_t now = busi_now_ms();
-    if (redis->state != REDIS_READY && redis->state != REDIS_SETTLING)
-        return;
-    if (redis->state == REDIS_READY && redis->backoff.pause_ms && now >= redis->ready_ms + REDIS_STEADY_MS)
-        redis->backoff.pause_ms = redis->logged_ms = 0;
-    if (redis->first && now >= redis->first->overdue_ms)
-        busi_redis_lose(redis, "no reply in time");
-    else if (!redis->is_sentinel && now >= redis->looked_ms + REDIS_LOOK_MS)
-        (void)busi_redis_look(redis);
+    busi_redis_dispatch(redis);
+    if (!redis->is_sentinel)
+        busi_metric_set(BUSI_METRIC_redis_in_flight, (int64_t)redis->waiting);
+    for (size_t i = 0; i < redis->n_links; i++)
+        busi_redis_link_flush(&redis->links[i]);
+}
+
+static bool link_init(struct busi_redis *redis, struct redis_link *link, unsigned number)
+{
+    link->redis = redis;
+    link->number = number;
+    link->dial_ms = REDIS_DIAL_MS;
+    link->idle = true;
+    busi_buf_init(&link->out, REDIS_OUT_MOST);
+    link->timer = busi_loop_timer(redis->loop, busi_redis_link_on_time, link);
+    return link->timer != NULL;
+}
+
+static bool init(struct busi_redis *redis, size_t n_links)
+{
+    redis->timer = busi_loop_timer(redis->loop, busi_redis_on_time, redis);
+    redis->pace = busi_loop_timer(redis->loop, busi_redis_on_pace, redis);
+    redis->tick = busi_loop_every(redis->loop, REDIS_TICK_MS, busi_redis_on_tick, redis);
+    if (!redis->timer || !redis->pace || !redis->tick || !busi_loop_at_turn_end(redis->loop, flush, redis))
+        return false;
+    for (; redis->n_links < n_links; redis->n_links++)
+        if (!link_init(redis, &redis->links[redis->n_links], (unsigned)redis->n_links))
+            return false;
+    if (redis->url.n_sentinels > 0)
+        redis->sentinels = busi_redis_sentinels_new(redis);
+    return redis->sentinels || redis->url.n_sentinels == 0;
 }
 
 struct busi_redis *busi_redis_make(struct busi_loop *loop, struct redis_url *url, int64_t timeout_ms,
-                                   bool is_sentinel)
+                                   size_t n_links, bool is_sentinel)
 {
+    assert(n_links > 0 && n_links <= REDIS_LINKS_MOST);
     struct busi_redis *redis = calloc(1, sizeof *redis);
     if (!redis) {
         busi_redis_url_fini(url);
@@ -203,30 +155,22 @@ struct busi_redis *busi_redis_make(struct busi_loop *loop, struct redis_url *url
     redis->is_sentinel = is_sentinel;
     redis->url = *url;
     *url = (struct redis_url){0};
-    busi_buf_init(&redis->out, REDIS_OUT_MOST);
-    redis->timer = busi_loop_timer(loop, busi_redis_on_time, redis);
-    redis->tick = busi_loop_every(loop, REDIS_TICK_MS, on_tick, redis);
-    if (!redis->timer || !redis->tick || !busi_loop_at_turn_end(loop, busi_redis_flush, redis))
-        goto failed;
-    if (redis->url.n_sentinels > 0) {
-        redis->sentinels = busi_redis_sentinels_new(redis);
-        if (!redis->sentinels)
-            goto failed;
+    if (!init(redis, n_links)) {
+        busi_redis_free(&redis);
+        return NULL;
     }
-    busi_redis_open(redis);
+    redis->links[0].idle = false;
+    busi_redis_link_on_time(&redis->links[0]);
     return redis;
-failed:
-    busi_redis_free(&redis);
-    return NULL;
 }
 
 struct busi_redis *busi_redis_new(struct busi_loop *loop, struct busi_str text, int64_t timeout_ms,
-                                  const char **error)
+                                  size_t n_links, const char **error)
 {
     struct redis_url url;
     if (!busi_redis_url_parse(&url, text, error))
         return NULL;
-    struct busi_redis *redis = busi_redis_make(loop, &url, timeout_ms, false);
+    struct busi_redis *redis = busi_redis_make(loop, &url, timeout_ms, n_links, false);
     *error = redis ? NULL : "out of memory";
     return redis;
 }
@@ -237,18 +181,19 @@ void busi_redis_free(struct busi_redis **redis_)
     if (!redis)
         return;
     *redis_ = NULL;
-    while (redis->first)
-        (void)busi_redis_finish(redis, BUSI_UNAVAILABLE, NULL);
-    busi_redis_close(redis);
+    for (size_t i = 0; i < redis->n_links; i++)
+        busi_redis_link_close(&redis->links[i]);
     busi_redis_sentinels_free(&redis->sentinels);
     while (redis->free_requests) {
         struct redis_request *request = redis->free_requests;
         redis->free_requests = request->next;
         free(request);
     }
+    for (size_t i = 0; i < redis->n_links; i++)
+        busi_timer_free(&redis->links[i].timer);
     busi_timer_free(&redis->timer);
+    busi_timer_free(&redis->pace);
     busi_timer_free(&redis->tick);
-    busi_buf_fini(&redis->out);
     busi_redis_url_fini(&redis->url);
     free(redis);
 }

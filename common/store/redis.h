@@ -1,6 +1,7 @@
-/* Redis over one pipelined hiredis connection, shared by all fibers of the loop. Any error or overdue
- * reply drops the connection and makes a new one: a reply can never reach the wrong fiber. Loop thread only,
- * but for ready. */
+/* Redis over a few pipelined hiredis connections ("links") to one server, shared by all fibers of the loop.
+ * The first link that is not late takes the next command: one carries all until the network loses packets.
+ * Reads that are late are asked again on another link, writes are sent once. Any error drops a link, and
+ * silence does: a reply can never reach the wrong fiber. Loop thread only, but for ready. */
 #pragma once
 #include "base/arena.h"
 #include "base/code.h"
@@ -12,20 +13,23 @@ struct busi_redis;
  *     sentinel://[user:password@]host[:port],host[:port],.../MASTER[/db]
  *         [?sentinel_password=p[&sentinel_user=u]]
  * The last names all sentinels; user and password before the hosts are the Redis servers' in each form.
- * Connects in the background, with backoff, to a master only; host names are resolved off the loop at each
- * connect. timeout_ms bounds the wait for one reply. NULL and *error (static) when the url is malformed or
- * memory is short. */
+ * Connects in the background, with backoff, to a master only; host names are resolved off the loop. All of
+ * the n_links (1 to 16) lead to data of one history; to a server that does not tell it there is only one.
+ * timeout_ms: a link that is silent for so long though it owes a reply is given up; a command waits as long
+ * as any link is heard that often, four times as long at most. NULL and *error (static) when the url is
+ * malformed or memory is short. */
 [[nodiscard]] struct busi_redis *busi_redis_new(struct busi_loop *loop, struct busi_str url,
-                                                int64_t timeout_ms, const char **error);
+                                                int64_t timeout_ms, size_t n_links, const char **error);
 /* NULL, or what is wrong with the url (static; repeats nothing of it). Any thread. */
 const char *busi_redis_url_fault(struct busi_str url);
 /* Only when no fiber waits in busi_redis_run() and the loop will not turn again. */
 void busi_redis_free(struct busi_redis **redis);
-/* Connected, authenticated and answering; it was a master a second ago; where sentinels choose, it is the
- * only one that any process relies on at this moment. Any thread. */
+/* Connected, authenticated and answering, or it was within twice the timeout; it was a master a second
+ * before; where sentinels choose, it is the only one that any process relies on at this moment. Any thread.
+ */
 bool busi_redis_ready(const struct busi_redis *redis);
-/* Counts the connections made so far, and the times when the server of one went over to other data: what was
- * told it is to be told again when it differs. */
+/* Counts how often it became ready, and the times when its server went over to other data: what was told it
+ * is to be told again when it differs. No command is sent in another generation than it was given in. */
 uint64_t busi_redis_generation(const struct busi_redis *redis);
 
 enum busi_redis_type { BUSI_REDIS_NIL, BUSI_REDIS_TEXT, BUSI_REDIS_INT, BUSI_REDIS_ARRAY };
@@ -47,6 +51,7 @@ struct busi_redis_reply {
 
 /* Commands that leave together, and run in their order though others' may come between: one round trip. Waits
  * for all; returns the first code that is not OK. After a failure the later ones may have run all the same.
+ * All are reads, or none is asked again.
  */
 enum { BUSI_REDIS_COMMANDS_MOST = 64 };
 struct busi_redis_command {

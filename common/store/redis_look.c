@@ -1,7 +1,5 @@
 #include "store/redis_internal.h"
 
-#include "base/log.h"
-
 /* The value of a line "name:value" of INFO's reply. */
 static struct busi_str line(const redisReply *reply, const char *name)
 {
@@ -10,25 +8,20 @@ static struct busi_str line(const redisReply *reply, const char *name)
     return (struct busi_str){at, at ? strcspn(at, "\r\n") : 0};
 }
 
-/* A server has another id for its data when it was promoted, or copied all data from another one: what we
- * told it may be gone, though the connection was not. */
-static void compare_history(struct busi_redis *redis, struct busi_str id)
+/* A server has another id for its data when it was promoted, or copied all data from another one, and each
+ * start of a master makes one: two links to servers of one id are two links to one server. */
+static void note_history(struct redis_link *link, struct busi_str id)
 {
     if (id.len == 0 || id.len >= REDIS_ID_MOST)
         return;
-    bool same = busi_str_eq(busi_str_of(redis->history), id);
-    bool first = !redis->history[0];
-    memcpy(redis->history, id.ptr, id.len);
-    redis->history[id.len] = '\0';
-    if (same || first)
-        return;
-    redis->generation++;
-    busi_log(BUSI_INFO, "redis_history_changed", BUSI_I("generation", (int64_t)redis->generation));
+    memcpy(link->history, id.ptr, id.len);
+    link->history[id.len] = '\0';
+    if (link->state == REDIS_LINKED && strcmp(link->history, link->redis->history) != 0)
+        busi_redis_has_other_data(link);
 }
 
 static const char *on_answer(void *arg, const redisReply *reply, int64_t sent_ms)
 {
-    struct busi_redis *redis = arg;
     (void)sent_ms;
     if (!reply)
         return NULL;
@@ -39,13 +32,13 @@ static const char *on_answer(void *arg, const redisReply *reply, int64_t sent_ms
         return "the server is a replica";
     if (!busi_str_eq(role, BUSI_STR("master")))
         return "the server does not tell its role";
-    compare_history(redis, line(reply, "\nmaster_replid:"));
+    note_history(arg, line(reply, "\nmaster_replid:"));
     return NULL;
 }
 
-bool busi_redis_look(struct busi_redis *redis)
+bool busi_redis_look(struct redis_link *link)
 {
-    redis->looked_ms = busi_now_ms();
-    return busi_redis_ask(redis, 2, (const struct busi_str[]){BUSI_STR("INFO"), BUSI_STR("replication")},
-                          on_answer, redis);
+    link->looked_ms = busi_now_ms();
+    return busi_redis_link_ask(link, 2, (const struct busi_str[]){BUSI_STR("INFO"), BUSI_STR("replication")},
+                               on_answer, link);
 }

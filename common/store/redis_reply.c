@@ -4,33 +4,33 @@
  * NULL is "out of memory" to it, which ends the connection. */
 static void *bounded_array(const redisReadTask *task, int n)
 {
-    struct busi_redis *redis = task->privdata;
-    if (n < 0 || redis->reply_items + (size_t)n > REDIS_ITEMS_MOST)
+    struct redis_link *link = task->privdata;
+    if (n < 0 || link->reply_items + (size_t)n > REDIS_ITEMS_MOST)
         return NULL;
-    redis->reply_items += (size_t)n;
-    return redis->create_array(task, n);
+    link->reply_items += (size_t)n;
+    return link->create_array(task, n);
 }
 
 static void *bounded_string(const redisReadTask *task, char *bytes, size_t n)
 {
-    struct busi_redis *redis = task->privdata;
-    if (n > REDIS_TEXT_MOST || redis->reply_bytes + n > REDIS_REPLY_MOST)
+    struct redis_link *link = task->privdata;
+    if (n > REDIS_TEXT_MOST || link->reply_bytes + n > REDIS_REPLY_MOST)
         return NULL;
-    redis->reply_bytes += n;
-    return redis->create_string(task, bytes, n);
+    link->reply_bytes += n;
+    return link->create_string(task, bytes, n);
 }
 
-void busi_redis_bound_replies(struct busi_redis *redis)
+void busi_redis_bound_replies(struct redis_link *link)
 {
-    redisReader *reader = redis->context->reader;
-    redis->functions = *reader->fn;
-    redis->create_array = redis->functions.createArray;
-    redis->create_string = redis->functions.createString;
-    redis->functions.createArray = bounded_array;
-    redis->functions.createString = bounded_string;
-    reader->fn = &redis->functions;
-    reader->privdata = redis;
-    redis->reply_bytes = redis->reply_items = 0;
+    redisReader *reader = link->context->reader;
+    link->functions = *reader->fn;
+    link->create_array = link->functions.createArray;
+    link->create_string = link->functions.createString;
+    link->functions.createArray = bounded_array;
+    link->functions.createString = bounded_string;
+    reader->fn = &link->functions;
+    reader->privdata = link;
+    link->reply_bytes = link->reply_items = 0;
 }
 
 static bool begins(const redisReply *reply, const char *word)

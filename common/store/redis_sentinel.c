@@ -8,11 +8,11 @@
 
 struct redis_sentinel {
     struct redis_sentinels *all;
-    struct busi_redis *link;    /* owned */
+    struct busi_redis *redis;   /* its links; owned */
     struct redis_address named; /* its last answer; "": none */
     int64_t named_ms;           /* when that was asked for */
     int64_t asked_ms;           /* when it was asked last */
-    uint64_t generation;        /* of the link then */
+    uint64_t generation;        /* of the links then */
 };
 
 struct redis_sentinels {
@@ -84,12 +84,12 @@ static bool read_address(const redisReply *reply, struct redis_address *out)
 static const char *on_named(void *arg, const redisReply *reply, int64_t sent_ms)
 {
     struct redis_sentinel *sentinel = arg;
-    if (!reply)
+    if (!reply || sent_ms < sentinel->named_ms) /* a later question was answered before, on another link */
         return NULL;
     sentinel->named = (struct redis_address){0};
     sentinel->named_ms = sent_ms;
     if (!read_address(reply, &sentinel->named))
-        busi_redis_complain(sentinel->link,
+        busi_redis_complain(sentinel->redis,
                             reply->type == REDIS_REPLY_ERROR ? reply->str : "it knows no such master");
     renew(sentinel->all);
     return NULL;
@@ -99,9 +99,9 @@ static void ask(struct redis_sentinel *sentinel, int64_t now)
 {
     const struct busi_str argv[] = {BUSI_STR("SENTINEL"), BUSI_STR("GET-MASTER-ADDR-BY-NAME"),
                                     busi_str_of(sentinel->all->redis->url.master)};
-    if (busi_redis_ask(sentinel->link, 3, argv, on_named, sentinel)) {
+    if (busi_redis_ask(sentinel->redis, 3, argv, on_named, sentinel)) {
         sentinel->asked_ms = now;
-        sentinel->generation = sentinel->link->generation;
+        sentinel->generation = sentinel->redis->generation;
     }
 }
 
@@ -111,8 +111,8 @@ static void on_tick(void *arg)
     int64_t now = busi_now_ms();
     for (size_t i = 0; i < all->n; i++) {
         struct redis_sentinel *sentinel = &all->items[i];
-        if (busi_redis_ready(sentinel->link) &&
-            (now >= sentinel->asked_ms + REDIS_ASK_MS || sentinel->generation != sentinel->link->generation))
+        if (busi_redis_ready(sentinel->redis) &&
+            (now >= sentinel->asked_ms + REDIS_ASK_MS || sentinel->generation != sentinel->redis->generation))
             ask(sentinel, now);
     }
 }
@@ -123,14 +123,14 @@ static bool copy(char **out, const char *text)
     return !text || *out;
 }
 
-static struct busi_redis *link_to(struct busi_redis *redis, const struct redis_address *address)
+static struct busi_redis *links_to(struct busi_redis *redis, const struct redis_address *address)
 {
     struct redis_url url = {.address = *address};
     if (!copy(&url.user, redis->url.sentinel_user) || !copy(&url.password, redis->url.sentinel_password)) {
         busi_redis_url_fini(&url);
         return NULL;
     }
-    return busi_redis_make(redis->loop, &url, redis->timeout_ms, true);
+    return busi_redis_make(redis->loop, &url, redis->timeout_ms, redis->n_links < 2 ? 1 : 2, true);
 }
 
 struct redis_sentinels *busi_redis_sentinels_new(struct busi_redis *redis)
@@ -143,8 +143,8 @@ struct redis_sentinels *busi_redis_sentinels_new(struct busi_redis *redis)
     bool good = all->tick != NULL;
     for (size_t i = 0; good && i < redis->url.n_sentinels; i++) {
         all->items[i].all = all;
-        all->items[i].link = link_to(redis, &redis->url.sentinels[i]);
-        good = all->items[i].link != NULL;
+        all->items[i].redis = links_to(redis, &redis->url.sentinels[i]);
+        good = all->items[i].redis != NULL;
         all->n += good;
     }
     if (!good)
@@ -161,6 +161,6 @@ void busi_redis_sentinels_free(struct redis_sentinels **sentinels)
     if (all->tick)
         busi_timer_free(&all->tick);
     for (size_t i = 0; i < all->n; i++)
-        busi_redis_free(&all->items[i].link);
+        busi_redis_free(&all->items[i].redis);
     free(all);
 }

@@ -118,6 +118,7 @@ static void an_overdue_reply_drops_the_connection(struct world *w)
     int64_t begin_ms = busi_now_ms();
     cr_assert_eq(run(w, "BLPOP nothing 1", &reply), BUSI_DEADLINE_EXCEEDED);
     cr_assert_lt(busi_now_ms() - begin_ms, 500);
+    cr_assert_not(busi_redis_ready(w->redis));
     cr_assert(wait_ready(w, true, 3000));
     cr_assert_eq(busi_redis_generation(w->redis), 2);
     cr_assert_eq(run(w, "ECHO mine", &reply), BUSI_OK);
@@ -126,7 +127,7 @@ static void an_overdue_reply_drops_the_connection(struct world *w)
 
 Test(redis, an_overdue_reply_drops_the_connection, .timeout = 20)
 {
-    run_with(server(), 200, an_overdue_reply_drops_the_connection);
+    run_over(server(), 200, 1, an_overdue_reply_drops_the_connection);
 }
 
 static void an_impatient_caller_costs_nobody_else(struct world *w)
@@ -170,7 +171,7 @@ static void a_lost_connection_comes_back(struct world *w)
 
 Test(redis, a_lost_connection_comes_back, .timeout = 20)
 {
-    run_with(server(), 500, a_lost_connection_comes_back);
+    run_over(server(), 500, 1, a_lost_connection_comes_back);
 }
 
 static void never_ready(struct world *w)
@@ -256,7 +257,7 @@ Test(redis, refuses_malformed_urls)
     struct busi_loop *loop = busi_loop_new();
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         const char *error = NULL;
-        cr_assert_null(busi_redis_new(loop, busi_str_of(bad[i]), 100, &error), "%s", bad[i]);
+        cr_assert_null(busi_redis_new(loop, busi_str_of(bad[i]), 100, 1, &error), "%s", bad[i]);
         cr_assert(error && *error);
     }
     busi_loop_free(&loop);

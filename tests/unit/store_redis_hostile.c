@@ -197,12 +197,37 @@ Test(redis_hostile, a_master_that_becomes_a_replica)
     peer_stop(&peer);
 }
 
+/* Of several links one alone is told so, once. */
+static const char *seems_replaced(struct peer *peer, const char *words)
+{
+    if (strcmp(words, "INFO replication") != 0)
+        return lies(peer, words);
+    return atomic_fetch_add(&peer->number, 1) == 2 * LINKS ? PEER_REPLICA : PEER_MASTER_OF("a");
+}
+
+static void leaves_it_whole(struct world *w)
+{
+    cr_assert(wait_ready(w, true, 3000));
+    cr_assert(wait_ready(w, false, 4000));
+    cr_assert_eq(busi_redis_generation(w->redis), 1);
+    cr_assert(wait_ready(w, true, 1000));
+    cr_assert_eq(busi_redis_generation(w->redis), 2, "what was told is told again");
+}
+
+Test(redis_hostile, what_one_link_learns_is_true_of_all)
+{
+    struct peer peer;
+    peer_start(&peer, seems_replaced, "+OK\r\n");
+    run_against(&peer, 500, leaves_it_whole);
+    cr_assert_gt(atomic_load(&peer.clients), LINKS);
+    peer_stop(&peer);
+}
+
 static const char *gets_other_data(struct peer *peer, const char *words)
 {
     if (strcmp(words, "INFO replication") != 0)
         return lies(peer, words);
-    return atomic_fetch_add(&peer->number, 1) < 2 ? "$31\r\n\nrole:master\r\nmaster_replid:a\r\n\r\n"
-                                                  : "$31\r\n\nrole:master\r\nmaster_replid:b\r\n\r\n";
+    return atomic_fetch_add(&peer->number, 1) < 2 ? PEER_MASTER_OF("a") : PEER_MASTER_OF("b");
 }
 
 static void counts_it(struct world *w)

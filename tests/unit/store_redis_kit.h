@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { LINKS = 6 };
+
 struct world {
     struct busi_loop *loop;
     struct busi_fibers *fibers;
@@ -30,12 +32,12 @@ static inline void run_body(void *arg)
     busi_loop_stop(w->loop);
 }
 
-static inline void run_with(const char *url, int64_t timeout_ms, void (*body)(struct world *))
+static inline void run_over(const char *url, int64_t timeout_ms, size_t n_links, void (*body)(struct world *))
 {
     struct world w = {.body = body, .loop = busi_loop_new()};
     const char *error = NULL;
     w.fibers = busi_fibers_new(w.loop, 2048, 64 * 1024);
-    w.redis = busi_redis_new(w.loop, busi_str_of(url), timeout_ms, &error);
+    w.redis = busi_redis_new(w.loop, busi_str_of(url), timeout_ms, n_links, &error);
     cr_assert(w.redis, "%s", error);
     busi_arena_init(&w.arena, 8 << 20);
     cr_assert(busi_fiber_start(w.fibers, run_body, &w));
@@ -44,6 +46,11 @@ static inline void run_with(const char *url, int64_t timeout_ms, void (*body)(st
     busi_redis_free(&w.redis);
     busi_fibers_free(&w.fibers);
     busi_loop_free(&w.loop);
+}
+
+static inline void run_with(const char *url, int64_t timeout_ms, void (*body)(struct world *))
+{
+    run_over(url, timeout_ms, LINKS, body);
 }
 
 static inline bool wait_ready(struct world *w, bool wanted, int64_t most_ms)

@@ -139,6 +139,8 @@ static inline void peer_stop(struct peer *peer)
 }
 
 #define PEER_MASTER "$28\r\n# Replication\r\nrole:master\r\n\r\n"
+/* id: of its data, one letter */
+#define PEER_MASTER_OF(id) "$31\r\n\nrole:master\r\nmaster_replid:" id "\r\n\r\n"
 #define PEER_REPLICA "$27\r\n# Replication\r\nrole:slave\r\n\r\n"
 
 /* The greeting as a master answers it; NULL: another command. */
