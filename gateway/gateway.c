@@ -251,7 +251,8 @@ static bool open_client(struct gateway *gateway, struct busi_process *process, c
     const struct busi_rpc_client_options options = {.targets = targets,
                                                     .n_targets = sizeof targets / sizeof targets[0],
                                                     .curve = process->curve,
-                                                    .max_in_flight = MOST_IN_FLIGHT};
+                                                    .max_in_flight = MOST_IN_FLIGHT,
+                                                    .refusals_are_ours = true};
     gateway->rpc = busi_rpc_client_new(process->loop, &options, error);
     return gateway->rpc != NULL;
 }

@@ -19,6 +19,7 @@ struct busi_rpc_client {
     struct busi_pendings *pool;          /* calls waiting */
     uint64_t random;                     /* state of the choice between two */
     bool closed;                         /* owner has left; calls fail */
+    bool refusals_are_ours;              /* as in the options */
     atomic_size_t users;                 /* owner, calls under way, posts under way; the last one frees */
     atomic_int tokens;                   /* retry budget, in tenths */
     _Atomic(uint64_t) pauses;            /* how many there were, from a random number on */
@@ -187,6 +188,11 @@ void busi_rpc_client_earn(struct busi_rpc_client *client)
         atomic_fetch_add_explicit(&client->tokens, 1, memory_order_relaxed);
 }
 
+bool busi_rpc_client_refusals_are_ours(const struct busi_rpc_client *client)
+{
+    return client->refusals_are_ours;
+}
+
 bool busi_rpc_client_may_retry(struct busi_rpc_client *client)
 {
     int tokens = atomic_load_explicit(&client->tokens, memory_order_relaxed);
@@ -215,6 +221,7 @@ struct busi_rpc_client *busi_rpc_client_new(struct busi_loop *loop,
     assert(options->max_in_flight > 0);
     client->loop = loop;
     client->max_in_flight = options->max_in_flight;
+    client->refusals_are_ours = options->refusals_are_ours;
     client->random = (uint64_t)busi_wall_us() * 2 + 1;
     atomic_init(&client->users, 1);
     atomic_init(&client->tokens, TOKENS_MOST);

@@ -22,6 +22,9 @@ struct busi_rpc_client_options {
      * which frees the client. May be NULL. */
     busi_worker_state_fn *on_state;
     void *on_state_arg;
+    /* For who asks on behalf of others: a worker that does not let this process's certificate call the method
+     * has said nothing of what was asked. UNAVAILABLE, where others get PERMISSION_DENIED. */
+    bool refusals_are_ours;
 };
 /* Connects in the background, again and again. Texts of the options are copied, but for the services' names
  * and what on_state_arg points to. NULL and *error (static): endpoints are malformed, or out of memory or

@@ -266,6 +266,10 @@ enum busi_code busi_rpc_call(struct busi_rpc_client *client, struct busi_call *c
     enum busi_code code = ask_and_wait(&a);
     for (int n = 0; once_more(&a, n); n++)
         code = ask_and_wait(&a);
+    /* a handler's own no is for good: nothing is said of trying again */
+    if (code == BUSI_PERMISSION_DENIED && call->retry_after_ms > 0 &&
+        busi_rpc_client_refusals_are_ours(client))
+        code = busi_call_fail(call, BUSI_UNAVAILABLE, "this process's certificate may not call the method");
     if (code != BUSI_UNAVAILABLE && code != BUSI_DEADLINE_EXCEEDED)
         busi_rpc_client_earn(client);
     busi_rpc_client_leave(client);

@@ -15,6 +15,7 @@ void busi_rpc_client_submit(struct busi_rpc_client *client, struct busi_pending 
 /* The retry budget: each call that is answered earns a tenth of a retry. */
 void busi_rpc_client_earn(struct busi_rpc_client *client);
 bool busi_rpc_client_may_retry(struct busi_rpc_client *client);
+bool busi_rpc_client_refusals_are_ours(const struct busi_rpc_client *client);
 /* The worker and the caller of the call in flight under this id are told that it is called off; nothing when
  * there is none. False: out of memory. */
 [[nodiscard]] bool busi_rpc_client_call_off(struct busi_rpc_client *client, uint64_t id);

@@ -16,7 +16,7 @@ enum {
     MOST_DEAF = 40,     /* looks without a turn of the thread that lets clients in */
     STALL_MS = 300,     /* it did not run for so long: what waits may be old */
     GIVEN_UP_MS = 1400, /* and for so long: its callers may have turned to others */
-    RETRY_MS = 1000,    /* for who has asked for too much */
+    RETRY_MS = 1000,    /* for who has asked for too much, or whose certificate may be put right */
     COMPLAIN_MS = 1000, /* least pause between log lines a stranger can cause */
     STALE_MS = 100      /* how long what comes in after a stall may be from before */
 };
@@ -119,7 +119,7 @@ static void take_call(struct busi_rpc_server *server, struct busi_served *served
     } else if (!may_call(server, served)) {
         busi_metric_add(BUSI_METRIC_rpc_denied, 1);
         busi_served_refuse(served, BUSI_PERMISSION_DENIED,
-                           "this client's certificate does not name the method", 0);
+                           "this client's certificate does not name the method", RETRY_MS);
     } else if ((why = too_much(served)) != NULL) {
         shed(served, why);
     } else if (served->method->handler && server->holds) {

@@ -10,6 +10,7 @@ from house import *
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "wire"))
 from client import Client, RpcError
+from second import second
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +72,33 @@ def test_m34_a_stranger_says_nothing_at_all(tmp_path):
         client.call("auth.IssueToken", {1: "busi", 2: 1}, timeout_ms=1200)
     assert not client.socket.poll(200, zmq.POLLIN)
     client.close()
+
+
+def test_what_a_gateway_may_not_ask_is_no_verdict_on_its_clients(tmp_path, token):
+    """Its certificate is half written, or gone: no good token is called bad, and no session is said to be ended that lives on."""
+    admitted = tmp_path / "allow/gateway.pub"
+    admitted.parent.mkdir()
+    whole = (VAR / "keys/gateway.pub").read_bytes()
+    admitted.write_bytes(whole)
+    token = sign_up()
+    with second("auth-1", tmp_path, curve_allow_dir=admitted.parent) as auth, \
+            another_gateway(tmp_path, auth_endpoints=auth.endpoint, session_cache=0) as at:
+        def status(path, method="GET"):
+            answer = ask(method, path, token=token, headers={"access-token": token}, at=at)
+            assert (answer.headers["retry-after"] is None) == (answer.status != 503), answer
+            return answer.status
+
+        def until(wanted):
+            end = time.monotonic() + 10
+            while status("/api/businesses?limit=1") != wanted:
+                assert time.monotonic() < end
+                time.sleep(0.1)
+
+        until(200)
+        admitted.write_bytes(whole[:100])
+        time.sleep(2.3)
+        asked = [("/api/businesses?limit=1", "GET"), ("/check", "GET"), ("/logout", "POST"), ("/sign-out", "GET"),
+                 ("/magic/system/auth/verify-ticket", "GET"), ("/magic/system/auth/logout", "POST")]
+        assert {path: status(path, method) for path, method in asked} == {path: 503 for path, _ in asked}
+        admitted.write_bytes(whole)
+        until(200)
