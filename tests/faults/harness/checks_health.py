@@ -114,7 +114,7 @@ def heals(records, factor=1.0, slack_s=0.25):
         allowed = 1 + sum(fault.get("restarts", []).count(name) for fault in of(records, "fault"))
         if len(own) > allowed:
             bad.append(f"{name}: restarted though nobody asked for it")
-    return bad
+    return bad + [f"{died['name']} ended by itself: {died['words']}" for died in of(records, "died")]
 
 
 def silent(records):

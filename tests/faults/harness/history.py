@@ -21,6 +21,7 @@ op      an operation of a client
         stall                    how late the harness itself was meanwhile
 fault   a row of the table (rows.py) as it was applied: row, begin, broken (it is by now), mending (until then), cleared (it is
         mended), bound, target, breaks, and what it excuses; holds: what was on its way when it began goes on when it ends
+died    a process that ended though no row let it: name, words (its last)
 left    a row that could not be played on this machine: row, why
 mail    one that reached the relay: to, kind, message_id, secret
 seen    what the stores held at the end: what (account, business, audit), about, n, value, name

@@ -48,8 +48,15 @@ class Nemesis:
                 self.history.add("left", row=step.row.name, why=why)
                 continue
             time.sleep(step.after)
+            self.revive()
             self.tell(f"{number}/{len(steps)} {step.row.name} for {step.length:.1f} s")
             self.apply(step)
+
+    def revive(self):
+        """Who has ended though nobody asked for it is begun anew, as it would be elsewhere, and told of."""
+        for name in self.scene.dead():
+            self.history.add("died", name=name, words=self.scene.log(name).read_text(errors="replace").splitlines()[-1][:200])
+            self.scene.start(name)
 
     def apply(self, step):
         row, chance = step.row, random.Random(step.seed)

@@ -169,6 +169,9 @@ class Scene:
             return True
         return False
 
+    def dead(self):
+        return [name for name in GATEWAYS + WORKERS if not stack.lives(self.pid(name))]
+
     def mend(self):
         """Whatever a row has left behind."""
         for name in GATEWAYS + WORKERS + ["redis"]:

@@ -266,6 +266,10 @@ def restarted_by_itself(story):
     the(story, "sample", name="auth-1")["pid"] = 11
 
 
+def ended_by_itself(story):
+    story.add("died", name="gateway-1", words="Assertion failed")
+
+
 def expired(story):
     protected(story, expires=(story.second - 5) * S)
 
@@ -290,7 +294,7 @@ PLANTED = [
     ("I7", crossed_answers), ("I7", answer_of_another_request), ("I7", words_nobody_wrote),
     ("I8", forged_token), ("I8", served_in_the_blind), ("I8", served_after_a_flush), ("I8", good_token_refused),
     ("I9", too_late), ("I9", sent_away_for_ever), ("I9", let_hang), ("I9", grown), ("I9", grown_by_a_fault), ("I9", spinning), ("I9", too_large),
-    ("I10", never_well_again), ("I10", restarted_by_itself),
+    ("I10", never_well_again), ("I10", restarted_by_itself), ("I10", ended_by_itself),
     ("I11", expired), ("I12", leaked), ("I13", others_harmed)]
 BESIDE = {words_nobody_wrote: {"I1"}, mail_under_another_id: {"I5"}}  # what else such a bug is, too
 
