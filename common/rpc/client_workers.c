@@ -12,6 +12,7 @@ enum {
     HURRY_MS = 2000,   /* how long the start lasts at most */
     KEYS_MS = 1000,    /* our key file is looked at */
     REOPEN_MS = 1500,  /* a pipe that was refused is tried with the keys there are then */
+    ORPHAN_MS = 300,   /* so is one that libzmq does not dial again */
     LOST_MS = 3000,    /* one that is down for longer is opened again */
     AGAIN_MS = 1000,   /* one for which there was no socket or no memory is tried again */
 };
@@ -136,6 +137,13 @@ static void follow_names(struct busi_client_workers *all, int64_t now_ms)
 
 /* ---- following the keys ---- */
 
+static bool is_lost(const struct busi_worker *worker, int64_t now_ms)
+{
+    if (!worker->refused && worker->orphan_ms && now_ms - worker->orphan_ms >= ORPHAN_MS)
+        return true;
+    return now_ms - worker->down_ms >= (worker->refused ? REOPEN_MS : LOST_MS);
+}
+
 /* A pipe keeps the keys it was opened with, also when it connects again. One that could not be had for a
  * while is opened again, with the keys there are now and, when it was refused, by turns with either of the
  * service's. libzmq connects again after a lost connection, but not after one that broke its protocol, as by
@@ -144,8 +152,7 @@ static void reopen(struct busi_client_workers *all, struct busi_target *target, 
                    int64_t now_ms)
 {
     struct busi_worker *worker = *at, *fresh;
-    if (worker->up || worker->retired || worker->in_flight > 0 ||
-        now_ms - worker->down_ms < (worker->refused ? REOPEN_MS : LOST_MS))
+    if (worker->up || worker->retired || worker->in_flight > 0 || !is_lost(worker, now_ms))
         return;
     fresh = open_worker(all, target, worker->ipv4, worker->port, worker->next_key != worker->refused);
     if (!fresh)
@@ -192,12 +199,8 @@ static void follow_keys(struct busi_client_workers *all, int64_t now_ms)
     all->keys_ms = now_ms;
     if (all->curve)
         all->keys = busi_curve_renew(all->curve);
-    for (size_t i = 0; i < all->n_targets; i++) {
-        struct busi_target *target = &all->targets[i];
-        for (struct busi_worker **at = &target->workers; *at; at = &(*at)->next)
-            reopen(all, target, at, now_ms);
-        succeed(all, target);
-    }
+    for (size_t i = 0; i < all->n_targets; i++)
+        succeed(all, &all->targets[i]);
 }
 
 /* Somebody is there whom the names mean. */
@@ -216,6 +219,7 @@ static void tick_target(struct busi_client_workers *all, struct busi_target *tar
     size_t alive = 0;
     const bool named = has_named(target);
     for (struct busi_worker **at = &target->workers; *at;) {
+        reopen(all, target, at, now_ms);
         struct busi_worker *worker = *at;
         busi_worker_tick(worker, now_ms);
         if (busi_worker_leaves(worker))

@@ -219,9 +219,12 @@ void *busi_link_monitor(void *link)
     static atomic_uint made; /* names of inproc endpoints, nothing more */
     char endpoint[48];
     snprintf(endpoint, sizeof endpoint, "inproc://busi-monitor-%u", atomic_fetch_add(&made, 1));
+    /* not HANDSHAKE_FAILED_PROTOCOL: telling of it overwrites the errno by which libzmq 4.3.4 knows what to
+     * do, so that it keeps a connection with a message that cannot be opened, reads no more of it, and aborts
+     * when it goes before a heartbeat is due (stream_engine_base.cpp:331) */
     int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
                  ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                 ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+                 ZMQ_EVENT_CONNECT_RETRIED;
     if (zmq_socket_monitor(link, endpoint, events) != 0)
         return NULL;
     void *monitor = zmq_socket(busi_zmq_context(), ZMQ_PAIR);
@@ -241,9 +244,10 @@ static enum busi_link_event event_of(uint16_t number)
         return BUSI_LINK_UP;
     case ZMQ_EVENT_DISCONNECTED:
         return BUSI_LINK_DOWN;
+    case ZMQ_EVENT_CONNECT_RETRIED:
+        return BUSI_LINK_RETRIES;
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-    case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
         return BUSI_LINK_REFUSED;
     default:
         return BUSI_LINK_OTHER;

@@ -65,6 +65,7 @@ enum busi_link_event {
     BUSI_LINK_CAME,    /* somebody has been accepted, and has the handshake before him */
     BUSI_LINK_UP,      /* a peer has passed the handshake */
     BUSI_LINK_DOWN,    /* a peer is gone, or went during the handshake */
+    BUSI_LINK_RETRIES, /* it is dialled again; never after it broke the protocol */
     BUSI_LINK_REFUSED, /* a peer failed the handshake */
     BUSI_LINK_OTHER
 };

@@ -400,11 +400,15 @@ static void on_event(void *arg, unsigned events)
         if (event == BUSI_LINK_UP) {
             worker->up = true;
             worker->refused = false;
+            worker->orphan_ms = 0;
             ping(worker, busi_now_ms());
         } else if (event == BUSI_LINK_DOWN) {
             read_some(worker); /* answers that came before it went */
             go_down(worker);
+            worker->orphan_ms = busi_now_ms();
             tell(worker, BUSI_WORKER_GONE);
+        } else if (event == BUSI_LINK_RETRIES) {
+            worker->orphan_ms = 0;
         } else if (event == BUSI_LINK_REFUSED && !worker->refused) {
             worker->refused = true;
             busi_log(BUSI_WARN, "worker_refused_us", BUSI_C("worker", worker->endpoint),

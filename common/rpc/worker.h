@@ -25,6 +25,7 @@ struct busi_worker {
     uint64_t keys;                  /* ours it was opened with: busi_curve_renew() */
     bool next_key;                  /* was opened with the service's next key */
     int64_t down_ms;                /* since when it is not up: it was opened, or lost */
+    int64_t orphan_ms;              /* since when nobody dials it again; 0: libzmq does, or it is up */
     bool refused;                   /* has refused us since it was last up; the log says it once */
     bool leaves;                    /* what busi_worker_leaves() will say */
     unsigned missed;                /* pings in a row without an answer */

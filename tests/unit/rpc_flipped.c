@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-enum { MOST_CONNECTIONS = 32, AGAIN_MS = 10000 };
+enum { MOST_CONNECTIONS = 32, AGAIN_MS = 2000 };
 
 /* Passes bytes on between connections to itself and as many to a server. */
 struct relay {
