@@ -108,7 +108,7 @@ def test_x22_no_word_of_a_client_is_a_path(traced, token):
 # Who opens files at all, and where the name comes from.
 OPENERS = {
     "auth-svc/import/command.c": "the operator's command line", "common/rpc/allow.c": "BUSI_CURVE_ALLOW_DIR", "common/rpc/certificate.c": "BUSI_CURVE_KEY_FILE and files of folders of keys",
-    "common/rpc/curve.c": "BUSI_CURVE_KEY_FILE", "common/service/process_metrics.c": "/proc/self", "common/service/serve.c": "scheduling of this process below /proc",
+    "common/rpc/curve.c": "BUSI_CURVE_KEY_FILE", "common/crypto/secret.c": "/dev/urandom", "common/service/process_metrics.c": "/proc/self", "common/service/serve.c": "scheduling of this process below /proc",
     "common/service/small_file.c": "files of settings", "common/service/accept.c": "/dev/null", "gateway/pages/site.c": "BUSI_PAGES_LOGO and the like", "mailer-svc/mail_folder.c": "BUSI_MAIL_FOLDER and a mail's number",
     "mailer-svc/route.c": "BUSI_SMTP_CA_FILE", "mailer-svc/templates.c": "BUSI_MAIL_TEMPLATES, a language and a kind of fixed lists"}
 CALLS = re.compile(r"\b(open|openat|creat|fopen|freopen|opendir|scandir|glob|stat|lstat|fstatat|access|unlink|unlinkat|rename|renameat|link|symlink|mkdir|rmdir|readlink|realpath|truncate|"
