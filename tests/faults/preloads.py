@@ -156,7 +156,7 @@ class Loaded:
     def end(self):
         """Its status, and what it has said since it began."""
         stack.wait_until(lambda: stack.end_of(self.pid_file) is not None, 5, f"{self.name} has ended")
-        return stack.end_of(self.pid_file), self.log.read_text(errors="replace")[self.said:]
+        return stack.end_of(self.pid_file), self.log.read_bytes()[self.said:].decode(errors="replace")
 
     def __enter__(self):
         stack.local("stop", self.name)

@@ -37,7 +37,8 @@ def end_of(pid_file):
     """The exit status of what launch() started, as the shell tells it (128 and the number of a signal); None: it has not ended."""
     end = pid_file.with_suffix(".end")
     words = end.read_text().split() if end.exists() else []
-    return int(words[1]) if words[:1] == pid_file.read_text().split() else None  # else that of one before it
+    own = pid_file.read_text().split() if pid_file.exists() else words[:1]  # deploy/local takes it away from what it has stopped
+    return int(words[1]) if words and words[:1] == own else None  # else that of one before it
 
 
 def port(name):
