@@ -309,9 +309,11 @@ static void add_method(struct busi_rpc_server *server, const struct busi_endpoin
                                     .histogram = histograms[endpoint->method]};
 }
 
-static bool is_ready(void *server)
+/* A moment after a long stall it is not: callers would come at once, and what is read then passes for old. */
+static bool is_ready(void *arg)
 {
-    return busi_rpc_server_ready(server);
+    const struct busi_rpc_server *server = arg;
+    return busi_rpc_server_ready(server) && !server->holds;
 }
 
 static bool add_methods(struct busi_rpc_server *server)

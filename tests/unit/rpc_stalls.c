@@ -87,6 +87,41 @@ Test(rpc_stalls, what_was_called_off_meanwhile_is_not_begun)
     stop_server(&server);
 }
 
+static bool says_ready(void *peer, int ms)
+{
+    char bytes[4096];
+    struct busi_reply_head head = {0};
+    struct busi_health_reply health = {0};
+    struct busi_reader reader;
+    struct busi_arena arena;
+    const char *bad = "";
+    send_frames(peer, 1, bytes, request(bytes, 512, "rpc.Health", 7, BUDGET_MS, 1));
+    do {
+        int n = receive(peer, bytes, sizeof bytes, ms);
+        cr_assert_gt(n, 0, "no answer");
+        cr_assert(busi_reply_decode((struct busi_str){bytes, (size_t)n}, &head, &bad), "%s", bad);
+    } while (head.id != 7);
+    busi_arena_init(&arena, 1024);
+    busi_reader_init(&reader, head.body.ptr, head.body.len);
+    cr_assert(busi_decode(&reader, busi_desc_health_reply(), &health, &arena, &bad), "%s", bad);
+    busi_arena_fini(&arena);
+    return health.ready;
+}
+
+/* Else callers come back at once, whose calls pass for old: they had no answer. */
+Test(rpc_stalls, it_is_not_ready_until_it_knows_what_is_old)
+{
+    struct server *server = start_server("one", "*", NULL, 8);
+    void *peer = connect_peer(server);
+    cr_assert(says_ready(peer, 1000));
+    stall(server, LONG_MS);
+    cr_expect_not(says_ready(peer, 3000));
+    sleep_ms(300);
+    cr_expect(says_ready(peer, 1000));
+    zmq_close(peer);
+    stop_server(&server);
+}
+
 Test(rpc_stalls, whose_callers_have_left_is_not_begun)
 {
     struct server *server = start_server("one", "*", NULL, 8);
