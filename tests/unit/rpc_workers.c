@@ -357,8 +357,8 @@ Test(rpc_workers, one_that_falls_silent_is_left_alone)
     cr_expect(within(4000, a_is_back, &load), "it moves again and gets calls again");
     stop_load(&load);
     cr_expect_leq(load.slowest_ms, 1100, "%ld ms", load.slowest_ms);
-    /* what waited there while it stood still has run out of time: nothing was done late */
-    cr_expect_gt(busi_metric_get(BUSI_METRIC_rpc_expired), 0);
+    cr_expect_leq(load.unavailable + load.deadline + load.other, THREADS,
+                  "nor did its return fail anybody: %d %d %d", load.unavailable, load.deadline, load.other);
     stop_client(&client);
     stop_server(&a);
     stop_server(&b);
